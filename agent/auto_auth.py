@@ -38,15 +38,7 @@ class AutoAuth(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AppRoleAutoAuth:
-    """AppRole login with a role-id and a secret-id.
-
-    Attributes:
-        role_id_file: File with the role-id.
-        secret_id_file: File with the secret-id.
-        mounts: Mounts of the deployment.
-        is_wrapped: Whether the secret-id is response-wrapped, so that it can be unwrapped once.
-
-    """
+    """AppRole login with a role-id and a secret-id."""
 
     method: ClassVar[str] = "approle"
 
@@ -117,14 +109,7 @@ class KubernetesAutoAuth:
 
 @dataclass(frozen=True, slots=True)
 class CertificateAutoAuth:
-    """TLS certificate login.
-
-    Attributes:
-        certificate_file: PEM file of the client certificate.
-        key_file: PEM file of its private key.
-        cacert: PEM file of the CA that signed the server's certificate; None for the system's CAs.
-
-    """
+    """TLS certificate login."""
 
     method: ClassVar[str] = "cert"
     mount: ClassVar[str] = "cert"
@@ -147,17 +132,7 @@ class CertificateAutoAuth:
 def auto_auth_from_declaration(
     agent: Agent, approle: AppRoleAutoAuth, cacert: Path | None = None
 ) -> AutoAuth:
-    """Return the auto-auth method that the environment declares for its agents.
-
-    Args:
-        agent: The agent section of the environment's declaration.
-        approle: The files of the AppRole credentials, returned if that is the method.
-        cacert: PEM file of the CA that signed the server's certificate; None for the system's CAs.
-
-    Raises:
-        ConfigurationError: If a file that the method needs is not declared.
-
-    """
+    """Return the auto-auth method that the environment declares for its agents."""
     match agent.login:
         case "approle":
             return approle

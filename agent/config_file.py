@@ -18,17 +18,7 @@ from vault.reconcile.hcl.quoting import quote
 class AgentSettings:
     """Settings from which the agent's configuration is rendered.
 
-    Attributes:
-        scope: The service and environment, whose role the agent logs in as.
-        vault_addr: Address of the server.
-        login: The auto-auth method.
-        files: The files to render.
-        vault_cacert: PEM file of the CA that signed the server's certificate; None for the
-            system's CAs.
-        render_interval: Seconds after which the agent notices a changed KV secret.
-        retries: Number of retries of one request. The agent exits when they are used up.
-        perms: Mode of the rendered files.
-
+    *render_interval* is in seconds. The agent exits when the *retries* of one request are used up.
     """
 
     scope: Scope
@@ -42,12 +32,7 @@ class AgentSettings:
 
 
 def render_agent_config(settings: AgentSettings) -> str:
-    """Return the text of ``agent.hcl``.
-
-    Raises:
-        ConfigurationError: If a path is not valid Unicode.
-
-    """
+    """Return the text of ``agent.hcl``."""
     values = {
         "vault_addr": settings.vault_addr,
         "vault_cacert": settings.vault_cacert,

@@ -16,12 +16,7 @@ _ROOT: Final = Path(__file__).parent
 
 
 def printable(value: object) -> str:
-    """Return *value* as text on one line.
-
-    Raises:
-        ConfigurationError: If it contains a control character, or is not Unicode.
-
-    """
+    """Return *value* as text on one line."""
     text = str(value)
     if not text.isprintable():
         raise ConfigurationError(f"{text!r} contains a control character; remove it")
@@ -31,12 +26,7 @@ def printable(value: object) -> str:
 def render(name: str, quote: Callable[[Any], str], values: Mapping[str, Any]) -> str:
     """Return the text of one file.
 
-    Args:
-        name: The template's path in the package ``agent``.
-        quote: Returns a value as the file's format writes it. A function of a module, because what
-            was compiled with it is kept.
-        values: The template's variables.
-
+    *quote* must be a function of a module, because what was compiled with it is kept.
     """
     return _environment(quote).get_template(name).render(values)
 

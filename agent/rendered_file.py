@@ -8,13 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class RenderedFile:
-    """File that an agent renders from a template.
-
-    Attributes:
-        template: The compiled template.
-        destination: The path that the agent renders to.
-
-    """
+    """File that an agent renders from a template."""
 
     template: Path
     destination: Path

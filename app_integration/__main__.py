@@ -25,12 +25,7 @@ COMMANDS: Final = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command that *arguments* name.
-
-    Returns:
-        Its exit code; 64 for an unknown command.
-
-    """
+    """Run the command that *arguments* name."""
     if arguments and (module := COMMANDS.get(arguments[0])):
         code: int = importlib.import_module(module).main(arguments[1:])
         return code

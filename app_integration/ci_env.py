@@ -38,9 +38,7 @@ _IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 def main(arguments: Sequence[str]) -> int:
     """Run the command after ``--`` with the secrets of a service as variables.
 
-    Returns:
-        1 if the command was not started. If it was, it has replaced this process.
-
+    It returns 1 if the command was not started; otherwise the command has replaced this process.
     """
     parser, (own, command) = _parser(), split_command(arguments)
     options = parser.parse_args(own)
@@ -67,17 +65,7 @@ def _parser() -> ArgumentParser:
 
 
 def read_settings(variables: Mapping[str, str], service: str, environment: str) -> Settings:
-    """Return the settings of a job: a login by JWT, and secrets from the server only.
-
-    Args:
-        variables: The variables of the job. ``STRONGROOM_AUTH`` may name another method.
-        service: The service.
-        environment: Its environment.
-
-    Raises:
-        ConfigurationError: If a variable or a name is invalid.
-
-    """
+    """Return the settings of a job: a login by JWT, and secrets from the server only."""
     job = {
         "STRONGROOM_SERVICE": service,
         "STRONGROOM_SOURCES": "vault",
@@ -95,16 +83,8 @@ def run(
 ) -> NoReturn:
     """Replace this process by *command*, with secrets as variables.
 
-    Args:
-        settings: Settings of the job.
-        wanted: Names of the secrets; empty for all that ``STRONGROOM_DECLARATION`` lists.
-        command: The command and its arguments.
-        variables: The variables of the job, which the command gets, too.
-
-    Raises:
-        StrongroomError: If a secret cannot be read, or the command cannot be started. The Vault
-            token is revoked.
-
+    An empty *wanted* stands for all secrets that ``STRONGROOM_DECLARATION`` lists. After an error
+    the Vault token is revoked, too.
     """
     names, login = name_variables(settings, wanted), build_job_method(settings, variables)
     with _hold_signals():
@@ -130,13 +110,7 @@ def mask(values: Iterable[Secret]) -> Iterator[str]:
 
 
 def _read(settings: Settings, names: Iterable[str], login: AuthMethod) -> dict[str, Secret]:
-    """Return the secrets *names*, and revoke the token that read them.
-
-    Raises:
-        SecretsMissing: If some have no value or are denied. It lists each of them.
-        StrongroomError: If the login fails, or the server is unavailable.
-
-    """
+    """Return the secrets *names*, and revoke the token that read them."""
     values: dict[str, Secret] = {}
     with closing(Client(settings, session=open_session(settings, login))) as client:
 
@@ -164,12 +138,7 @@ def _hold_signals() -> Iterator[None]:
 
 
 def _replace_process(command: Sequence[str], variables: Mapping[str, str | bytes]) -> NoReturn:
-    """Replace this process by *command*.
-
-    Raises:
-        ConfigurationError: If it cannot be started.
-
-    """
+    """Replace this process by *command*."""
     sys.stdout.flush()
     for number in _IGNORED:
         signal.signal(number, signal.SIG_DFL)

@@ -39,12 +39,7 @@ os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def get_default_client() -> Client:
-    """Return the process's client; build it from the environment on first use.
-
-    Raises:
-        ConfigurationError: If a variable is missing or wrong.
-
-    """
+    """Return the process's client; build it from the environment on first use."""
     global current, _from_environment  # noqa: PLW0603 (the process-wide objects, behind a lock)
     if (client := current) is not None:
         return client

@@ -232,17 +232,7 @@ OUTAGE = (Unreachable, Sealed, RateLimited, ServerFault, DeadlineExceeded)
 
 
 def raise_decryption_failed(what: str = "token") -> NoReturn:
-    """Raise the only error of a failed decryption.
-
-    It says neither which check failed nor why.
-
-    Args:
-        what: What cannot be decrypted: a token or a file.
-
-    Raises:
-        DecryptionFailed: Always.
-
-    """
+    """Raise the only error of a failed decryption: it says neither which check failed nor why."""
     raise DecryptionFailed(
         f"the {what} is not authentic for this key and context, or a newer strongroom-sdk wrote it"
     ) from None

@@ -15,12 +15,7 @@ RESERVED: Final = frozenset(("auth", "sys", "identity", "cubbyhole"))
 
 @dataclass(frozen=True, slots=True)
 class Mounts:
-    """Paths of the mounts, without a trailing slash.
-
-    Attributes:
-        approle: Path of the AppRole method below ``auth/``.
-
-    """
+    """Paths of the mounts, without a trailing slash; *approle* is below ``auth/``."""
 
     kv: str = names.KV_MOUNT
     transit: str = names.TRANSIT_MOUNT
@@ -45,12 +40,7 @@ class Mounts:
 
 
 def check_mount(path: str) -> str:
-    """Return *path* if it is valid: segments as in a secret name, the first one not reserved.
-
-    Raises:
-        InvalidName: If *path* is anything else.
-
-    """
+    """Return *path* if it is valid: segments as in a secret name, the first one not reserved."""
     try:
         names.check_secret_name(path)
     except InvalidName:
@@ -83,12 +73,7 @@ DEFAULT_MOUNTS: Final = Mounts()
 
 
 def read_mounts(env: Mapping[str, str]) -> Mounts:
-    """Return the mounts of the engines that the variables *env* name.
-
-    Raises:
-        ConfigurationError: If a path is wrong; the message names its variable.
-
-    """
+    """Return the mounts of the engines that the variables *env* name."""
     default = DEFAULT_MOUNTS
     try:
         return Mounts(
@@ -104,18 +89,7 @@ def read_mounts(env: Mapping[str, str]) -> Mounts:
 def read_mount(
     env: Mapping[str, str], variable: str, default: str, example: str = "team/kv"
 ) -> str:
-    """Return the mount that *variable* names, or *default* if it is not set.
-
-    Args:
-        env: Variables.
-        variable: The variable's name.
-        default: Returned if the variable is not set or empty.
-        example: A valid path, for the error.
-
-    Raises:
-        ConfigurationError: If the path is wrong.
-
-    """
+    """Return the mount that *variable* names, or *default* if it is not set."""
     path = env.get(variable) or default
     try:
         return path and check_mount(path)

@@ -104,11 +104,6 @@ def parse_environment(text: str) -> Environment:
     """Return the environment that *text* names, as in the variable ``ENVIRONMENT``.
 
     ``development`` and ``production`` are long forms of ``dev`` and ``prod``.
-
-    Raises:
-        InvalidName: If *text* is malformed. It is never read as another name, so that a misspelt
-            one does not become lenient.
-
     """
     return Environment(LONG_FORMS.get(text, text))
 
@@ -137,11 +132,6 @@ def check_secret_name(name: str) -> str:
 
     A name has segments of lower-case letters, digits, ``-`` and ``_``, separated by ``/``; a
     segment starts and ends with a letter or digit.
-
-    Raises:
-        InvalidName: If *name* is anything else, or longer than :data:`MAX_NAME_LENGTH` characters.
-            The message suggests the name of the secret for that of a variable.
-
     """
     if not isinstance(name, str):
         raise _no_text(name, "secret")
@@ -161,17 +151,7 @@ def check_secret_name(name: str) -> str:
 
 
 def check_service_name(name: str, kind: str = "service") -> str:
-    """Return *name* if it is a valid service name: lower-case words separated by ``-``.
-
-    Args:
-        name: The name of a service, or of another *kind* with the same grammar.
-        kind: What *name* is the name of, for the error.
-
-    Raises:
-        InvalidName: If *name* is anything else, or longer than :data:`MAX_SERVICE_LENGTH`
-            characters.
-
-    """
+    """Return *name* if it is a valid service name: lower-case words separated by ``-``."""
     if not isinstance(name, str):
         raise _no_text(name, kind)
     if len(name) > MAX_SERVICE_LENGTH or not _SERVICE.fullmatch(name):
@@ -188,22 +168,12 @@ def _no_text(name: object, kind: str) -> InvalidName:
 
 
 def variable_name(secret: str) -> str:
-    """Return the environment variable for *secret*: ``SMTP_PASSWORD`` for ``smtp-password``.
-
-    Raises:
-        InvalidName: If *secret* is not a valid secret name.
-
-    """
+    """Return the environment variable for *secret*: ``SMTP_PASSWORD`` for ``smtp-password``."""
     return check_secret_name(secret).replace("-", "_").replace("/", "_").upper()
 
 
 def secret_name(variable: str) -> str:
-    """Return the secret for an environment variable: ``smtp-password`` for ``SMTP_PASSWORD``.
-
-    Raises:
-        InvalidName: If *variable* is not a variable name, or its secret name would be invalid.
-
-    """
+    """Return the secret for an environment variable: ``smtp-password`` for ``SMTP_PASSWORD``."""
     if not _VARIABLE.fullmatch(variable):
         raise InvalidName(f"{variable!r} is not the name of an environment variable")
     return check_secret_name(_name_for_variable(variable))
@@ -273,10 +243,10 @@ class Scope:
 
     @property
     def manager_role(self) -> str:
-        """Return the PostgreSQL role that creates leased users: ``gaara_store_manager``.
+        """Return the PostgreSQL role that creates and drops leased users: ``gaara_store_manager``.
 
-        It drops them, too. Each service has its own, because the server rotates its password, so
-        that only the server knows it.
+        Each service has its own, because the server rotates its password, and only the server knows
+        it.
         """
         return f"{self.service.replace('-', '_')}_manager"
 

@@ -49,14 +49,7 @@ IMPLIED: tuple[Need, ...] = (
 
 
 def need(operation: str, name: str, mounts: Mounts = DEFAULT_MOUNTS) -> Need:
-    """Return the path and capability that *operation* needs.
-
-    Args:
-        operation: A key of :data:`OPERATIONS`.
-        name: Replaces ``{name}`` in its path.
-        mounts: Mounts of the deployment.
-
-    """
+    """Return the path and capability that *operation* needs."""
     template = OPERATIONS[operation]
     path = template.path.format(
         name=name,
@@ -81,11 +74,7 @@ _CAPABILITIES = {"GET": ("read",), "POST": ("create", "update"), "LIST": ("list"
 def policy_rule(method: str, path: str, mounts: Mounts = DEFAULT_MOUNTS) -> str:
     """Return the policy rule that a request needs.
 
-    Args:
-        method: GET, POST, LIST or DELETE.
-        path: API path without ``v1/``; a query is ignored.
-        mounts: Mounts of the deployment.
-
+    *path* is without ``v1/``, and its query is ignored.
     """
     path = path.partition("?")[0]
     known = {need.capability for need in _needs(mounts) if _matches(need.path, path)}

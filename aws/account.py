@@ -50,10 +50,7 @@ class Account:
         return f"arn:{self.partition}:iam::{self.id}:root"
 
     def secret(self, path: str, suffix: str = ANY_SUFFIX) -> str:
-        """Return the ARN of a secret, or with the default *suffix* its pattern.
-
-        A *path* that is an ARN, as that of a secret that others write, is returned.
-        """
+        """Return the ARN of a secret, its pattern by default, or *path* if that is an ARN."""
         return path if path.startswith("arn:") else f"{self._secret_prefix}{path}-{suffix}"
 
     def secrets(self, begin: str) -> str:

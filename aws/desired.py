@@ -33,18 +33,7 @@ from vault.reconcile.resources.secrets import generated_value, provided_value
 def desired_resources(
     declaration: Declaration, environment: Environment, inputs: Inputs
 ) -> list[AwsResource]:
-    """Return the resources of *environment*, each after those it is composed of.
-
-    Args:
-        declaration: The loaded declaration.
-        environment: An environment on AWS.
-        inputs: The operator-provided values, by the same paths as for Vault.
-
-    Raises:
-        ConfigurationError: If the environment is not on AWS, or a policy or the pattern of a
-            filter is too long.
-
-    """
+    """Return the resources of *environment*, each after those it is composed of."""
     account = Account.of(declaration.account(environment))
     resources = [
         resource

@@ -24,16 +24,7 @@ if TYPE_CHECKING:
 
 
 def open_connection(declaration: Declaration, environment: Environment) -> AwsConnection:
-    """Return a connection under the identity that boto3 finds. Nothing is sent.
-
-    Args:
-        declaration: The loaded declaration.
-        environment: An environment on AWS.
-
-    Raises:
-        ConfigurationError: If boto3 is not installed, or an endpoint is for development only.
-
-    """
+    """Return a connection under the identity that boto3 finds. Nothing is sent."""
     return _connect(declaration.account(environment).region, environment)
 
 
@@ -41,12 +32,7 @@ def open_connection(declaration: Declaration, environment: Environment) -> AwsCo
 def open_checked_connection(
     declaration: Declaration, environment: Environment
 ) -> Iterator[AwsConnection]:
-    """Yield a connection to the declared account, and to no other. See :func:`open_connection`.
-
-    Raises:
-        ConfigurationError: If the identity belongs to another account.
-
-    """
+    """Yield a connection to the declared account, and to no other. See :func:`open_connection`."""
     with closing(open_connection(declaration, environment)) as connection:
         read_account(connection, declaration.environment(environment))
         yield connection
@@ -55,13 +41,7 @@ def open_checked_connection(
 def open_copy_connection(declared: EnvironmentDeclaration) -> AwsConnection:
     """Return a connection for an environment that moves. See :func:`open_connection`.
 
-    Args:
-        declared: The environment. If its file names no account yet, ``AWS_REGION`` has the region.
-
-    Raises:
-        ConfigurationError: If there is no region, boto3 is not installed, or an endpoint is for
-            development only.
-
+    Its file may name no account yet; then ``AWS_REGION`` has the region.
     """
     region = declared.aws.region if declared.aws else read_region(os.environ)
     return _connect(region, declared.environment)
@@ -77,18 +57,7 @@ def _connect(region: str, environment: Environment) -> AwsConnection:
 
 
 def write_aws_secret(declaration: Declaration, scope: Scope, name: str, value: Secret) -> None:
-    """Write a new version of a declared secret, under the identity that boto3 finds.
-
-    Args:
-        declaration: The loaded declaration.
-        scope: The service, and an environment on AWS.
-        name: A declared secret.
-        value: The new value.
-
-    Raises:
-        StrongroomError: If it cannot be written.
-
-    """
+    """Write a new version of a declared secret, under the identity that boto3 finds."""
     from aws.new_version import write_new_version  # noqa: PLC0415 (it loads boto3)
 
     environment = declaration.environment(scope.environment)
@@ -105,19 +74,7 @@ def build_aws_plan(
     *,
     may_widen: bool = False,
 ) -> Plan:
-    """Build the plan that changes AWS to match the declaration.
-
-    Args:
-        connection: Reads AWS.
-        declaration: The loaded declaration.
-        environment: An environment on AWS.
-        inputs: The operator-provided values.
-        may_widen: Whether apply may grant more than is granted now.
-
-    Raises:
-        StrongroomError: If AWS cannot be read, or the identity belongs to another account.
-
-    """
+    """Build the plan that changes AWS to match the declaration."""
     from aws.desired import desired_resources  # noqa: PLC0415 (it loads boto3)
     from aws.planning import build_plan  # noqa: PLC0415 (it loads boto3)
 
@@ -128,12 +85,7 @@ def build_aws_plan(
 
 
 def read_account(connection: AwsConnection, declared: EnvironmentDeclaration) -> str:
-    """Return the account that the identity belongs to.
-
-    Raises:
-        ConfigurationError: If another one is declared for the environment.
-
-    """
+    """Return the account that the identity belongs to; it must be the declared one, if any."""
     from aws import planning  # noqa: PLC0415 (it loads boto3)
 
     if declared.aws is not None:
@@ -157,17 +109,7 @@ def build_aws_secrets(
 
 
 def build_aws_template(declaration: Declaration, environment: Environment) -> dict[str, Any]:
-    """Build the CloudFormation template of what the plan compares, but for values.
-
-    Args:
-        declaration: The loaded declaration.
-        environment: An environment on AWS.
-
-    Raises:
-        ConfigurationError: If boto3 is not installed, the environment is not on AWS, or it has more
-            than a stack may have.
-
-    """
+    """Build the CloudFormation template of what the plan compares, but for values."""
     account = declaration.account(environment)
     try:
         from aws.desired import desired_resources  # noqa: PLC0415 (it loads boto3)

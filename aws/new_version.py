@@ -17,22 +17,7 @@ from vault.reconcile.resources.ownership import OwnedByOther, Owner, other_deplo
 def write_new_version(
     connection: AwsConnection, account: Account, owner: Owner, path: str, value: Secret
 ) -> None:
-    """Write *value* as the current version of a secret.
-
-    Args:
-        connection: Must be allowed to describe and write the secret.
-        account: The account that it is declared in.
-        owner: The deployment that writes.
-        path: Its name, such as ``shop/prod/api-key``.
-        value: The new value.
-
-    Raises:
-        ConfigurationError: If the identity belongs to another account, the secret does not exist,
-            the value is too long, or another version became the current one first.
-        OwnedByOther: If another deployment owns the secret. Nothing was written.
-        SecretDeleted: If the secret is being deleted. Nothing was written.
-
-    """
+    """Write *value* as the current version of a secret."""
     check_account(connection, account)
     found = describe(AwsReader(connection), path)
     if found is None:

@@ -29,18 +29,6 @@ def build_plan(
     """Return the plan that makes AWS equal to *resources*.
 
     Its digest covers every response that was read for it.
-
-    Args:
-        connection: Must be allowed to read the resources.
-        resources: All declared resources of one environment.
-        account: The account that they are declared in.
-        deployment: Id of the deployment that plans.
-        may_widen: Whether apply may grant more than is granted now.
-
-    Raises:
-        ConfigurationError: If the identity belongs to another account.
-        OwnedByOther: If another deployment owns an object that the declaration names.
-
     """
     check_account(connection, account)
     reader = AwsReader(connection)
@@ -63,12 +51,7 @@ def read_account(connection: AwsConnection) -> str:
 
 
 def check_account(connection: AwsConnection, account: Account) -> None:
-    """Check that the identity belongs to the declared account.
-
-    Raises:
-        ConfigurationError: If it does not.
-
-    """
+    """Check that the identity belongs to the declared account."""
     found = read_account(connection)
     if found != account.id:
         raise ConfigurationError(

@@ -46,13 +46,7 @@ class AwsReader:
     ) -> dict[str, Any] | None:
         """Return the response to a request that reads, None if there is no such object.
 
-        Args:
-            service: The service, as boto3 names it.
-            operation: The operation, as the API names it.
-            name: The object, for errors.
-            required: Keys that the response must have.
-            parameters: The operation's parameters.
-
+        *name* is the object, for errors; *required* are keys that the response must have.
         """
         key = json.dumps([service, operation, parameters], sort_keys=True)
         request = AwsRequest(service, operation, name, parameters, required)
@@ -62,22 +56,14 @@ class AwsReader:
     def get_part(
         self, service: str, operation: str, name: str, *required: str, **parameters: Any
     ) -> dict[str, Any]:
-        """Return the response about an object that was found before. See :meth:`get`.
-
-        Raises:
-            ConfigurationError: If it is gone.
-
-        """
+        """Return the response about an object that was found before. See :meth:`get`."""
         found = self.get(service, operation, name, *required, **parameters)
         if found is None:
             raise ConfigurationError(f"{name} was deleted while it was read; make another plan")
         return found
 
     def digest(self) -> str:
-        """Return a hash over every request and its response.
-
-        Two hashes are equal if all responses were.
-        """
+        """Return a hash over every request and the part of its response that repeats."""
         return self._cache.digest(_comparable)
 
     def _send(self, request: AwsRequest) -> dict[str, Any] | None:

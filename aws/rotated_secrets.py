@@ -27,12 +27,8 @@ from vault.declare.schema.secret_sources import Generated, Given
 class RotatedSecret:
     """How a secret is rotated.
 
-    Attributes:
-        every: Seconds between two rotations.
-        min_age: Seconds that a version must have been current before the next one.
-        instructions: What the function does.
-        is_announced: Whether the next value is announced.
-
+    *every* is the seconds between two rotations, and *min_age* those that a version must have been
+    current before the next one.
     """
 
     every: int
@@ -74,12 +70,7 @@ def find_rotated(declaration: Declaration, scope: Scope) -> Mapping[str, Rotated
 
 
 def find_function(declaration: Declaration, environment: Environment) -> str:
-    """Return the ARN of the function that rotates the secrets of an environment.
-
-    Raises:
-        ConfigurationError: If the environment declares none, or is not on AWS.
-
-    """
+    """Return the ARN of the function that rotates the secrets of an environment."""
     declared = declaration.account(environment)
     if declared.rotation_function is None:
         raise ConfigurationError(

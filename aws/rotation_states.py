@@ -39,16 +39,8 @@ class State(StrEnum):
 class RotationState:
     """The rotation of one secret.
 
-    Attributes:
-        service: Name of the service.
-        name: Name in the declaration.
-        state: The state.
-        since: When the last rotation ended, or the one that is under way began; None if unknown.
-        due: When the next one is due at the latest, None if there is no value.
-        old: Id of the version before the current one, or of the current one during a rotation.
-        new: Id of the current version, or of the pending one during a rotation.
-        old_read: The day on which *old* was last read, None if it was not.
-
+    During a rotation, *since* is its beginning, *old* the current version and *new* the pending
+    one. Otherwise *since* is the last end, *old* the version before and *new* the current one.
     """
 
     service: str
@@ -68,16 +60,7 @@ def read_states(
     now: datetime,
     service: str | None = None,
 ) -> Iterator[RotationState]:
-    """Yield the state of each secret that the function rotates. No value is read.
-
-    Args:
-        reader: Must be allowed to describe the secrets, and to list their versions.
-        declaration: The loaded declaration.
-        environment: An environment on AWS.
-        now: The current time.
-        service: The only service, or None for all.
-
-    """
+    """Yield the state of each secret that the function rotates. No value is read."""
     for scope in declaration.scopes(environment):
         if service not in {None, scope.service}:
             continue
@@ -98,14 +81,7 @@ def decide_state(
 ) -> RotationState:
     """Return the state of one secret.
 
-    Args:
-        service: Name of the service.
-        name: Name in the declaration.
-        found: The description of the secret, empty if there is none.
-        versions: Its versions by id.
-        every: The declared seconds between two rotations.
-        now: The current time.
-
+    *found* is its description, empty if there is none; *every* is in seconds.
     """
     current, pending = current_version(found), version_with(found, PENDING)
     if current is None:

@@ -15,11 +15,6 @@ def read_age(reader: AwsReader, name: str) -> Age:
     """Return the age of a secret, which is that of its current version.
 
     ``LastRotatedDate`` is set by AWS's own rotations only, and ``LastChangedDate`` by a tag, too.
-
-    Args:
-        reader: Must be allowed to describe the secret and to list its versions.
-        name: The secret.
-
     """
     described = describe(reader, name)
     if described is None:

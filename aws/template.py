@@ -36,14 +36,6 @@ def build_template(resources: Sequence[AwsResource], description: str) -> dict[s
     """Return the template of *resources*.
 
     Values, and what needs one, are left to ``apply``. The metadata of the template names the kinds.
-
-    Args:
-        resources: All declared resources of one environment.
-        description: What the template is of.
-
-    Raises:
-        ConfigurationError: If there are more than a stack may have.
-
     """
     rendered = [(resource.kind, _entries(resource)) for resource in resources]
     entries = {name: entry for _, found in rendered for name, entry in found.items()}

@@ -46,12 +46,7 @@ def write_archive(file: Writable, facts: DatabaseFacts, dump: Iterable[bytes]) -
 
 
 def read_facts(file: Readable) -> DatabaseFacts:
-    """Read the facts, with which *file* begins.
-
-    Raises:
-        RestoreRefused: If another version of the tool wrote them.
-
-    """
+    """Read the facts, with which *file* begins."""
     length = int.from_bytes(_read_exactly(file, _LENGTH_BYTES), "big")
     if length > _MAX_FACTS:
         raise _unknown()
@@ -66,10 +61,6 @@ def read_dump(file: Readable) -> Iterator[bytes]:
 
     The last piece is yielded once the end of *file* was read, and so verified. Otherwise
     ``pg_restore``, which stops reading at the end of the dump, could commit an altered file.
-
-    Raises:
-        RestoreRefused: If the compressed data are malformed.
-
     """
     previous = b""
     try:

@@ -20,14 +20,7 @@ from backup.source import Source
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A verified backup.
-
-    Attributes:
-        entry: Its entry in the manifest.
-        restored: Result of its restore into a scratch server.
-        removed: Names of the old backups that were removed.
-
-    """
+    """A verified backup, and the names of the old ones that were *removed*."""
 
     entry: Entry
     restored: Restored
@@ -47,21 +40,8 @@ def back_up(
 ) -> Finished:
     """Back up a database, and verify the backup by a restore into a scratch server.
 
-    Args:
-        source: The database.
-        scope: The service whose database it is.
-        cipher: Encrypts the file.
-        folder: Receives the file.
-        recipients: Public keys that can decrypt it too.
-        keep: Age after which older backups of the service are removed; None keeps them.
-        progress: Shows each step.
-        now: Returns the current time.
-
-    Raises:
-        BackupFailed: If the database cannot be dumped, or the restored copy differs. The folder
-            is as before.
-        StrongroomError: If the file cannot be encrypted or decrypted.
-
+    Backups of the service that are older than this one by *keep* are removed; None keeps them. If
+    the backup fails, the folder is as before.
     """
     label = BackupLabel(scope, source.database, now())
     folder.check(label.file_name)
@@ -76,15 +56,7 @@ def back_up(
 
 
 def describe(file: Path, restored: Restored, progress: Progress, verified: datetime) -> Entry:
-    """Return the manifest's entry of a backup.
-
-    Args:
-        file: File of the backup.
-        restored: Result of its restore.
-        progress: Shows the reading of the file.
-        verified: Time of the restore.
-
-    """
+    """Return the manifest's entry of a backup, whose restore ended at *verified*."""
     label, size = restored.label, file.stat().st_size
     with progress("digest", size) as advance:
         digest = digest_file(file, advance)

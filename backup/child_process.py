@@ -21,13 +21,8 @@ def child_process(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run *command* during the block, and terminate it after that, if it is running then.
 
-    It is in a session of its own, so that Ctrl-C reaches this process only.
-
-    Args:
-        command: The program and its arguments.
-        number: Signal that terminates it. It gets it, too, if this process is killed.
-        options: Those of :class:`subprocess.Popen`.
-
+    It gets the signal *number*, also if this process is killed. It is in a session of its own, so
+    that Ctrl-C reaches this process only.
     """
     started: list[subprocess.Popen[bytes]] = []
     try:

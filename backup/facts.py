@@ -40,15 +40,8 @@ class SequenceFacts:
 class DatabaseFacts:
     """Content of a database in one snapshot.
 
-    Attributes:
-        tables: Facts of each table, by its qualified name.
-        sequences: State of each sequence, by its qualified name.
-        relations: Kind and qualified name of each table, view, index and sequence.
-        roles: Roles that its privileges and row policies name.
-        extensions: Installed extensions, and the schema of each.
-        encoding: Encoding of its text.
-        locale: Provider, collation, character type and locale of the database.
-
+    *relations* have a kind and a qualified name, *roles* are those that privileges and row policies
+    name, and *locale* is provider, collation, character type and locale.
     """
 
     tables: Mapping[str, TableFacts]
@@ -84,12 +77,7 @@ class DatabaseFacts:
     def from_json(cls, text: bytes) -> Self:
         """Return the facts that :meth:`to_json` returned *text* for.
 
-        Raises:
-            RestoreRefused: If another version of the tool wrote it.
-            ValueError: If *text* is no JSON.
-            KeyError: If a field is missing.
-            TypeError: If a field has the wrong type.
-
+        Raises ValueError, KeyError or TypeError if it is malformed.
         """
         value: dict[str, Any] = json.loads(text)
         if refusal := formats.BACKUP.describe_refusal(value["format"]):
@@ -108,12 +96,7 @@ class DatabaseFacts:
 def differences(expected: DatabaseFacts, found: DatabaseFacts, *, exact: bool) -> list[str]:
     """Return how *found* differs from *expected*, a line for each difference, without a value.
 
-    Args:
-        expected: Facts of the source.
-        found: Facts of the copy.
-        exact: Whether sequences must be equal. A sequence of a source in use is not part of its
-            snapshot, so that its copy may be past it.
-
+    Unless *exact*, sequences may be past their source, because they are not part of its snapshot.
     """
     return [
         *_relation_differences(set(expected.relations), set(found.relations)),

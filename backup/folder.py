@@ -35,12 +35,7 @@ BACKUPS: Final = FolderKind("backups", "folder of backups", "--folder", _is_earl
 
 
 class BackupFolder:
-    """Folder *path*, in which each file with the name of a backup was verified.
-
-    Raises:
-        ConfigurationError: If it is not a folder, or one of something else.
-
-    """
+    """Folder *path*, in which each file with the name of a backup was verified."""
 
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
@@ -48,12 +43,7 @@ class BackupFolder:
         self.path = owned_folder.check(path, BACKUPS)
 
     def read(self) -> Manifest:
-        """Return the manifest, which is empty if there is none.
-
-        Raises:
-            BackupFailed: If it is malformed.
-
-        """
+        """Return the manifest, which is empty if there is none."""
         try:
             return Manifest.from_json(read_input(self.path / MANIFEST, _MAX_MANIFEST))
         except FileNotFoundError:
@@ -70,19 +60,9 @@ class BackupFolder:
     def add(self, verified: Path, entry: Entry, keep_after: datetime | None) -> list[str]:
         """Give a verified backup its name, and remove the old ones of the same service.
 
-        The manifest is written before each step, so that a run after a kill knows what was done.
-
-        Args:
-            verified: The file, in a folder of :meth:`unfinished`.
-            entry: Its entry.
-            keep_after: Backups that were created before are removed; None keeps all.
-
-        Returns:
-            The names of the removed files.
-
-        Raises:
-            BackupFailed: If there is a file of that name, or the manifest is malformed.
-
+        Those that were created before *keep_after* are old, and their names are returned; None
+        keeps all. The manifest is written before each step, so that a run after a kill knows what
+        was done.
         """
         with private_file.lock(self.path / _LOCK):
             manifest = self._settle(self.read())
@@ -97,15 +77,7 @@ class BackupFolder:
             return self._remove(manifest)
 
     def register(self, entry: Entry) -> bool:
-        """Add a backup that was verified again, if the manifest has no entry of it.
-
-        Returns:
-            Whether it was added.
-
-        Raises:
-            BackupFailed: If the manifest is malformed.
-
-        """
+        """Add a backup that was verified again; return whether the manifest had no entry of it."""
         with private_file.lock(self.path / _LOCK):
             manifest = self.read()
             if entry.file in manifest.entries:
@@ -114,12 +86,7 @@ class BackupFolder:
             return True
 
     def check(self, name: str) -> None:
-        """Raise an error if a backup *name* could not be added.
-
-        Raises:
-            BackupFailed: If there is a file of that name, or the manifest is malformed.
-
-        """
+        """Raise an error if a backup *name* could not be added."""
         self.read()
         self._check_unused(name)
 

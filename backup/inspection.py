@@ -22,11 +22,7 @@ _CLOCK_SKEW: Final = timedelta(hours=1)  # between the machines of the backup an
 class Observation:
     """State of a file; its digest is None if its size is wrong already.
 
-    Attributes:
-        size: Bytes of the file.
-        digest: Digest without the recipients.
-        name: Name that the backup had when it was made, by its header; None if that is unreadable.
-
+    *digest* is without the recipients; *name* is by the header, None if that is unreadable.
     """
 
     size: int
@@ -47,15 +43,7 @@ def inspect(
 ) -> Inspection:
     """Compare a folder with its manifest.
 
-    Args:
-        folder: The folder.
-        now: Current time.
-        max_age: Age above which the newest backup of a service is a finding; None for no limit.
-        progress: Shows the reading of the files.
-
-    Raises:
-        BackupFailed: If the manifest is malformed.
-
+    The newest backup of a service is a finding if it is older than *max_age*; None is no limit.
     """
     before = _read(folder)
     files = {path.name for path in folder.path.iterdir() if is_backup_name(path.name)}
@@ -79,16 +67,7 @@ def judge(
     now: datetime,
     max_age: timedelta | None,
 ) -> Inspection:
-    """Return what *observed* says about *entries*.
-
-    Args:
-        entries: Those of the manifest.
-        observed: State of each file, by its name.
-        unknown: Names of files that look like backups, and have no entry.
-        now: Current time.
-        max_age: See :func:`inspect`.
-
-    """
+    """Return what *observed* says about *entries*."""
     newest_first = sorted(entries, key=lambda entry: entry.created, reverse=True)
     faults = {entry.file: _fault(entry, observed.get(entry.file)) for entry in newest_first}
     intact = tuple(entry for entry in newest_first if faults[entry.file] is None)

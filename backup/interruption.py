@@ -14,14 +14,7 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass
 class _State:
-    """State of the main thread, the only one that signals interrupt.
-
-    Attributes:
-        depth: Number of blocks that must not be interrupted.
-        is_due: Whether a signal waits for their end.
-        has_ended: Whether the command was interrupted, and is removing what it made.
-
-    """
+    """State of the main thread, the only one that signals interrupt."""
 
     depth: int = 0
     is_due: bool = False

@@ -100,12 +100,7 @@ class Inventory:
             self._connection.execute(statement)
 
     def read(self, advance: Callable[[int], None]) -> DatabaseFacts:
-        """Read all rows, and return the facts.
-
-        Args:
-            advance: Called with the bytes of each table after it was read.
-
-        """
+        """Read all rows, and return the facts; *advance* gets the bytes of each table after it."""
         tables = {LARGE_OBJECTS: self._read_checksum(SQL(_LARGE_OBJECTS).format())}
         for title, schema, name, size in self._tables:
             query = SQL(_CHECKSUM).format(Identifier(schema), Identifier(name))

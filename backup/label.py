@@ -26,11 +26,7 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9-]*-\d{8}T\d{6}Z" + re.escape(SUFFIX), r
 class BackupLabel:
     """Origin of a backup. It contains no personal data, because it is readable without a key.
 
-    Attributes:
-        scope: The service whose database it is.
-        database: Name of the database.
-        created: Time of the snapshot in UTC, in whole seconds.
-
+    *created* is the time of the snapshot in UTC, in whole seconds.
     """
 
     scope: Scope
@@ -53,12 +49,7 @@ class BackupLabel:
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> Self:
-        """Return the label in the context of a file.
-
-        Raises:
-            RestoreRefused: If the file is not a backup.
-
-        """
+        """Return the label in the context of a file."""
         names = ("of", "service", "environment", "database", "created")
         texts = {name: value for name in names if isinstance(value := context.get(name), str)}
         if texts.keys() != {*names} or texts["of"] != _KIND:
@@ -73,10 +64,7 @@ class BackupLabel:
 def read_label(path: Path) -> BackupLabel:
     """Return the label in the header of the file at *path*. Only decryption verifies it.
 
-    Raises:
-        RestoreRefused: If the file is not a backup, or a byte of its header was altered.
-        OSError: If it cannot be read.
-
+    Raises RestoreRefused if the file is not a backup.
     """
     with open_input(path) as file:
         try:
@@ -99,10 +87,5 @@ def render_time(moment: datetime) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """Return the time that :func:`render_time` returned *text* for.
-
-    Raises:
-        ValueError: If it has another form.
-
-    """
+    """Return the time that :func:`render_time` returned *text* for."""
     return datetime.strptime(text, _CREATED).replace(tzinfo=UTC)

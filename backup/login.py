@@ -41,13 +41,7 @@ SETTINGS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class DatabaseLogin:
-    """Connection parameters of a database.
-
-    Attributes:
-        parameters: Those of libpq, without the password.
-        password: The password; None if the server requires none.
-
-    """
+    """Parameters of libpq without the password, which is None if the server requires none."""
 
     parameters: Mapping[str, str]
     password: Secret | None
@@ -65,12 +59,7 @@ class DatabaseLogin:
 
     @contextmanager
     def connect(self, *, autocommit: bool = True) -> Iterator[psycopg.Connection]:
-        """Open a connection during the block.
-
-        Raises:
-            BackupFailed: If the connection or a statement fails.
-
-        """
+        """Open a connection during the block."""
         password = {"password": self.password.reveal()} if self.password else {}
         defaults = {"connect_timeout": str(CONNECT_SECONDS)}
         parameters = {**defaults, **self.parameters, **password}
@@ -84,12 +73,8 @@ class DatabaseLogin:
     def password_file(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Yield a connection string with the path of a file that contains the password.
 
-        The file has no name in any folder, so that a kill leaves nothing, and the password is
-        neither an argument nor a variable of the program.
-
-        Yields:
-            The connection string, and the descriptors that the program must inherit.
-
+        The program must inherit the descriptors that are yielded with it. The file has no name in
+        any folder, so that a kill leaves nothing, and the password is no argument or variable.
         """
         with tempfile.TemporaryFile() as file:
             if self.password is not None:
@@ -102,12 +87,7 @@ class DatabaseLogin:
 
 
 def read_url_file(path: Path) -> DatabaseLogin:
-    """Return the login of the database URL in the file *path*.
-
-    Raises:
-        ConfigurationError: If the file cannot be read, or contains no database URL.
-
-    """
+    """Return the login of the database URL in the file *path*."""
     try:
         found = _parse_url(read_input(path).decode().strip())
     except OSError as error:
@@ -123,14 +103,7 @@ def read_url_file(path: Path) -> DatabaseLogin:
 
 
 def _parse_url(text: str) -> dict[str, str]:
-    """Return the connection parameters in a URL of any driver.
-
-    Raises:
-        ArgumentError: If *text* is no URL.
-        ValueError: If it is not that of a PostgreSQL database.
-        psycopg.Error: If it has other parameters than those of libpq.
-
-    """
+    """Return the connection parameters in a URL of any driver."""
     url = make_url(text)
     if url.get_backend_name() != "postgresql" or not url.database:
         raise ValueError("not a PostgreSQL database")
@@ -156,12 +129,7 @@ def pin_settings(connection: psycopg.Connection) -> None:
 
 @contextmanager
 def database_errors(database: str) -> Iterator[None]:
-    """Raise the errors of PostgreSQL in the block as :exc:`BackupFailed`, without values of rows.
-
-    Args:
-        database: Name of the database, for the message.
-
-    """
+    """Raise PostgreSQL's errors in the block as :exc:`BackupFailed`, without values of rows."""
     try:
         yield
     except psycopg.Error as error:

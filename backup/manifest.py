@@ -33,19 +33,8 @@ class State(StrEnum):
 class Entry:
     """A backup that was verified.
 
-    Attributes:
-        file: Name of its file.
-        service: Name of the service.
-        environment: Its environment.
-        database: Name of the database.
-        created: Time of its snapshot.
-        verified: Time at which its restore was compared with the source.
-        size: Bytes of the file.
-        digest: SHA-256 of the file without its recipients, in hexadecimal.
-        tables: Number of tables.
-        rows: Number of rows.
-        state: State of the entry.
-
+    *created* is the time of its snapshot, and *digest* the SHA-256 of the file without its
+    recipients, in hexadecimal.
     """
 
     file: str
@@ -75,12 +64,7 @@ class Entry:
     def from_json(cls, value: dict[str, Any]) -> Self:
         """Return the entry that :meth:`to_json` returned *value* for.
 
-        Raises:
-            ValueError: If a field has no such value, or the file has another backup's name.
-            KeyError: If a field is missing.
-            TypeError: If there is another field.
-            InvalidName: If the service or the environment is none.
-
+        Raises ValueError, KeyError, TypeError or InvalidName if it is malformed.
         """
         times = {name: parse_time(value[name]) for name in ("created", "verified")}
         entry = cls(**{**value, **times, "state": State(value["state"])})
@@ -118,12 +102,7 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Return the manifest that :meth:`to_json` returned *text* for.
-
-        Raises:
-            BackupFailed: If it is malformed, or a newer version of the tool wrote it.
-
-        """
+        """Return the manifest that :meth:`to_json` returned *text* for."""
         try:
             entries = _parse(json.loads(text))
         except (ValueError, KeyError, TypeError, RecursionError, InvalidName):
@@ -150,11 +129,6 @@ def settle(manifest: Manifest, is_present: Callable[[Entry], bool]) -> Manifest:
 
     A file that was being added counts if it has its name, and the entry of a file that was being
     removed goes with the file.
-
-    Args:
-        manifest: The manifest.
-        is_present: Returns whether the file of an entry exists.
-
     """
     settled = {}
     for name, entry in manifest.entries.items():
@@ -170,12 +144,7 @@ def expire(
 ) -> Manifest:
     """Return *manifest* with the old backups of one service in the state ``removing``.
 
-    Args:
-        manifest: The manifest.
-        newest: The backup that was just verified, which stays, and so do those of other services.
-        before: Backups that were created before this time are old.
-        is_own: Returns whether the file of an entry is the backup that the entry describes.
-
+    Those from before *before* are old, except *newest* and any whose file is not *is_own*.
     """
     old = {
         name: replace(entry, state=State.REMOVING)

@@ -32,19 +32,7 @@ _MAX_MESSAGE: Final = 300
 
 @contextmanager
 def dump(login: DatabaseLogin, snapshot: str) -> Iterator[Iterator[bytes]]:
-    """Dump a database during the block, which must read all of it.
-
-    Args:
-        login: Login of a user that reads all tables.
-        snapshot: Id of the exported snapshot that is dumped.
-
-    Yields:
-        The dump, in pieces.
-
-    Raises:
-        BackupFailed: If ``pg_dump`` fails.
-
-    """
+    """Dump an exported *snapshot* during the block, which must read all of it."""
     with login.password_file() as (database, inherited):
         options = (*_DUMP, f"--snapshot={snapshot}", f"--dbname={database}")
         with _run("pg_dump", options, inherited, stdout=subprocess.PIPE) as process:
@@ -52,18 +40,7 @@ def dump(login: DatabaseLogin, snapshot: str) -> Iterator[Iterator[bytes]]:
 
 
 def restore(login: DatabaseLogin, pieces: Iterable[bytes], *, role: str, entries: str) -> None:
-    """Restore a dump in one transaction.
-
-    Args:
-        login: Login of a user that may act as *role*.
-        pieces: The dump.
-        role: Owner of all restored objects.
-        entries: Those that are restored, in the form of :func:`list_entries`.
-
-    Raises:
-        BackupFailed: If ``pg_restore`` fails. Nothing was restored.
-
-    """
+    """Restore a dump in one transaction, as far as *entries* list it; *role* owns all objects."""
     with login.password_file() as (database, inherited), tempfile.TemporaryFile() as listed:
         listed.write(entries.encode())
         listed.flush()
@@ -77,12 +54,7 @@ def restore(login: DatabaseLogin, pieces: Iterable[bytes], *, role: str, entries
 
 
 def list_entries(pieces: Iterable[bytes]) -> str:
-    """Return the table of contents of a dump. Only the dump's beginning is read.
-
-    Raises:
-        BackupFailed: If it is none.
-
-    """
+    """Return the table of contents of a dump. Only the dump's beginning is read."""
     with tempfile.TemporaryFile() as output:
         options = ("--format=custom", "--list")
         with _run("pg_restore", options, (), stdin=subprocess.PIPE, stdout=output) as process:
@@ -100,12 +72,7 @@ def _run(
     stdin: int = subprocess.DEVNULL,
     stdout: int | IO[bytes] = subprocess.DEVNULL,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program during the block, and kill it if the block raises an exception.
-
-    Raises:
-        BackupFailed: If its exit code is not 0.
-
-    """
+    """Run a program during the block, and kill it if the block raises an exception."""
     binary = binaries.postgres_folder() / "bin" / name
     with (
         tempfile.TemporaryFile() as messages,

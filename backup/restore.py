@@ -34,15 +34,7 @@ def select_entries(
     """Return the lines of *listing* that a restore as *owner* needs and may run.
 
     Left out are schemas and extensions that the target has, with the comments of the latter,
-    because only the creator of an extension may comment on it; and default privileges of other
-    roles, because they concern only objects that those roles create later.
-
-    Args:
-        listing: Table of contents of the dump.
-        owner: Role that owns the restored objects.
-        extensions: Extensions of the target.
-        schemas: Schemas of the target.
-
+    because only their creator may comment on them; and default privileges of other roles.
     """
     skipped = {f"EXTENSION - {name} " for name in extensions}
     skipped |= {f"SCHEMA - {name} " for name in schemas}
@@ -64,14 +56,7 @@ _SHOWN: Final = 5  # differences in an error
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """Result of a restore that was verified.
-
-    Attributes:
-        label: Origin of the backup.
-        facts: Facts of the restored database, equal to those of the source.
-        seconds: Duration of the restore with its verification.
-
-    """
+    """Result of a restore that was verified."""
 
     label: BackupLabel
     facts: DatabaseFacts
@@ -98,14 +83,7 @@ class Backup:
     ) -> None:
         """Read nothing yet.
 
-        Args:
-            path: The file.
-            label: Origin of the backup, which must be that of the file.
-            cipher: Decrypts the file.
-            progress: Shows each step.
-            identity: File with private keys of age, in place of the service's key.
-            clock: Returns seconds, monotonic.
-
+        *identity* is a file with private keys of age, in place of the service's key.
         """
         self._path = path
         self._label = label
@@ -115,13 +93,7 @@ class Backup:
         self._clock = clock
 
     def drill(self) -> Restored:
-        """Restore the backup into a scratch server, and compare it with the source's facts.
-
-        Raises:
-            DecryptionFailed: If the file was altered, or is that of another service.
-            BackupFailed: If it cannot be restored, or the copy differs from the source.
-
-        """
+        """Restore the backup into a scratch server, and compare it with the source's facts."""
         started = self._clock()
         expected, entries = self._read_contents()
         with scratch_server() as server:
@@ -133,15 +105,7 @@ class Backup:
     def restore_into(self, target: DatabaseLogin) -> Restored:
         """Restore the backup into an empty database, after a drill.
 
-        Args:
-            target: Login of a user that may act as the owner role of the service.
-
-        Raises:
-            RestoreRefused: If the target is not empty, or lacks a role. Nothing was restored.
-            DecryptionFailed: If the file was altered, or is that of another service.
-            BackupFailed: If it cannot be restored, or the copy differs. Differences are found after
-                the restore was committed.
-
+        Any BackupFailed about differences comes after the commit; otherwise nothing was restored.
         """
         started = self._clock()
         facts, entries = self._read_contents()
@@ -216,12 +180,7 @@ def _set_role(connection: psycopg.Connection, owner: str) -> None:
 
 
 def _check_target(target: DatabaseLogin, scope: Scope, facts: DatabaseFacts) -> None:
-    """Check that the target is empty, and has the roles of the backup.
-
-    Raises:
-        RestoreRefused: If it is not, or has not.
-
-    """
+    """Check that the target is empty, and has the roles of the backup."""
     with target.connect() as connection:
         pin_settings(connection)
         if not inventory.is_empty(connection):

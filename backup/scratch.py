@@ -86,16 +86,9 @@ class ScratchServer:
         return {"host": str(self.folder), "hostaddr": "", "port": _PORT}
 
     def create_database(self, facts: DatabaseFacts, owner: str) -> DatabaseLogin:
-        """Create a database for a backup with *facts*, with its roles and extensions.
+        """Create a database for *facts*, and return the login of a user that may act as *owner*.
 
-        Args:
-            facts: Facts of the source.
-            owner: Role that owns the restored objects.
-
-        Returns:
-            The login of a user that may act as *owner*, and is not a superuser. A dump contains
-            code of the database's users, such as functions in an index, and a restore runs it.
-
+        The user is no superuser, because a restore runs code of the database's users.
         """
         user, password = f"restore_{secrets.token_hex(4)}", Secret(secrets.token_urlsafe(24))
         with self._login(SUPERUSER, self.password, SUPERUSER).connect() as superuser:
@@ -116,15 +109,7 @@ class ScratchServer:
 
 @contextmanager
 def scratch_server() -> Iterator[ScratchServer]:
-    """Run a scratch server during the block, and remove what killed processes left of theirs.
-
-    Raises:
-        ServerMissing: If PostgreSQL's wheel is not installed.
-        ConfigurationError: If root has no other user to run it as, or that user cannot enter the
-            folder of temporary files.
-        BackupFailed: If it does not start.
-
-    """
+    """Run a scratch server during the block, and remove what killed processes left of theirs."""
     install, account = binaries.postgres_folder(), _Account()
     if os.geteuid() == 0:
         entry = pwd.getpwnam(postgres_home.server_user())

@@ -24,23 +24,14 @@ _ATTEMPTS: Final = 5
 class Source:
     """Database that is backed up.
 
-    Attributes:
-        database: Name of the database.
-        connect: Opens a connection of a user that reads all tables. It is closed at the end of the
-            block.
-
+    *connect* opens a connection of a user that reads all tables, for a block.
     """
 
     database: str
     connect: Callable[[], AbstractContextManager[psycopg.Connection]]
 
     def write(self, file: Writable, progress: Progress) -> None:
-        """Write the facts and the dump of one snapshot to *file*.
-
-        Raises:
-            BackupFailed: If a query or the dump fails.
-
-        """
+        """Write the facts and the dump of one snapshot to *file*."""
         with database_errors(self.database), self.connect() as connection:
             pin_settings(connection)
             inventory = _begin(connection)
@@ -60,10 +51,6 @@ def _begin(connection: psycopg.Connection) -> Inventory:
 
     In this order, because a table that another session empties or rewrites looks empty in an older
     snapshot, and the lock waits for just that session.
-
-    Raises:
-        BackupFailed: If tables are created or dropped all the time.
-
     """
     try:
         for _attempt in range(_ATTEMPTS):

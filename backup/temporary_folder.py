@@ -20,12 +20,7 @@ def temporary_folder(
     """Create a private folder, and remove it at the end of the block.
 
     Its lock is held during the block, so that no other process takes it for an abandoned one.
-
-    Args:
-        parent: Folder that it is created in.
-        prefix: Beginning of its name.
-        owner: User and group id of the folder; None for those of the process.
-
+    *owner* is a user and group id, None for those of the process.
     """
     created: list[tuple[Path, int]] = []
     try:
@@ -47,12 +42,7 @@ def remove_abandoned(
 ) -> None:
     """Remove the folders of killed processes.
 
-    Args:
-        parent: Folder that contains them.
-        prefix: Beginning of their names.
-        owners: User ids that they may belong to. Folders of other users stay.
-        end: Ends what is running in a folder, before it is removed.
-
+    Only those of *owners*, user ids, are removed, after *end* has ended what runs in them.
     """
     for path in parent.glob(f"{prefix}*"):
         try:

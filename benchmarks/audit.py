@@ -37,13 +37,7 @@ _SERVICES: Final = 50
 
 @contextmanager
 def cases(lines: int = LINES, folder: Path | None = None) -> Iterator[Iterator[Case]]:
-    """Yield the case.
-
-    Args:
-        lines: Lines of the log, of 1.4 kB on average.
-        folder: Where the log and the store are; None for the default one.
-
-    """
+    """Yield the case."""
     with tempfile.TemporaryDirectory(dir=folder, prefix="strongroom-bench-") as own:
         log = Path(own) / "audit-1.log"
         write_log(log, lines)

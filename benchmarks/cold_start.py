@@ -143,12 +143,7 @@ def _output(code: str, variables: Mapping[str, str]) -> bytes:
 
 
 def main() -> int:
-    """Measure all cases and print them.
-
-    Returns:
-        The exit code: 2 if a case exceeds its bar.
-
-    """
+    """Measure all cases and print them."""
     turns = read_turns(__doc__, TURNS)
     with application() as (app, variables):
         found = [measure(case, turns) for case in first_secret(app, variables)]

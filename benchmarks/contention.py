@@ -95,12 +95,7 @@ def compare(audit_mode: str, turns: int, seconds: float = SECONDS) -> Result:
 
 
 def main() -> int:
-    """Measure all cases and print them.
-
-    Returns:
-        The exit code: 2 if a case exceeds its bar.
-
-    """
+    """Measure all cases and print them."""
     turns = read_turns(__doc__, TURNS)
     return report([compare(mode, turns) for mode in ("each", "aggregate")])
 

@@ -2,11 +2,10 @@
 
     python -m benchmarks.django_orm [--rows 10000] [--turns 5]
 
-A model has three text fields, of which one is searched, in a SQLite database in memory and in a
-PostgreSQL of the benchmark's own. The case of the cipher has the plaintext model too, and calls
-AES-GCM and the keyed hash for each value: it is the least that encryption can cost. On SQLite
-processor time counts, because no part of it waits. On PostgreSQL all time counts, so its ratios
-vary with what else the machine does, and have no bar.
+A model has three text fields, of which one is searched, in SQLite in memory and in PostgreSQL. The
+case of the cipher adds AES-GCM and the keyed hash of each value to the plaintext model, the least
+that encryption can cost. On SQLite processor time counts. On PostgreSQL all time counts, so its
+ratios vary with what else the machine does, and have no bar.
 """
 
 from __future__ import annotations
@@ -114,12 +113,7 @@ class Table:
 
 @contextmanager
 def cases(rows: int = ROWS) -> Iterator[Iterator[Case]]:
-    """Yield the cases of encrypted fields.
-
-    Args:
-        rows: The number of objects.
-
-    """
+    """Yield the cases of encrypted fields."""
     with memory_keys.configured():
         create_index_keys(Person)
         yield _cases_of_databases(rows)

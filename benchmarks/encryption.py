@@ -50,13 +50,7 @@ _IDS: Final = range(100_000, 101_000)
 
 @contextmanager
 def cases(rows: int = 100_000, keys: int = 100) -> Iterator[Iterator[Case]]:
-    """Run a server and yield all cases.
-
-    Args:
-        rows: The rows of a column.
-        keys: The data keys of the column that is decrypted without cached keys.
-
-    """
+    """Run a server and yield all cases."""
     with ExitStack() as stack:
         server = stack.enter_context(real_server("embedded"))
         session = Session(server.address, StaticToken(Secret(server.root_token)))
@@ -270,12 +264,7 @@ class ManyKeys:
 
 
 def main() -> int:
-    """Measure all cases and print them.
-
-    Returns:
-        The exit code: 2 if a case exceeds its bar.
-
-    """
+    """Measure all cases and print them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--turns", type=int, default=TURNS)

@@ -31,15 +31,7 @@ _BATCH: Final = 249
 
 @dataclass(frozen=True)
 class Peer:
-    """One operation of another library.
-
-    Attributes:
-        name: The name in the table.
-        encrypts: Whether it encrypts. Otherwise it decrypts.
-        run: The operation.
-        calls: The calls in one turn. If None, a number is found that takes long enough.
-
-    """
+    """One operation of another library."""
 
     name: str
     encrypts: bool

@@ -34,13 +34,7 @@ _THREADS: Final = {1: "one thread", 2: "two threads"}
 
 @contextmanager
 def cases(size: int = SIZE, folder: Path | None = None) -> Iterator[Iterator[Case]]:
-    """Yield all cases.
-
-    Args:
-        size: MiB of the file.
-        folder: On the file system to measure; None for one in memory, or else the default one.
-
-    """
+    """Yield all cases with a file of *size* MiB, which is in memory without a *folder*."""
     with Files.create(size, folder) as files:
         yield _cases(files)
 

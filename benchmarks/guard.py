@@ -3,14 +3,9 @@
     python -m benchmarks.guard [--rows 40000] [--turns 15]
 
 One statement writes all rows. A correct writer brings new tokens; a bypassing one brings none, so
-that the guard voids the old ones and reports each row. That ratio has no bar, because most of it is
-the INSERT of the report. An old version of an application mostly writes one row in a transaction,
-which is measured too, and depends on what a commit costs. The e-mail address has a unique index, as
-most have. Without one, the write alone costs less, and the same report counts for more.
-
-The guard of hashes is that of a plan that decrypts: a bypassing writer changes the token, and does
-not name the plaintext. That column is new, and has no index. Its trigger is called for each row of
-a correct writer, too, so that this ratio has no bar either.
+that the guard reports each row. That ratio has no bar, because most of it is the INSERT of the
+report. One row in a transaction has none, because it depends on what a commit costs; nor has the
+guard of hashes, because its trigger is called for each row of a correct writer, too.
 """
 
 from __future__ import annotations

@@ -39,12 +39,7 @@ def cases() -> Iterator[Iterator[Case]]:
 
 
 def main() -> int:
-    """Measure the case and print it.
-
-    Returns:
-        The exit code: 2 if the case exceeds its bar.
-
-    """
+    """Measure the case and print it."""
     with cases() as each:
         found = [measure(case, TURNS) for case in each]
     return report(found)

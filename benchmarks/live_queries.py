@@ -74,12 +74,7 @@ def run_worker(url: str, password: str, held: Event, ended: Event) -> None:
 
 
 class Clients:
-    """Clients of the table, which time their transactions.
-
-    Attributes:
-        taken: Gets the seconds of each transaction.
-
-    """
+    """Clients of the table, which time their transactions."""
 
     def __init__(self, connect: Callable[[], Connection]) -> None:
         self.taken: list[float] = []
@@ -148,12 +143,7 @@ def _percentile(taken: list[float]) -> float:
 
 
 def main() -> int:
-    """Measure, and print the result.
-
-    Returns:
-        The exit code: 2 if the percentile exceeds its bar.
-
-    """
+    """Measure, and print the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     result, rows = measure(parser.parse_args().seconds)

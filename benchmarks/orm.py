@@ -153,14 +153,7 @@ class Pair:
     """The tables of both classes in one database."""
 
     def __init__(self, engine: Engine, rows: int, clock: Clock) -> None:
-        """Create the tables.
-
-        Args:
-            engine: The engine of the database.
-            rows: The number of objects.
-            clock: Returns the seconds that count.
-
-        """
+        """Create the tables."""
         Base.metadata.create_all(engine)
         self.people = Table(engine, Person, rows)
         self.plain = Table(engine, PlainPerson, rows)
@@ -192,12 +185,7 @@ class Pair:
 
 @contextmanager
 def cases(rows: int = ROWS) -> Iterator[Iterator[Case]]:
-    """Yield the cases of encrypted columns, on SQLite and on PostgreSQL.
-
-    Args:
-        rows: The number of objects.
-
-    """
+    """Yield the cases of encrypted columns, on SQLite and on PostgreSQL."""
     with memory_keys.configured(), people_table.database() as database:
         create_index_keys(Person)
         sqlite, postgres = create_engine("sqlite://"), _connect(database)

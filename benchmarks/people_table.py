@@ -148,12 +148,7 @@ class Worker:
         self._connection = connection
 
     def run(self, batches: int) -> int:
-        """Run some batches, and return the rows that were written.
-
-        Raises:
-            SystemExit: If the table has too few rows.
-
-        """
+        """Run some batches, and return the rows that were written."""
         rows = 0
         for _ in range(batches):
             written = self._backfill.run_batch(self._connection)
@@ -163,12 +158,7 @@ class Worker:
         return rows
 
     def verify(self, batches: int) -> None:
-        """Read and check some batches that were written.
-
-        Raises:
-            SystemExit: If a row is wrong.
-
-        """
+        """Read and check some batches that were written."""
         for _ in range(batches):
             checked = self._verification.run_batch(self._connection)
             if checked is None or checked.wrong:

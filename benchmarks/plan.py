@@ -120,12 +120,7 @@ def measure_seconds(act: Callable[[], object]) -> float:
 def measure(
     console: Console, declaration: Declaration, environment: Environment, rounds: int
 ) -> tuple[float, float]:
-    """Apply *declaration*, then measure reading and planning.
-
-    Returns:
-        The median seconds of reading the paths, and of a whole plan with rendering the policies.
-
-    """
+    """Apply *declaration*, and return the median seconds of reading and of planning."""
     with dev_server() as address, root(address) as session:
         plan = build_plan(session, environment_resources(declaration, environment))
         with progress(console, plan) as on_change:

@@ -59,12 +59,7 @@ def measure_all(committed: dict[str, float]) -> Iterator[Result]:
 
 
 def main() -> int:
-    """Measure all cases, print them, and compare them with the committed ratios.
-
-    Returns:
-        The exit code: 2 if a ratio is worse.
-
-    """
+    """Measure all cases, print them, and compare them with the committed ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="commit the measured ratios")
     write = parser.parse_args().write

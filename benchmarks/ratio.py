@@ -40,17 +40,8 @@ def readable(seconds: float) -> str:
 class Case:
     """A subject and the floor that it is measured against.
 
-    Attributes:
-        name: The name in the table and in the committed ratios.
-        subject: The operation to measure.
-        floor: The work that any implementation has to do.
-        floor_name: The name of the floor in the table.
-        bar: The maximum of the ratio. If None, the ratio is only printed.
-        calls: The calls in one turn. If None, a number is found that takes long enough.
-        prepare: Called before each turn. It is not measured.
-        clock: A monotonic clock, in seconds.
-        shown: Returns a measured number as text, for numbers that are not seconds.
-
+    *bar* is the maximum of the ratio, if there is one. *calls* are those of one turn; for None they
+    are as many as take long enough. *prepare* is called before each turn, and is not measured.
     """
 
     name: str
@@ -94,14 +85,7 @@ def repeated(call: Callable[[], object]) -> Run:
 
 
 def measure(case: Case, turns: int, choose: Choose = min) -> Result:
-    """Measure *case*.
-
-    Args:
-        case: The case.
-        turns: The number of turns of the subject and of the floor.
-        choose: Returns the time that counts of those of all turns.
-
-    """
+    """Measure *case*."""
     calls, clock = case.calls, case.clock
     subject_calls = calls or _find_calls(case.subject, clock)
     floor_calls = calls or _find_calls(case.floor, clock)
@@ -145,13 +129,7 @@ FileCases: TypeAlias = Callable[[int, Path | None], AbstractContextManager[Itera
 
 
 def read_turns(description: str | None, turns: int) -> int:
-    """Return the turns that the command line names.
-
-    Args:
-        description: What the command measures.
-        turns: Turns by default.
-
-    """
+    """Return the turns that the command line names."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--turns", type=int, default=turns)
     named: int = parser.parse_args().turns
@@ -159,17 +137,7 @@ def read_turns(description: str | None, turns: int) -> int:
 
 
 def run_cases(description: str | None, cases: Cases, turns: int) -> int:
-    """Measure cases and print them.
-
-    Args:
-        description: What the command measures.
-        cases: Returns the cases.
-        turns: Turns by default.
-
-    Returns:
-        The exit code: 2 if a case exceeds its bar.
-
-    """
+    """Measure cases and print them."""
     turns = read_turns(description, turns)
     with cases() as each:
         return report([measure(case, turns) for case in each])
@@ -178,18 +146,7 @@ def run_cases(description: str | None, cases: Cases, turns: int) -> int:
 def run_on_files(
     description: str | None, cases: FileCases, size: tuple[str, int, str], turns: int
 ) -> int:
-    """Measure cases on files of the size that the command line names, and print them.
-
-    Args:
-        description: What the command measures.
-        cases: Returns the cases.
-        size: Option of the size, its default and its unit.
-        turns: Turns by default.
-
-    Returns:
-        The exit code: 2 if a case exceeds its bar.
-
-    """
+    """Measure cases on files of the size that the command line names, and print them."""
     option, default, unit = size
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(option, dest="size", type=int, default=default, help=unit)
@@ -205,18 +162,7 @@ RowCases: TypeAlias = Callable[[int], AbstractContextManager[Iterable[Case]]]
 
 
 def run_on_rows(description: str | None, cases: RowCases, rows: int, turns: int) -> int:
-    """Measure cases on tables of the size that the command line names, and print them.
-
-    Args:
-        description: What the command measures.
-        cases: Returns the cases.
-        rows: Rows by default.
-        turns: Turns by default.
-
-    Returns:
-        The exit code: 2 if a case exceeds its bar.
-
-    """
+    """Measure cases on tables of the size that the command line names, and print them."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rows", type=int, default=rows)
     parser.add_argument("--turns", type=int, default=turns)

@@ -56,14 +56,7 @@ _PLANS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A cost at several sizes.
-
-    Attributes:
-        name: The name of the cost.
-        by: What its sizes count.
-        seconds: Seconds of processor time, by size.
-
-    """
+    """A cost at several sizes."""
 
     name: str
     by: str

@@ -2,9 +2,9 @@
 
     python -m benchmarks.search [--rows 10000 100000 1000000]
 
-A search computes the index value and reads the rows that have it. Two to four values share an index
-value on purpose, so the search returns as many rows, each of which an application decrypts. The
-floor finds one row by its plaintext. The ratio has no bar, because it includes these rows.
+Two to four values share an index value on purpose, so a search returns as many rows, each of which
+an application decrypts. The floor finds one row by its plaintext. The ratio has no bar, because it
+includes these rows.
 """
 
 from __future__ import annotations
@@ -103,12 +103,7 @@ def searches(connection: Connection, table: str, rows: int, index: BlindIndex) -
 
 
 def _check(number: int, found: Sequence[Sequence[object]]) -> None:
-    """Check that a search found the row *number*.
-
-    Raises:
-        SystemExit: If it did not.
-
-    """
+    """Check that a search found the row *number*."""
     if number not in [row[0] for row in found]:
         raise SystemExit(f"a search does not find row {number}")
 
@@ -129,12 +124,7 @@ def _cases(connection: Connection, sizes: Iterable[int]) -> Iterator[Case]:
 
 
 def main() -> int:
-    """Measure all cases and print them.
-
-    Returns:
-        The exit code: 2 if a case exceeds its bar.
-
-    """
+    """Measure all cases and print them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
     parser.add_argument("--turns", type=int, default=TURNS)

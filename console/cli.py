@@ -71,12 +71,7 @@ def _asks_for_help(arguments: Sequence[str]) -> bool:
 
 
 def main() -> None:
-    """Run the command line. An error becomes one message and an exit code.
-
-    Raises:
-        SystemExit: Always, with the exit code.
-
-    """
+    """Run the command line, and exit. An error becomes one message and an exit code."""
     if _asks_for_help(sys.argv):
         from console.commands.deferred_imports import defer_imports  # noqa: PLC0415 (no other run needs it)
 

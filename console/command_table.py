@@ -9,12 +9,8 @@ from typing import Final, NamedTuple
 class Place(NamedTuple):
     """Place of a command in the code, and how the help of all commands describes it.
 
-    Attributes:
-        target: ``module:function`` below :mod:`console.commands`, that of a group of commands, or
-            the places of such a group's commands.
-        summary: First sentence of its own help, repeated so that a list of all commands, and the
-            completion of a name, import none of them.
-
+    *target* is ``module:function`` below :mod:`console.commands`, or the places of a group's
+    commands. *summary* repeats the first sentence of the help, so that a list imports no command.
     """
 
     target: str | Mapping[str, Place]

@@ -30,15 +30,7 @@ MODELS: Final = Path("/opt/strongroom/app")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one step, and return the exit code: 0, or 1 after an error.
-
-    Args:
-        arguments: Arguments of the command line.
-
-    Raises:
-        SystemExit: If the arguments are wrong; the exit code is 64.
-
-    """
+    """Run one step, and return the exit code: 0, or 1 after an error."""
     parser = ArgumentParser(prog="python -m console.compose_init")
     parser.add_argument("step", choices=("prepare", "apply"))
     step = parser.parse_args(arguments).step
@@ -55,14 +47,7 @@ def main(arguments: Sequence[str]) -> int:
 def load_declaration(root: Path = REPOSITORY) -> Declaration:
     """Return the image's declaration, with the image's interpreter for every service.
 
-    The image contains no virtual environment of an application.
-
-    Args:
-        root: Folder of ``strongroom.yaml``.
-
-    Raises:
-        DeclarationError: If a file of the declaration has a fault.
-
+    The image has no virtual environment of an application.
     """
     declared = repository.read(root).load()
     image = {"path": str(MODELS), "python": sys.executable}

@@ -13,15 +13,7 @@ _RECORDED: Final = "commit"
 
 
 def describe_version(package: Path = _HERE) -> str:
-    """Return the version and the commit, such as ``0.1.0 (5c44f45)``.
-
-    In a clone, changed files are told by ``0.1.0 (5c44f45, changed)``. Without a record and without
-    git, it is the version alone.
-
-    Args:
-        package: Folder of this package.
-
-    """
+    """Return the version, and the commit if it is known, such as ``0.1.0 (5c44f45, changed)``."""
     commit = _read_commit(package)
     return version("strongroom") + (f" ({commit})" if commit else "")
 

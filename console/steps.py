@@ -22,12 +22,7 @@ class Steps:
 
     @contextmanager
     def __call__(self, title: str) -> Iterator[None]:
-        """Run one step, and print its line. An exception in the step is marked and raised again.
-
-        Args:
-            title: Title of the step.
-
-        """
+        """Run one step, and print its line. An exception in the step is marked and raised again."""
         started = self._clock()
         try:
             yield

@@ -42,12 +42,7 @@ class Redis(Section):
 
 
 class Smtp(Section):
-    """Mail account of the service.
-
-    Attributes:
-        sender: Address of the account. If None, it is ``username@host``.
-
-    """
+    """Mail account of the service; if *sender* is None, its address is ``username@host``."""
 
     host: Annotated[str, Field(min_length=1)]
     port: Annotated[int, Field(ge=1, le=65_535)]

@@ -39,13 +39,7 @@ class InvalidMessage(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OrderMessage:
-    """A message about one order.
-
-    Attributes:
-        order_id: Id of the order.
-        token: Encrypted address of the customer, bound to the order.
-
-    """
+    """A message about one order; *token* is the customer's encrypted address, bound to it."""
 
     order_id: UUID
     token: str
@@ -56,12 +50,7 @@ class OrderMessage:
 
 
 def parse_message(fields: dict[bytes, bytes]) -> OrderMessage:
-    """Return the message with *fields*, as they are in the stream.
-
-    Raises:
-        InvalidMessage: If a field is missing or not of its form.
-
-    """
+    """Return the message with *fields*, as they are in the stream."""
     try:
         order_id = UUID(fields[ORDER.encode()].decode())
         return OrderMessage(order_id, fields[RECIPIENT.encode()].decode("ascii"))
@@ -75,35 +64,16 @@ def seal_message(
     queue_url: str,
     random_bytes: Callable[[int], bytes] = os.urandom,
 ) -> OrderMessage:
-    """Return a message in which *recipient* is encrypted.
-
-    Args:
-        order_id: Id of the order.
-        recipient: Address of the customer.
-        queue_url: URL of the queue with its password.
-        random_bytes: Returns random bytes.
-
-    Raises:
-        ConfigurationError: If the URL has no password.
-
-    """
+    """Return a message in which *recipient* is encrypted."""
     nonce = random_bytes(_NONCE_SIZE)
     sealed = _cipher(queue_url).encrypt(nonce, recipient.encode(), order_id.bytes)
     return OrderMessage(order_id, urlsafe_b64encode(nonce + sealed).decode())
 
 
 def open_recipient(message: OrderMessage, queue_urls: Iterable[str]) -> str:
-    """Return the decrypted address of the customer.
+    """Return the decrypted address of the customer, or raise InvalidMessage.
 
-    Args:
-        message: The message.
-        queue_urls: URLs of the queue, the current one first. The next one is only requested if the
-            one before does not decrypt the address.
-
-    Raises:
-        InvalidMessage: If none of them decrypts it, or the text is not one ASCII address.
-        ConfigurationError: If a URL has no password.
-
+    The next of *queue_urls* is only requested if the one before does not decrypt the address.
     """
     try:
         sealed = urlsafe_b64decode(message.token.encode())

@@ -27,12 +27,9 @@ class ServiceConfig(BaseModel):
 
 
 def sign(text: str, config: ServiceConfig) -> dict[str, str]:
-    """Return the HMAC-SHA256 of *text* under the secret from each source.
+    """Return the HMAC-SHA256 of *text* under the secret from each source, in hexadecimal.
 
-    Returns:
-        Hexadecimal signatures: ``delivered`` with the secret from the config file, ``read`` with
-        the secret from the server. They are equal unless a rotation is not delivered yet.
-
+    Both are equal unless a rotation is not delivered yet.
     """
     keys = {
         "delivered": config.jwt.secret.get_secret_value(),
@@ -45,11 +42,6 @@ def sign(text: str, config: ServiceConfig) -> dict[str, str]:
 
 
 def fail(config: ServiceConfig) -> NoReturn:
-    """Put a secret into an exception's message, the mistake that redaction protects against.
-
-    Raises:
-        ValueError: Always, with the secret in its message.
-
-    """
+    """Put a secret into an exception's message, the mistake that redaction protects against."""
     key = config.jwt.secret.get_secret_value()
     raise ValueError(f"bad key {key}")

@@ -27,17 +27,9 @@ from local.servers.service_roles import ServiceRoles
 class Access:
     """Accounts of the service of *scope* on the servers at *ports*.
 
-    Attributes:
-        layout: Contains the passwords.
-        ports: Ports of the servers.
-        scope: The service and its environment.
-        check_listener: Takes a server's name, and raises if another process listens on its port.
-        database_name: Name of the database that the service owns, or None if it owns none.
-        shared_database: Name of another service's database that it uses, or None.
-        leases_redis_users: Whether it leases Redis users.
-        mail_passwords: Names of its secrets that are the password of a mail account.
-        own_server: Host and port of the database's server, if that is one of the team's own.
-
+    *check_listener* takes a server's name, and raises if another process listens on its port.
+    *shared_database* is another service's, and *own_server* a PostgreSQL of the team's own.
+    *mail_passwords* are the names of secrets.
     """
 
     layout: Layout
@@ -89,12 +81,7 @@ class Access:
         return [self._local_database(self.database_name).url()]
 
     def require_database(self) -> DatabaseAccounts:
-        """Return the accounts on the database that the service owns.
-
-        Raises:
-            ConfigurationError: If it owns none.
-
-        """
+        """Return the accounts on the database that the service owns."""
         if self.database is None:
             raise ConfigurationError(
                 f"{self.scope.service} has no database of its own; declare one in its service file"
@@ -112,13 +99,7 @@ class Access:
         return RedisManager(self.layout, self.scope) if self.leases_redis_users else None
 
     def lacks_manager(self) -> bool:
-        """Return whether a server runs, but has no user that leases others.
-
-        Raises:
-            UnexpectedListener: If another process listens on a port. Nothing was sent.
-            psycopg.Error: If the database rejects the login.
-
-        """
+        """Return whether a server runs, but has no user that leases others."""
         if self.database is not None and self.database.lacks_manager():
             return True
         manager = self.redis_manager
@@ -128,13 +109,7 @@ class Access:
         return not self.redis.has_manager(manager)
 
     def ensure_redis_manager(self) -> None:
-        """Create the account that leases its Redis users, on the running server.
-
-        Raises:
-            UnexpectedListener: If another process listens on the port. Nothing was sent.
-            ConfigurationError: If the server is unreachable, or rejects that.
-
-        """
+        """Create the account that leases its Redis users, on the running server."""
         if (manager := self.redis_manager) is not None:
             self.check_listener("redis")
             self.redis.ensure_manager(manager)

@@ -46,17 +46,7 @@ class LocalDeployment(DeploymentSetup):
         return StartedDeployment(self.layout, self.servers, record)
 
     def restart_agent(self, service: str, step: Step) -> None:
-        """Restart the agent of *service*, and wait until it has delivered.
-
-        Args:
-            service: Name of the service.
-            step: Shows the restart.
-
-        Raises:
-            ConfigRejected: If the delivered config is rejected.
-            StartFailed: If the agent does not deliver in time.
-
-        """
+        """Restart the agent of *service*, and wait until it has delivered."""
         deployed = self.service(service)
         if deployed.agent is None:
             return
@@ -73,15 +63,6 @@ class LocalDeployment(DeploymentSetup):
         """Apply the current declaration, and wait until the agent of *service* has delivered.
 
         If the agent runs in a container, only its template is updated.
-
-        Args:
-            service: Name of the service.
-            step: Shows each step.
-
-        Raises:
-            ConfigRejected: If the delivered config is rejected.
-            StartFailed: If the agent does not deliver in time.
-
         """
         agent = self.service(service).agent
         if self.servers.agent_host is not None:
@@ -93,16 +74,8 @@ class LocalDeployment(DeploymentSetup):
     def set_up(self, service: str, step: Step) -> UpResult:
         """Start what does not run, apply the declaration, and set up *service*.
 
-        If the deployment runs already, no agent is started but that of *service*.
-
-        Args:
-            service: Name of the service.
-            step: Shows each step.
-
-        Raises:
-            StrongroomError: If a step before the delivery fails. The result has the errors of
-                deliveries.
-
+        If the deployment runs already, no agent is started but that of *service*. The result has
+        the errors of deliveries.
         """
         is_running = any(part.running for part in self.servers.status())
         if not is_running or self.servers.agent_host is None:
@@ -113,14 +86,6 @@ class LocalDeployment(DeploymentSetup):
         """Return whether *service* has its credential and variables, and a config was delivered.
 
         It is not if a database or Redis was declared since, whose users nobody can lease yet.
-
-        Args:
-            service: Name of the service.
-
-        Raises:
-            UnexpectedListener: If another process listens on a port. Nothing was sent.
-            psycopg.Error: If the database rejects the login.
-
         """
         deployed = self.service(service)
         files = [self.layout.service_env(service)]
@@ -130,16 +95,7 @@ class LocalDeployment(DeploymentSetup):
         return all(file.exists() for file in files) and not deployed.access.lacks_manager()
 
     def check_listeners(self, *names: str) -> None:
-        """Check that these servers of this deployment listen on their ports.
-
-        Args:
-            *names: Names of the servers.
-
-        Raises:
-            UnexpectedListener: If another process listens on one of them, or none. No credential
-                may be sent then.
-
-        """
+        """Check that these servers of this deployment listen on their ports."""
         for name in names:
             self.servers.check_listener(name)
 

@@ -43,17 +43,7 @@ from vault.reconcile.shared_backoff import SharedBackoff
 
 @dataclass(frozen=True, slots=True)
 class UpResult:
-    """Changes that :meth:`DeploymentSetup.up` made.
-
-    Attributes:
-        started: Names of the processes that it started.
-        plan: The changes that it applied.
-        issued: Roles that got a new credential.
-        delivered: Services whose config was delivered.
-        failures: Error of each service whose config was not delivered, by its name.
-        has_lost_data: Whether the secrets server had lost all its data, keys included.
-
-    """
+    """Changes that :meth:`DeploymentSetup.up` made."""
 
     started: tuple[str, ...]
     plan: Plan
@@ -74,10 +64,6 @@ class DeploymentSetup:
     """Setup of a deployment of the services of ``dev``, on any runtime.
 
     *servers* builds the runtime.
-
-    Attributes:
-        services: The services by name, in the order of the environment's file.
-
     """
 
     def __init__(
@@ -98,13 +84,7 @@ class DeploymentSetup:
         }
 
     def service(self, name: str) -> ServiceDeployment:
-        """Return the service *name*.
-
-        Raises:
-            ConfigurationError: If it is not in the environment's file. The message suggests a
-                similar name.
-
-        """
+        """Return the service *name*."""
         self.declaration.deployment(Scope(name, Environment.DEV))
         return self.services[name]
 
@@ -112,20 +92,8 @@ class DeploymentSetup:
         """Start the servers, apply the declaration, and deliver the services' configs.
 
         Steps that are already done are skipped. If a step before the delivery fails, the servers
-        that this call started are stopped. If the config of a service is not delivered, the others
-        are, and all stay, because the operator fixes the wrong value on them.
-
-        Args:
-            step: Shows each step.
-            services: Services that get a credential and an agent, or none for all. The servers
-                and the declaration are always those of all services.
-
-        Raises:
-            ConfigRejected: If the rendered config of one service is rejected.
-            ServicesFailed: If the configs of several services are not delivered.
-            StrongroomError: If another step fails. An error of a process contains the last lines
-                of its log.
-
+        that this call started are stopped; later all stay, because the operator fixes a wrong value
+        on them. Only *services* get a credential and an agent, if any is named.
         """
         result = self.bring_up(step, services)
         if result.failures:
@@ -190,13 +158,7 @@ class DeploymentSetup:
         return Agents(agents, host, [agent for agent in others if agent is not None])
 
     def operator(self, role: str = APPLY_JOB) -> Session:
-        """Open a session with this deployment's credential of the operator's *role*.
-
-        Raises:
-            UnexpectedListener: If another process listens on the server's port, or none. Nothing
-                was sent.
-
-        """
+        """Open a session with this deployment's credential of the operator's *role*."""
         name = self._declared.server_name(role)
         files = self.layout.role_id(name), self.layout.secret_id(name)
         return self._open_session(AppRole(*files, self._declared.mounts.approle))
@@ -269,9 +231,7 @@ class DeploymentSetup:
     ) -> tuple[Plan, tuple[str, ...], frozenset[str]]:
         """Apply the declaration, and issue the missing credentials of this machine's roles.
 
-        Returns:
-            The plan, the roles that got a credential, and the services with a moved URL.
-
+        Returns the plan, the roles that got a credential, and the services with a moved URL.
         """
         with step("declaration applied"), self.operator() as operator:
             moved = frozenset(

@@ -23,18 +23,6 @@ def run_examples(local: LocalDeployment | LocalAwsDeployment, server: str) -> in
     """Run the example services that were started, until one exits or the user interrupts them.
 
     A service that a narrowed ``up`` left out has no credential and no config, and is not run.
-
-    Args:
-        local: The running deployment.
-        server: Name of its secrets server.
-
-    Returns:
-        The exit code.
-
-    Raises:
-        ConfigurationError: If none was started.
-        UnexpectedListener: If another process listens on the port of a server, or none.
-
     """
     common = {name: os.environ[name] for name in _FROM_SHELL if name in os.environ}
     common["STRONGROOM_STORE_PORT"] = str(local.ports.store)

@@ -20,16 +20,7 @@ def _new_password() -> str:
 
 
 def read_or_create_password(path: Path, generate: Callable[[], str] = _new_password) -> Secret:
-    """Return the password in *path*, and generate one if there is no such file.
-
-    Args:
-        path: The file.
-        generate: Returns a new password.
-
-    Raises:
-        ConfigurationError: If the file is empty.
-
-    """
+    """Return the password in *path*, and generate one if there is no such file."""
     if not path.exists():
         write_private(path, generate())
     password = path.read_text().strip()
@@ -42,11 +33,6 @@ def ensure_private_folder(path: Path) -> None:
     """Create the folder *path*, or check it, and set its mode to 0700.
 
     Only its owner, the user that runs this process, can enter it.
-
-    Raises:
-        ConfigurationError: If *path* is a symlink, not a folder, or belongs to another user, or
-            if it cannot be created, for example because its parent folder does not exist.
-
     """
     try:
         path.mkdir(mode=0o700)

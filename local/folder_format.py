@@ -16,12 +16,7 @@ class UnreadableFormat(ConfigurationError):
 
 
 def check(layout: Layout) -> None:
-    """Check that this version reads the folder of the deployment.
-
-    Raises:
-        UnreadableFormat: If it does not. The message names the file, its format and what to do.
-
-    """
+    """Check that this version reads the folder of the deployment."""
     try:
         with layout.format.open("rb") as file:
             found = file.read(MAX_FORMAT).decode("ascii", "replace").strip()
@@ -35,12 +30,7 @@ def check(layout: Layout) -> None:
 
 
 def write(layout: Layout) -> None:
-    """Store the format that this version writes, unless it is stored.
-
-    Raises:
-        OSError: If the file cannot be written.
-
-    """
+    """Store the format that this version writes, unless it is stored."""
     text = f"{formats.FOLDER.current}\n"
     if not layout.format.exists() or layout.format.read_text(encoding="ascii") != text:
         write_private(layout.format, text)

@@ -17,10 +17,6 @@ def reject_moved(layout: Layout) -> None:
     """Check that the deployment in *layout* is where it was at its last start.
 
     The secrets server stores the paths of its audit logs, and does not become active with others.
-
-    Raises:
-        ConfigurationError: If its folder was moved.
-
     """
     before = _find_former_root(layout)
     if before is not None:
@@ -35,10 +31,6 @@ def reject_copy(layout: Layout) -> None:
     """Check that the deployment in *layout* is not a copy of one that still exists.
 
     The records in a copy name the processes of the other one, which a stop would end.
-
-    Raises:
-        ConfigurationError: If it is.
-
     """
     before = _find_former_root(layout)
     # A server that runs on after its folder was moved creates its audit logs there again.

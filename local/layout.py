@@ -57,11 +57,6 @@ class Layout:
 
         PostgreSQL's folder is not among them, because for root it is outside of this one. See
         :mod:`.servers.postgres_home`.
-
-        Raises:
-            ConfigurationError: If one of them is a symlink, not a folder, or belongs to another
-                user, or the root is a folder of something else. Nothing was changed then.
-
         """
         owned_folder.check(self.root, DEPLOYMENT)
         ensure_private_folder(self.root)
@@ -280,21 +275,9 @@ class Layout:
         return self.root / "config"
 
     def config(self, service: str, file: str = "app.yaml") -> Path:
-        """Return the config file that *service* reads.
-
-        Args:
-            service: Name of the service.
-            file: Name of the file, as its declaration has it.
-
-        """
+        """Return the config file that *service* reads."""
         return self.configs / service / file
 
     def staged_config(self, service: str, file: str = "app.yaml") -> Path:
-        """Return the file that the agent renders for *service*, before its check and delivery.
-
-        Args:
-            service: Name of the service.
-            file: Name of the file, as its declaration has it.
-
-        """
+        """Return the file that the agent renders for *service*, before its check and delivery."""
         return self.configs / service / "staging" / file

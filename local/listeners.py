@@ -42,15 +42,7 @@ class UnexpectedListener(StrongroomError):
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A process that listens on a port.
-
-    Attributes:
-        pid: Id of the process, or None if this user may not see it.
-        name: Name of its program; empty if this user may not see it.
-        command: Its command line; empty if this user may not see it.
-        owner: Id of its user, or None if that is not known.
-
-    """
+    """A process that listens on a port; what this user may not see of it is None or empty."""
 
     pid: int | None
     name: str = ""
@@ -73,14 +65,7 @@ def find_listeners(port: int) -> tuple[Listener, ...]:
 
 
 def is_listened_on_by(running: Running | None, port: int, folder: Path) -> bool:
-    """Return whether a connection to 127.0.0.1 at *port* reaches the process that was started.
-
-    Args:
-        running: The recorded process, or None if it is not running.
-        port: Port that clients connect to.
-        folder: Folder of its data, whose owner it must run as.
-
-    """
+    """Return whether a connection to 127.0.0.1 at *port* reaches the process that was started."""
     return running is not None and is_listening(running.pid, port, folder.stat().st_uid)
 
 
@@ -89,12 +74,6 @@ def is_listening(pid: int, port: int, owner: int) -> bool:
 
     No other process can listen there then, because the servers do not share their ports
     (SO_REUSEPORT).
-
-    Args:
-        pid: Id of the process.
-        port: The number.
-        owner: Id of the user.
-
     """
     try:
         process = psutil.Process(pid)
@@ -140,13 +119,7 @@ def _invisible(port: int) -> tuple[Listener, ...]:
 
 
 def socket_owners(lines: Iterable[str], port: int) -> set[int]:
-    """Return the ids of the users of the sockets that listen on *port*.
-
-    Args:
-        lines: Lines of ``/proc/net/tcp``.
-        port: The number.
-
-    """
+    """Return the ids of the users of the sockets that listen on *port*, by ``/proc/net/tcp``."""
     rows = [line.split() for line in lines]
     return {
         int(row[_OWNER])

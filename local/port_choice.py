@@ -18,16 +18,8 @@ def choose_ports(
 ) -> Ports:
     """Return the ports of the deployment in *layout*.
 
-    Args:
-        layout: Paths of the deployment.
-        variables: Variables of the environment.
-        movable: Names of the ports that the command may change, if their servers do not run. A
-            deployment that was never started has those of the variables.
-
-    Raises:
-        RunsOnOtherPort: If a variable differs from the port of a running server.
-        ConfigurationError: If a variable is not a port, two are equal, or the file is damaged.
-
+    *variables* may change the ports in *movable* whose servers do not run, and all of a deployment
+    that was never started.
     """
     requested, stored = read_settings(variables), port_file.read(layout)
     if stored is not None and requested.items() <= stored.by_name().items():

@@ -21,12 +21,7 @@ class RunsOnOtherPort(ConfigurationError):
 
 
 def read(layout: Layout) -> Ports | None:
-    """Return the ports that the deployment was last started on, or None if it never was.
-
-    Raises:
-        ConfigurationError: If the file is damaged.
-
-    """
+    """Return the ports that the deployment was last started on, or None if it never was."""
     if not layout.ports.exists():
         return None
     try:
@@ -63,18 +58,6 @@ def choose(
     """Return the ports that a command uses.
 
     These are the stored ones, except the requested ones of movable parts that are not running.
-
-    Args:
-        root: Folder of the deployment, for the error.
-        stored: Ports of the deployment by name.
-        requested: Ports that the variables set, by name.
-        running: Ports that parts of the deployment listen on, by name.
-        movable: Names of the ports that the command may change.
-
-    Raises:
-        RunsOnOtherPort: If a part is running on another port than the requested one.
-        ConfigurationError: If two parts would have the same port.
-
     """
     reject_other_ports(root, requested, running)
     moved = {name: port for name, port in requested.items() if name in movable}
@@ -84,17 +67,7 @@ def choose(
 def reject_other_ports(
     root: Path, requested: Mapping[str, int], running: Mapping[str, int]
 ) -> None:
-    """Check that no part of the deployment is running on another port than the requested one.
-
-    Args:
-        root: Folder of the deployment, for the error.
-        requested: Ports by name.
-        running: Ports that parts of the deployment listen on, by name.
-
-    Raises:
-        RunsOnOtherPort: If one is. The message names the variable and both ports.
-
-    """
+    """Check that no part of the deployment is running on another port than the requested one."""
     for name, port in requested.items():
         if running.get(name, port) != port:
             raise RunsOnOtherPort(
@@ -106,13 +79,7 @@ def reject_other_ports(
 
 
 def _numbers(value: Any) -> dict[str, int]:
-    """Return *value* if it is an object of port numbers.
-
-    Raises:
-        ValueError: If a value is not a port.
-        TypeError: If it is not an object.
-
-    """
+    """Return *value* if it is an object of port numbers; raise ValueError or TypeError if not."""
     if not isinstance(value, dict):
         raise TypeError
     if any(type(port) is not int or not 1 <= port <= HIGHEST for port in value.values()):

@@ -69,39 +69,19 @@ def setting(name: str) -> str:
 
 
 def from_environment(variables: Mapping[str, str]) -> Ports:
-    """Return the ports that *variables* set, and defaults for the others.
-
-    Raises:
-        ConfigurationError: If a value is not a port, or two settings have the same port. The
-            message names the variable and the value.
-
-    """
+    """Return the ports that *variables* set, and defaults for the others."""
     return Ports(**read_settings(variables))
 
 
 def monitoring_from_environment(variables: Mapping[str, str]) -> MonitoringPorts:
-    """Return the ports of the monitoring that *variables* set, and defaults for the others.
-
-    Raises:
-        ConfigurationError: See :func:`from_environment`.
-
-    """
+    """Return the ports of the monitoring that *variables* set, and defaults for the others."""
     return MonitoringPorts(**read_settings(variables, MonitoringPorts))
 
 
 def read_settings(
     variables: Mapping[str, str], kind: type[Ports | MonitoringPorts] = Ports
 ) -> dict[str, int]:
-    """Return the ports that *variables* set, by name.
-
-    Args:
-        variables: Variables of the environment.
-        kind: The ports to read.
-
-    Raises:
-        ConfigurationError: If a value is not a port. The message names the variable and the value.
-
-    """
+    """Return the ports that *variables* set, by name."""
     return {
         field.name: _number(setting(field.name), variables[setting(field.name)])
         for field in fields(kind)

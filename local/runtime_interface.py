@@ -1,6 +1,7 @@
 """Interface between the local deployment and the runtime of its servers.
 
-The runtimes are processes (:mod:`.embedded`) and containers (:mod:`.docker`).
+The runtimes are processes (:mod:`.runtimes.process_runtime`) and containers
+(:mod:`.runtimes.container_runtime`).
 """
 
 from __future__ import annotations
@@ -23,12 +24,7 @@ Progress = Callable[[str], AbstractContextManager[object]]
 class StartFailed(StrongroomError):
     """A part of the deployment that did not start, or exited.
 
-    The message contains the last lines of its log.
-
-    Attributes:
-        step: Name of the part.
-        log_tail: Those lines, or the command that prints the log.
-
+    The message contains the last lines of its log, or the command that prints it.
     """
 
     def __init__(self, step: str, reason: str, log_tail: str) -> None:
@@ -41,11 +37,7 @@ class StartFailed(StrongroomError):
 class StartResult:
     """Result of a start.
 
-    Attributes:
-        servers: Names of the servers that it started; empty if all were running.
-        root_token: Root token of a newly initialised secrets server; it is stored nowhere else.
-        has_lost_data: Whether the secrets server started without the data that it had before.
-
+    *root_token* is that of a newly initialised secrets server, which is stored nowhere else.
     """
 
     servers: tuple[str, ...]
@@ -57,9 +49,7 @@ class StartResult:
 class Status:
     """State of one part of the deployment; *port* is 0 if it accepts no connections.
 
-    Attributes:
-        problem: Why a running part is of no use, in a word; None if it is, or that is unknown.
-
+    *problem* says in a word why a running part is of no use; None if it is, or that is unknown.
     """
 
     name: str
@@ -78,14 +68,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class AgentUnit:
-    """Files of one agent, relative to the deployment's folder.
-
-    Attributes:
-        folder: Contains the agent's configuration.
-        template: The compiled template.
-        live: The config file that the service reads.
-
-    """
+    """Files of one agent, relative to the deployment's folder."""
 
     folder: Path
     template: Path

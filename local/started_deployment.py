@@ -49,13 +49,6 @@ class StartedDeployment:
         """Stop all processes, and return the names of those that were running.
 
         The embedded runtime keeps the data, and the container runtime removes it.
-
-        Args:
-            step: Shows each step.
-
-        Raises:
-            StrongroomError: If another command has the lock, or a process cannot be stopped.
-
         """
         if not self.layout.run.exists():
             return ()
@@ -68,12 +61,7 @@ class StartedDeployment:
             return running + self.servers.stop(lambda title: step(f"{title} stopped"))
 
     def reset(self) -> None:
-        """Stop all processes, and erase data, keys, passwords and logs.
-
-        Raises:
-            StrongroomError: If another command has the lock, or a process cannot be stopped.
-
-        """
+        """Stop all processes, and erase data, keys, passwords and logs."""
         if not self.layout.root.exists():
             return
         with self.servers.exclusive():

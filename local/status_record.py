@@ -13,26 +13,14 @@ from local.layout import Layout
 
 @dataclass(frozen=True, slots=True)
 class StatusRecord:
-    """Parts that have no process of the deployment.
-
-    Attributes:
-        own_databases: Host and port of each PostgreSQL of the team's own.
-        configs: Name of the config file of each service that declares one.
-
-    """
+    """Parts that have no process of the deployment."""
 
     own_databases: tuple[tuple[str, int], ...] = ()
     configs: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, layout: Layout) -> Self | None:
-        """Return the record of the last ``up``.
-
-        Returns:
-            The record; None if there is none that is valid, because nothing was started, or the
-            last ``up`` failed or was that of an earlier version.
-
-        """
+        """Return the record of the last ``up``, None if that failed or left none that is valid."""
         try:
             # Each up writes the name of the runtime first.
             if layout.status_record.stat().st_mtime_ns < layout.runtime.stat().st_mtime_ns:

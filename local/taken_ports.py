@@ -17,22 +17,10 @@ _LOOK_INTERVAL: Final = 0.1  # seconds
 
 
 class PortTaken(ConfigurationError):
-    """Ports that other processes listen on.
-
-    Attributes:
-        taken: Setting → its port.
-
-    """
+    """Ports that other processes listen on."""
 
     def __init__(self, taken: Mapping[str, int], free: Mapping[str, int], command: str) -> None:
-        """Name each port with its process, and the command line that starts on free ones.
-
-        Args:
-            taken: Setting → its port.
-            free: Setting → a port for it that is free now.
-            command: The command that failed.
-
-        """
+        """Name each port with its process, and the command line that starts on free ones."""
         found = ", ".join(f"port {it} is taken by {_describe_holder(it)}" for it in taken.values())
         what = "stop it, or use a free port" if len(taken) == 1 else "stop them, or use free ports"
         line = " ".join(f"{name}={port}" for name, port in free.items())
@@ -41,17 +29,7 @@ class PortTaken(ConfigurationError):
 
 
 def check_free(ports: Ports | MonitoringPorts, names: Iterable[str] | None = None) -> None:
-    """Check that no process listens on the ports.
-
-    Args:
-        ports: The numbers.
-        names: Names of the ports to check, or None for all.
-
-    Raises:
-        PortTaken: If a process does. The message names all such ports.
-        ConfigurationError: If this user is not allowed to listen on a port.
-
-    """
+    """Check that no process listens on the ports."""
     numbers = ports.by_name()
     chosen = numbers if names is None else names
     taken = {name: numbers[name] for name in chosen if not _is_free_soon(numbers[name])}

@@ -55,14 +55,7 @@ Words = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """What a search found.
-
-    Attributes:
-        values: The number of values that it looked for.
-        found: For each table that was searched, the rows that may have one of them.
-        unsearched: What was not looked at, with the reason.
-
-    """
+    """What a search found."""
 
     values: int
     found: dict[str, int]
@@ -73,11 +66,6 @@ def choose(context: MigrationContext) -> list[Words]:
     """Return values of rows that a log may have, in small letters.
 
     Values of old tokens, numbers and short ones are left out, as no row can be known by them.
-
-    Raises:
-        KeyUnavailable: If a key is not cached, and cannot be read or unwrapped now.
-        psycopg.Error: If the server rejects the query.
-
     """
     with context.connect() as connection:
         live = context.read_table(connection)
@@ -93,10 +81,6 @@ def search(context: MigrationContext, values: Sequence[Words]) -> Copies:
     """Return where rows may have one of *values*, among what triggers may write.
 
     A table whose search fails is among what was not looked at, because the values are gone by then.
-
-    Raises:
-        psycopg.Error: If the server rejects a query about the catalogue.
-
     """
     with context.connect() as connection:
         live = context.read_table(connection)

@@ -24,13 +24,7 @@ from migration.table.migrated_table import MigratedTable
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Why a migration does not go on now.
-
-    Attributes:
-        stage: The stage that it is in.
-        until: Time from which it may go on, if no writer bypasses it until then.
-
-    """
+    """Why a migration does not go on now."""
 
     stage: Stage
     until: datetime
@@ -45,14 +39,7 @@ class Course:
     def __init__(
         self, context: MigrationContext, run: RunWorkers, on_stage: Callable[[Stage], object]
     ) -> None:
-        """Create a course. Nothing is read.
-
-        Args:
-            context: What each step needs.
-            run: Runs the workers of a pass.
-            on_stage: Called with each stage that this course enters.
-
-        """
+        """Create a course. Nothing is read."""
         self._context = context
         self._run = run
         self._on_stage = on_stage
@@ -67,30 +54,7 @@ class Course:
         }
 
     def advance(self, to: Stage) -> Waiting | None:
-        """Go on until the stage *to*.
-
-        Returns:
-            Why it does not go on now, or None if the stage is reached.
-
-        Raises:
-            PlanRefused: If the plan does not fit the table. Nothing was changed.
-            TriggersFire: If a pass would fire triggers of the table without consent.
-            OldTokenInvalid: If an old token does not decrypt as the plan says.
-            NoRoom: If the server has no room for what the next pass writes.
-            KeyUnavailable: If a key cannot be created, stored or read now.
-            AccessDenied: If this identity may not use the service's keys.
-            PlanChanged: If the migration was begun with another plan.
-            TableChanged: If a column was renamed or changed since the begin.
-            DependentRefused: If something in the database would suffer from a pass, or keep a copy
-                of what it removes.
-            GuardChanged: If the guard is not as it was installed.
-            RowsStayWrong: If a repeated pass found rows wrong.
-            MigrationBusy: If another command changes the stage now.
-            SessionNotKept: If the database is behind a pooler that works by transactions.
-            TableLockNotTaken: If others held the table all the time. Call it again.
-            psycopg.Error: If the server rejects a statement.
-
-        """
+        """Go on until the stage *to*; return why it does not go on now, None if *to* is reached."""
         stage = self._context.find_stage()
         while stage is None or stage.is_before(to):
             self._check_table()

@@ -44,20 +44,6 @@ def begin(
     """Add the new columns of *table* and its guard, in one transaction.
 
     A token that is written before the guard is there may become stale, and nothing would find it.
-
-    Args:
-        connection: A connection that commits each statement.
-        name: Name of the migration.
-        plan: The plan, as its file has it.
-        table: The table, as planned and live.
-        pacing: Time and chance between attempts to lock the table.
-
-    Raises:
-        SchemaOfOthers: If the schema of migrations is not this role's alone. Nothing was changed.
-        MigrationMoved: If there is a migration of that name. The table was not changed.
-        TableLockNotTaken: If others held the table all the time. The table was not changed.
-        psycopg.Error: If the server rejects a statement. The table was not changed.
-
     """
     _check_schema(connection)
     for statement in (_SCHEMA, state_table.TABLES, recorded_writes.TABLES, ranges.TABLE):
@@ -75,14 +61,7 @@ def begin(
 
 
 def quiet_since(connection: Connection, name: str, state: State) -> datetime:
-    """Return the time since which no writer bypassed the migration.
-
-    Args:
-        connection: A connection.
-        name: Name of the migration.
-        state: Its state, in the stage that the guard is in from its begin.
-
-    """
+    """Return the time since which no writer bypassed the migration."""
     last = [each.last for each in recorded_writes.read_writers(connection, name)]
     return max([state.since, *last])
 
@@ -97,19 +76,8 @@ def refuse(
 ) -> datetime | None:
     """Let the guard refuse bypassing writers, if none came for *quiet_for*.
 
-    Args:
-        connection: A connection that commits each statement.
-        name: Name of the migration, which is in the stage ``guarded``.
-        table: Its table.
-        quiet_for: The time without a bypassing writer.
-        now: The time on the server's clock.
-
-    Returns:
-        None if it refuses now, else the time from which it may, if nobody bypasses until then.
-
-    Raises:
-        MigrationMoved: If the migration is in another stage.
-
+    It returns None if the guard refuses now, else the time on the server's clock from which it may,
+    if no writer bypasses until then.
     """
     state = state_table.read(connection, name)
     if state is None or state.stage is not Stage.GUARDED:
@@ -126,14 +94,10 @@ def refuse(
 
 
 def _check_schema(connection: Connection) -> None:
-    """Check that nobody else has a hand in the schema of migrations.
+    """Check that no other role owns the schema of migrations, or something in it.
 
     The guard writes to its tables with the rights of the owner, and so would run a trigger that
     another user put there.
-
-    Raises:
-        SchemaOfOthers: If it, or something in it, has another owner.
-
     """
     strangers = [owner for (owner,) in connection.execute(_OWNERS, (triggers.SCHEMA,))]
     if strangers:

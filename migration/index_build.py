@@ -1,8 +1,8 @@
 """Database indexes on the columns of blind indexes, built while the table is in use.
 
-They are built after the backfill, because it would have to keep them up to date row by row. A build
-that fails leaves an invalid index, which the next call drops. A build whose process was killed goes
-on in the server, and its index is invalid until it ends. So the next call waits for it.
+They are built after the backfill, which would have to keep them up to date row by row. A build that
+fails leaves an invalid index, which the next call drops. One whose process was killed goes on in
+the server, so that the next call waits for it.
 """
 
 from __future__ import annotations
@@ -65,17 +65,7 @@ class _Index:
 def build(connection: Connection, table: MigratedTable, pacing: Pacing) -> list[str]:
     """Build an index on each column of a blind index that has none, and return those columns.
 
-    Args:
-        connection: A connection that commits each statement, because a build needs two
-            transactions.
-        table: The table.
-        pacing: Time and chance between attempts to begin, and to lock a partitioned table.
-
-    Raises:
-        TableLockNotTaken: If another build went on, or others held a partitioned table, all the
-            time. Call it again.
-        psycopg.Error: If the server rejects a statement. Call it again.
-
+    *connection* commits each statement, because a build needs two transactions.
     """
     with _only_build(connection, table, pacing):
         return _build(connection, table, pacing)

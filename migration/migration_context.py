@@ -59,15 +59,8 @@ class TableChanged(ConfigurationError):
 class MigrationContext:
     """What each step of a migration needs.
 
-    Attributes:
-        plan: The checked plan.
-        connect: Opens a connection that commits each statement, for the ``with`` block.
-        open_cipher: Returns the cipher of the rows of a table; it may create keys.
-        pacing: Time and chance between attempts to lock the table.
-        duty: Part of its time that each worker works, from 0 to 1, for estimates.
-        free: Bytes that are free where the database keeps its files, as a person says; None to
-            measure them, which is possible on its machine only.
-
+    *connect* opens a connection that commits each statement. *free* is the bytes that a person says
+    are free where the database keeps its files; None to measure them.
     """
 
     plan: MigrationPlan
@@ -91,10 +84,7 @@ class MigrationContext:
     def lock(self) -> Iterator[Connection]:
         """Yield a connection while no other command may change the migration's stage.
 
-        Raises:
-            MigrationBusy: If another command does.
-            SessionNotKept: If the lock would not hold, because a pooler changes the session.
-
+        It raises MigrationBusy if another command does now, and does not wait.
         """
         with self.connect() as connection:
             session_check.check(connection, self.connect)
@@ -110,24 +100,11 @@ class MigrationContext:
                     connection.execute(_UNLOCK, (self.name,))
 
     def read_table(self, connection: Connection) -> LiveTable:
-        """Return the table as the database has it.
-
-        Raises:
-            psycopg.errors.UndefinedTable: If there is none.
-
-        """
+        """Return the table as the database has it."""
         return live_table.read(connection, *plans.split_table(self.plan))
 
     def read_unchanged_table(self, connection: Connection) -> LiveTable:
-        """Return the table, whose columns nobody renamed or changed since the migration began.
-
-        Raises:
-            PlanChanged: If it was begun with another plan.
-            TableChanged: If a column was renamed, changed or dropped before the old columns have no
-                values.
-            psycopg.errors.UndefinedTable: If there is no table.
-
-        """
+        """Return the table, if no column was renamed or changed since the migration began."""
         state, live = self.read_state(connection), self.read_table(connection)
         if state is None or not state.stage.is_before(Stage.NULLED):
             return live
@@ -139,12 +116,7 @@ class MigrationContext:
         return live
 
     def read_dependents(self, connection: Connection) -> list[Dependent]:
-        """Return what depends on the old columns, or reacts to a change of their table.
-
-        Raises:
-            psycopg.errors.UndefinedTable: If there is no table.
-
-        """
+        """Return what depends on the old columns, or reacts to a change of their table."""
         return inventory.read(connection, *plans.split_table(self.plan), self.plan.old_columns)
 
     def find_refused(self, connection: Connection, live: LiveTable) -> list[str]:
@@ -154,24 +126,14 @@ class MigrationContext:
         return list(dependent_rules.find_refused(found, clashing))
 
     def check_dependents(self, connection: Connection) -> None:
-        """Check that a pass harms nothing beside the table, and leaves no copy of what it removes.
-
-        Raises:
-            DependentRefused: If it would. It lists every reason.
-
-        """
+        """Check that a pass harms nothing else, and leaves no copy of what it removes."""
         if refused := self.find_refused(connection, self.read_table(connection)):
             raise DependentRefused(
                 f"migration {self.name}: {'; '.join(refused)}; then repeat the command"
             )
 
     def read_state(self, connection: Connection) -> State | None:
-        """Return the state of the migration, None if it was not begun.
-
-        Raises:
-            PlanChanged: If it was begun with another plan.
-
-        """
+        """Return the state of the migration, None if it was not begun."""
         state = state_table.read(connection, self.name) if state_table.exist(connection) else None
         if state is not None:
             self._check_plan(state)
@@ -184,13 +146,7 @@ class MigrationContext:
         return None if state is None else state.stage
 
     def require_state(self, connection: Connection) -> State:
-        """Return the state of the migration.
-
-        Raises:
-            MigrationMissing: If it was not begun.
-            PlanChanged: If it was begun with another plan.
-
-        """
+        """Return the state of the migration."""
         state = self.read_state(connection)
         if state is None:
             raise MigrationMissing(
@@ -200,14 +156,7 @@ class MigrationContext:
         return state
 
     def require_stage(self, connection: Connection, stage: Stage) -> State:
-        """Return the state of the migration, which is in *stage*.
-
-        Raises:
-            MigrationMissing: If it was not begun.
-            MigrationMoved: If it is in another stage.
-            PlanChanged: If it was begun with another plan.
-
-        """
+        """Return the state of the migration, which is in *stage*."""
         state = self.require_state(connection)
         if state.stage is not stage:
             raise state_table.MigrationMoved(

@@ -43,17 +43,6 @@ def clear_leftovers(
     """Remove the rules that a killed command left, or an earlier version did not lift.
 
     Else writes of the application, and the passes, would be refused.
-
-    Args:
-        connection: A connection that commits each statement.
-        name: Name of the migration.
-        table: The table, in the stage ``switched``.
-        lifted: Rules that were lifted before.
-        pacing: Time and chance between attempts to lock the table.
-
-    Raises:
-        TableLockNotTaken: If others held the table all the time. Call it again.
-
     """
     rules = column_rules.read(connection, table)
 
@@ -76,19 +65,8 @@ def require_values(
 ) -> None:
     """Prove that each token has its old value, and put the rules of the old columns back.
 
-    A validated constraint proves it first, so that the last change reads no row.
-
-    Args:
-        connection: A connection that commits each statement.
-        table: The table.
-        rules: Their rules before the switch.
-        pacing: Time and chance between attempts to lock the table.
-        finish: Called in the transaction that ends the proof.
-
-    Raises:
-        PlaintextMissing: If a row has no value in one of them, or none of its token.
-        TableLockNotTaken: If others held the table all the time. Call it again.
-
+    A validated constraint proves it first, so that the last change reads no row. *finish* is called
+    in the transaction that ends the proof.
     """
     constraints.add(connection, table, HAS_PLAINTEXT, _has_values(table, rules.required), pacing)
 
@@ -121,12 +99,7 @@ def _has_values(table: MigratedTable, required: Collection[str]) -> Composed:
 
 
 def check_values(connection: Connection, table: MigratedTable) -> None:
-    """Check that no row has a token without its old value, which would be lost with the token.
-
-    Raises:
-        PlaintextMissing: If a row has one.
-
-    """
+    """Check that no row has a token without its old value, which would be lost with the token."""
     lost = predicates.any_of(
         SQL("({} IS NULL AND {} IS NOT NULL)").format(Identifier(each.old), Identifier(each.new))
         for each in table.columns
@@ -141,18 +114,7 @@ def check_values(connection: Connection, table: MigratedTable) -> None:
 
 
 def refuse_plaintext(connection: Connection, table: MigratedTable, pacing: Pacing) -> None:
-    """Let the database refuse each row with a value in an old column, if there is none.
-
-    Args:
-        connection: A connection that commits each statement.
-        table: The table, from whose rows a pass has removed the old values.
-        pacing: Time and chance between attempts to lock the table.
-
-    Raises:
-        PlaintextLeft: If a row has one.
-        TableLockNotTaken: If others held the table all the time. Call it again.
-
-    """
+    """Let the database refuse each row with a value in an old column, if there is none."""
     if has_old_value(connection, table):
         _raise_left(table)
     has_none = predicates.all_of(
@@ -172,17 +134,7 @@ def refuse_plaintext(connection: Connection, table: MigratedTable, pacing: Pacin
 def ensure_refused(
     connection: Connection, table: MigratedTable, live: LiveTable, pacing: Pacing
 ) -> None:
-    """Let the database refuse old values again, if the constraint was dropped.
-
-    See :func:`refuse_plaintext` for the arguments and errors.
-
-    Args:
-        connection: A connection that commits each statement.
-        table: The table, in the stage ``nulled``.
-        live: The same table, as it is in the database, perhaps without some old columns.
-        pacing: Time and chance between attempts to lock the table.
-
-    """
+    """Let the database refuse old values again, if the constraint was dropped."""
     left = tuple(each for each in table.columns if each.old in live.columns)
     indexes = tuple(each for each in table.old_indexes if each.column in live.columns)
     if (left or indexes) and not constraints.exist(connection, table, [NO_PLAINTEXT]):
@@ -209,12 +161,7 @@ def has_old_value(connection: Connection, table: MigratedTable) -> bool:
 
 
 def drop(connection: Connection, table: MigratedTable) -> None:
-    """Drop the old columns and hashes. The caller's transaction holds the table alone.
-
-    Raises:
-        ColumnNeeded: If a view or the like needs one of them.
-
-    """
+    """Drop the old columns and hashes. The caller's transaction holds the table alone."""
     columns = SQL(", ").join(
         SQL("DROP COLUMN IF EXISTS {}").format(Identifier(name))
         for name in (*table.old_columns, *table.hashes)

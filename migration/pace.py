@@ -1,8 +1,8 @@
 """Pace of a worker: how long it pauses after a batch, so that live queries stay fast.
 
-Waits for locks do not show the load of a backfill, because it waits for none. What shows is the
-time that a short transaction takes. So a worker times a probe beside its batches, and works for a
-smaller part of its time while probes take longer than they did before it began.
+Waits for locks do not show the load of a backfill, because it waits for none. So a worker times a
+probe, a short transaction, beside its batches, and works for a smaller part of its time while
+probes take longer than they did before it began.
 """
 
 from __future__ import annotations
@@ -27,21 +27,10 @@ _INCREASE: Final = 1.05
 
 
 class Pace:
-    """Pace of one worker. Not thread-safe.
-
-    Attributes:
-        duty: Part of its time that the worker works now, from 0 to 1.
-
-    """
+    """Pace of one worker, which works *duty* of its time, from 0 to 1. Not thread-safe."""
 
     def __init__(self, before: Sequence[float], duty: float = DEFAULT_DUTY) -> None:
-        """Create a pace.
-
-        Args:
-            before: Seconds of the probes before the backfill; their median is the measure.
-            duty: The largest part of its time that the worker may work, from 0 to 1.
-
-        """
+        """Create a pace, measured by the median of *before*, the seconds of probes."""
         self._limit = _SLOWER * statistics.median(before)
         self._started_with = self._most = duty
         self._seen: deque[float] = deque(maxlen=_WINDOW)
@@ -60,12 +49,7 @@ class Pace:
             self.duty = min(self._most, self.duty * _INCREASE)
 
     def limit_duty(self, duty: float | None) -> None:
-        """Change the largest part of its time that the worker may work.
-
-        Args:
-            duty: The part, from 0 to 1; None for that which it was started with.
-
-        """
+        """Change the largest part of its time that the worker works; None is that of its start."""
         self._most = self._started_with if duty is None else duty
         self.duty = min(self.duty, self._most)
 

@@ -33,17 +33,7 @@ _NEEDED: Final = frozenset({"encrypt", "decrypt"})
 
 
 def read(path: Path, declared: Declaration | None) -> MigrationPlan:
-    """Return the plan in the file *path*.
-
-    Args:
-        path: The file.
-        declared: The declaration, in which its service and key are; None on a host without a
-            repository, where the server answers whether they are.
-
-    Raises:
-        DeclarationError: If it is invalid. It lists every error with file and line.
-
-    """
+    """Return the plan in the file *path*."""
     doc = load.read_document(path)
     errors = () if declared is None else _find_errors(doc.data, declared)
     load.check_document(MigrationPlan, doc, chain(errors, _find_unchanged(doc.data)))
@@ -57,13 +47,7 @@ def split_table(plan: MigrationPlan) -> tuple[str, str]:
 
 
 def to_table(plan: MigrationPlan, live: LiveTable) -> MigratedTable:
-    """Return the table of *plan*, with what the database knows of it.
-
-    Args:
-        plan: A checked plan.
-        live: Its table, which has a primary key.
-
-    """
+    """Return the table of *plan*, with what the database knows of it."""
     schema, name = split_table(plan)
     return MigratedTable(
         schema,

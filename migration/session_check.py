@@ -27,16 +27,7 @@ class SessionNotKept(ConfigurationError):
 def check(
     connection: Connection, connect: Callable[[], AbstractContextManager[Connection]]
 ) -> None:
-    """Check that *connection* keeps its session while other connections use the database.
-
-    Args:
-        connection: A connection that commits each statement.
-        connect: Opens another one for the ``with`` block.
-
-    Raises:
-        SessionNotKept: If it does not.
-
-    """
+    """Check that *connection* keeps its session while other connections use the database."""
     with ExitStack() as held:
         for _ in range(_OTHERS):
             before = _read_process(connection)

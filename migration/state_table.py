@@ -99,18 +99,8 @@ class MigrationMoved(ConfigurationError):
 class State:
     """State of a migration.
 
-    Attributes:
-        stage: Its stage.
-        since: When it was entered.
-        plan: The plan, as its file has it.
-        guard: The guard as it was installed.
-        is_paused: Whether workers wait.
-        duty: Part of its time that each worker may work, from 0 to 1; None for that which it was
-            started with.
-        lifted: Rules of old columns before reads were switched.
-        snapshot: What the catalogue had of the table and what is about it before the begin; empty
-            if an earlier version began it.
-
+    *duty* is from 0 to 1, None for that which a worker was started with; *snapshot* is empty if an
+    earlier version began the migration.
     """
 
     stage: Stage
@@ -127,12 +117,8 @@ class State:
 class Event:
     """A change of a migration's state.
 
-    Attributes:
-        at: When it was made.
-        by: The user of the session that made it.
-        event: The stage that was entered, ``paused``, ``resumed``, ``duty 0.05``, ``duty free``,
-            ``fires audit of guests (…)`` for a trigger that passes fire, or ``undone``.
-
+    *event* is the stage that was entered, ``paused``, ``resumed``, ``undone``, ``duty 0.05``,
+    ``duty free``, or ``fires …`` for a trigger that passes fire.
     """
 
     at: datetime
@@ -147,19 +133,7 @@ def begin(
     guard: Definition,
     snapshot: Mapping[str, str],
 ) -> None:
-    """Record that the migration *name* is guarded.
-
-    Args:
-        connection: A connection; the caller's transaction has the change that was made.
-        name: Name of the migration.
-        plan: The plan, as its file has it.
-        guard: The guard as it was installed.
-        snapshot: What the catalogue had of the table before.
-
-    Raises:
-        MigrationMoved: If there is one of that name.
-
-    """
+    """Record that the migration *name* is guarded."""
     values = (name, Jsonb(plan), Stage.GUARDED, Jsonb(guard.to_json()), Jsonb(dict(snapshot)))
     if not connection.execute(_BEGIN, values).rowcount:
         raise MigrationMoved(f"migration {name}: another command began it first; look at its state")
@@ -171,16 +145,7 @@ def advance(
 ) -> None:
     """Record that the migration *name* has entered the stage *to*.
 
-    Args:
-        connection: A connection; the caller's transaction has the change that was made.
-        name: Name of the migration.
-        before: The stage that it is in.
-        to: The stage after it.
-        guard: The guard, if it was changed.
-
-    Raises:
-        MigrationMoved: If it is in another stage.
-
+    The caller's transaction has the change that was made.
     """
     changed = None if guard is None else Jsonb(guard.to_json())
     if not connection.execute(_ADVANCE, (to, changed, name, before)).rowcount:
@@ -203,17 +168,7 @@ def find_pausing_user(connection: Connection, name: str) -> str | None:
 
 
 def throttle(connection: Connection, name: str, duty: float | None) -> bool:
-    """Let each worker work for a part of its time; return False if it did so already.
-
-    Args:
-        connection: A connection.
-        name: Name of the migration.
-        duty: The part, above 0 and up to 1; None for that which a worker was started with.
-
-    Raises:
-        psycopg.errors.CheckViolation: If *duty* is out of its range. Nothing was changed.
-
-    """
+    """Let each worker work for a part of its time; return False if it did so already."""
     changed = bool(connection.execute(_THROTTLE, {"duty": duty, "name": name}).rowcount)
     if changed:
         connection.execute(_EVENT, (name, f"duty {'free' if duty is None else duty}"))
@@ -244,12 +199,7 @@ def read_fired(connection: Connection, name: str) -> list[str]:
 
 
 def end(connection: Connection, name: str, before: Stage) -> None:
-    """Delete the state of the migration *name*, and note that it was undone.
-
-    Raises:
-        MigrationMoved: If it is in another stage than *before*.
-
-    """
+    """Delete the state of the migration *name*, and note that it was undone."""
     if not connection.execute(_DELETE, (name, before)).rowcount:
         raise _moved(name, before)
     connection.execute(_EVENT, (name, _UNDONE))

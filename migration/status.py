@@ -18,16 +18,7 @@ from migration.state_table import Event, State
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Status of a migration.
-
-    Attributes:
-        state: Its state; None if it was not begun, or was undone.
-        running: Name of the pass that is not done; None if there is none.
-        progress: How far that pass is.
-        writers: Who bypassed it, the latest first.
-        events: What happened to it, the first first.
-
-    """
+    """Status of a migration."""
 
     state: State | None
     running: str | None
@@ -37,12 +28,7 @@ class Status:
 
 
 def read(context: MigrationContext, connection: Connection) -> Status:
-    """Return the status of the migration of *context*.
-
-    Raises:
-        PlanChanged: If it was begun with another plan.
-
-    """
+    """Return the status of the migration of *context*."""
     name, none = context.name, PassProgress(0, 0, 0, 0)
     if not state_table.exist(connection):
         return Status(None, None, none, (), ())

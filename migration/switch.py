@@ -29,21 +29,6 @@ def switch(
     """Let applications read tokens, if the guard is as it was installed.
 
     From now on an old column may be NULL, and has no default.
-
-    Args:
-        connection: A connection that commits each statement.
-        name: Name of the migration, in the stage ``indexed``.
-        table: Its table.
-        live: The same table, as it is in the database.
-        pacing: Time and chance between attempts to lock the table.
-
-    Raises:
-        GuardChanged: If the guard was changed or switched off.
-        MigrationMoved: If the migration is in another stage.
-        TokensMissing: If a long transaction brought no token, or a partition was attached that has
-            none. Nothing was changed.
-        TableLockNotTaken: If others held the table all the time. Nothing was changed.
-
     """
     if live.is_partitioned and _has_incomplete_row(connection, table):
         raise TokensMissing(f"migration {name}: rows lack a token; repeat the passes")
@@ -63,12 +48,7 @@ def switch(
 
 
 def check_guard(connection: Connection, name: str, table: MigratedTable) -> None:
-    """Check that the guard of the migration *name* is as it was installed.
-
-    Raises:
-        GuardChanged: If it is not. It lists what changed.
-
-    """
+    """Check that the guard of the migration *name* is as it was installed."""
     state = state_table.read(connection, name)
     if state is None:
         raise state_table.MigrationMoved(f"migration {name}: it was undone; look at its state")

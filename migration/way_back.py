@@ -34,12 +34,6 @@ class BackStep:
     """One step of the way back.
 
     In its texts, ``{old}`` and ``{new}`` stand for what the old and the new columns have.
-
-    Attributes:
-        to: The stage after it; None if nothing of the migration is left.
-        before: What must be true before it.
-        then: What can be done after it.
-
     """
 
     to: Stage | None
@@ -74,12 +68,7 @@ _NOT_COMPARED: Final = (
 
 
 def next_step(stage: Stage) -> BackStep:
-    """Return the step back from *stage*.
-
-    Raises:
-        NoWayBack: If the old columns were dropped.
-
-    """
+    """Return the step back from *stage*."""
     if stage is Stage.DROPPED:
         raise NoWayBack(
             "the old columns were dropped; a backup has them, and the new columns have their values"
@@ -96,22 +85,7 @@ def go_back(
 ) -> BackStep:
     """Make the next step back, and return it.
 
-    Args:
-        context: What each step needs.
-        run: Runs the workers of a pass.
-        confirmed: The step whose condition a person confirmed; None for any.
-
-    Raises:
-        NoWayBack: If the plaintext columns were dropped.
-        TableChanged: If a column was renamed or changed since the begin.
-        DependentRefused: If something in the database would suffer from the pass.
-        RowsStayWrong: If the old values of some rows cannot be restored.
-        PlaintextMissing: If a column that was NOT NULL lacks a value, or a token its old value.
-        MigrationBusy: If another command changes the stage now.
-        SessionNotKept: If the database is behind a pooler that works by transactions.
-        MigrationMoved: If another command changed it first.
-        TableLockNotTaken: If others held the table all the time. Call it again.
-
+    *confirmed* is the step whose condition a person confirmed; None stands for any.
     """
     with context.connect() as connection:
         state = context.require_state(connection)

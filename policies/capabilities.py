@@ -25,20 +25,8 @@ def read_capabilities(
 ) -> dict[str, frozenset[str]]:
     """Return the capabilities on each of *paths* that a token with *policy* alone has.
 
-    The token is a child of the session's, so that it ends with that one at the latest. It is used
-    for nothing, and is revoked.
-
-    Args:
-        session: May read the policy, create tokens, and read the capabilities of others.
-        policy: Name of the policy.
-        paths: API paths without ``v1/``.
-
-    Raises:
-        ConfigurationError: If there is no such policy. A token with it would have no right, and
-            every ``deny`` would hold.
-        AccessDenied: If the session may not do that.
-        ServerError: If the server is unavailable.
-
+    The token is a child of the session's, is used for nothing, and is revoked. Without such a
+    policy every ``deny`` would hold, so that this is a ConfigurationError.
     """
     if read_data(session, f"sys/policies/acl/{policy}") is None:
         raise ConfigurationError(f"the server has no policy {policy}; apply the declaration first")
@@ -76,15 +64,7 @@ def find_failures(
     mounts: Mounts,
     granted: Mapping[str, frozenset[str]],
 ) -> list[str]:
-    """Return a line for each of *rows* that does not hold, with its place.
-
-    Args:
-        rows: Rows of one service.
-        environment: The environment that was tested.
-        mounts: Its mounts.
-        granted: Capabilities on the path of each row.
-
-    """
+    """Return a line for each of *rows* that does not hold, with its place."""
     failures = []
     for row in rows:
         path = row.test.path_in(environment, mounts)

@@ -30,15 +30,7 @@ def find_missing(own: PolicyRules, needed: PolicyRules) -> Iterator[tuple[str, f
 
 
 def find_reaching(own: PolicyRules, needed: PolicyRules, scope: Scope, mounts: Mounts) -> list[str]:
-    """Return each path with a wildcard in *own* that covers what another service would have.
-
-    Args:
-        own: Rules of the service's policy.
-        needed: Rules that it needs.
-        scope: The service and environment.
-        mounts: The mounts of the deployment.
-
-    """
+    """Return each path with a wildcard in *own* that covers what another service would have."""
     probes = {rule.path.replace(f"/{scope.service}", f"/{_OTHER}", 1) for rule in needed}
     other = Scope(_OTHER, scope.environment)
     probes |= {

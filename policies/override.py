@@ -17,20 +17,7 @@ from vault.declare.source_file import UnreadableFile
 
 
 def create(folder: Path, name: str) -> Path:
-    """Copy the tool's template *name* into *folder*, with its digest in the first line.
-
-    Args:
-        folder: The repository's ``policies``, which is created if it does not exist.
-        name: Name of the template.
-
-    Returns:
-        The file.
-
-    Raises:
-        ConfigurationError: If there is no such template, the file exists, or *folder* contains the
-            tool's own. Nothing was written.
-
-    """
+    """Copy the tool's template *name* into *folder*, with its digest in the first line."""
     path = _path(folder, name)
     folder.mkdir(parents=True, exist_ok=True)
     with lock(folder, folder=True):
@@ -44,19 +31,7 @@ def create(folder: Path, name: str) -> Path:
 
 
 def accept(folder: Path, name: str) -> Path:
-    """Record today's digest of the tool's template in the first line of the repository's own.
-
-    Args:
-        folder: The repository's ``policies``.
-        name: Name of the template.
-
-    Returns:
-        The file. All its other lines stay as they are.
-
-    Raises:
-        ConfigurationError: If there is no such template, or no file that replaces it.
-
-    """
+    """Record today's digest of the tool's template in the first line of the repository's own."""
     path = _path(folder, name)
     text = _read(path, name)
     has_line = text.startswith(policy_template.base_line(""))
@@ -66,16 +41,7 @@ def accept(folder: Path, name: str) -> Path:
 
 
 def diff(folder: Path, name: str) -> str:
-    """Return the unified diff from the tool's template to the repository's, "" if they are equal.
-
-    Args:
-        folder: The repository's ``policies``.
-        name: Name of the template.
-
-    Raises:
-        ConfigurationError: If there is no such template, or no file that replaces it.
-
-    """
+    """Return the unified diff from the tool's template to the repository's, "" if there is none."""
     path = _path(folder, name)
     own, base = _read(path, name), _with_digest(name, templates.base(name))
     lines = difflib.unified_diff(
@@ -93,12 +59,7 @@ def _with_digest(name: str, text: str) -> str:
 
 
 def _path(folder: Path, name: str) -> Path:
-    """Return the file that replaces the template *name*.
-
-    Raises:
-        ConfigurationError: If there is no such template, or *folder* contains the tool's own.
-
-    """
+    """Return the file that replaces the template *name*."""
     if name not in policy_template.NAMES:
         near = suggest(name, policy_template.NAMES)
         hint = f"; did you mean {near!r}?" if near else ""

@@ -10,13 +10,6 @@ def exact(value: object) -> str:
     """Return the HCL of *value* with which the server compares a parameter as it is.
 
     The server takes a text that begins or ends with ``*`` for a pattern, and has no escape for it.
-
-    Args:
-        value: A text, a boolean, or a list of them as one value.
-
-    Raises:
-        ConfigurationError: If the server would accept other values too, or never this one.
-
     """
     if isinstance(value, bool):
         return quote(value)
@@ -33,12 +26,7 @@ def exact(value: object) -> str:
 
 
 def prefix(value: str) -> str:
-    """Return the HCL of the pattern of all texts that begin with *value*.
-
-    Raises:
-        ConfigurationError: If *value* is empty, or has a ``*`` at either end.
-
-    """
+    """Return the HCL of the pattern of all texts that begin with *value*."""
     if not value:
         raise ConfigurationError("an empty prefix in a policy would allow any value; write '[]'")
     return f'{exact(value)[:-1]}*"'

@@ -60,13 +60,7 @@ def render_policies(declaration: Declaration, environment: Environment) -> dict[
 
 
 def scoped_apply_policy(declaration: Declaration, environment: Environment) -> str:
-    """Return the HCL policy of a scoped apply role, for the platform team to review and write.
-
-    Raises:
-        ConfigurationError: If the environment does not declare such a role, or has more services
-            than such a policy has room for.
-
-    """
+    """Return the HCL policy of a scoped apply role, for the platform team to review and write."""
     declared = declaration.environment(environment)
     if not declared.is_scoped:
         raise ConfigurationError(
@@ -154,14 +148,7 @@ def starter_policy(
 ) -> str:
     """Return the HCL policy of the starter of *scope*'s agent.
 
-    The starter may issue secret-ids for *scope*, each for one login.
-
-    Args:
-        scope: The service and environment.
-        wrap_ttl: Seconds within which the secret-id must be unwrapped and used.
-        mounts: The mounts of the deployment.
-        templates: The repository's own templates of policies, or None if it has none.
-
+    The starter may issue secret-ids for *scope*, each for one login within *wrap_ttl* seconds.
     """
     variables = {
         "service": scope.service,
@@ -190,12 +177,7 @@ def service_policy(declaration: Declaration, scope: Scope) -> str:
 
 
 def find_wide_rules(declaration: Declaration) -> Iterator[str]:
-    """Yield a warning for each rule of a repository's own template that covers other services.
-
-    Raises:
-        DeclarationError: If the template renders to no policy of a service.
-
-    """
+    """Yield a warning for each rule of a repository's own template that covers other services."""
     own = declaration.policy_templates.get("service")
     if own is None:
         return

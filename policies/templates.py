@@ -60,12 +60,7 @@ def base_digest(name: str) -> str:
 
 
 def find_outdated(templates: Mapping[str, PolicyTemplate]) -> Iterator[str]:
-    """Yield a warning for each template of a repository whose base has changed since.
-
-    Args:
-        templates: The repository's templates by name.
-
-    """
+    """Yield a warning for each template of a repository whose base has changed since."""
     for name, template in sorted(templates.items()):
         if template.base != base_digest(name):
             yield (
@@ -76,12 +71,7 @@ def find_outdated(templates: Mapping[str, PolicyTemplate]) -> Iterator[str]:
 
 
 def check_syntax(template: PolicyTemplate) -> None:
-    """Check the syntax of a repository's template, also of one that no environment uses.
-
-    Raises:
-        DeclarationError: If it is invalid.
-
-    """
+    """Check the syntax of a repository's template, also of one that no environment uses."""
     try:
         _compile(template.text)
     except TemplateSyntaxError as error:
@@ -91,15 +81,7 @@ def check_syntax(template: PolicyTemplate) -> None:
 def render(name: str, templates: Mapping[str, PolicyTemplate], variables: Mapping[str, Any]) -> str:
     """Return the policy that the template *name* renders, which the server takes.
 
-    Args:
-        name: Name of the tool's template.
-        templates: The repository's templates by name. One of the same name is used instead.
-        variables: Variables of the tool's template.
-
-    Raises:
-        DeclarationError: If the repository's template cannot be rendered, or not to a policy, or
-            not to one that grants what the service declares.
-
+    One of that name in *templates*, the repository's own, is used in place of the tool's.
     """
     own = templates.get(name)
     if own is None:
@@ -151,10 +133,6 @@ def _check_needs(own: PolicyTemplate, name: str, rules: PolicyRules, needed: Pol
 
     Rights that the tool adds by itself may be left out: on leases, on the audit device, and on the
     token, whose renewal a service needs.
-
-    Raises:
-        DeclarationError: If they do not. It lists each path.
-
     """
     missing = [
         FileError(
@@ -172,13 +150,7 @@ def _check_needs(own: PolicyTemplate, name: str, rules: PolicyRules, needed: Pol
 
 @lru_cache(_CACHE_SIZE)
 def _compile(text: str) -> Template:
-    """Return the compiled template.
-
-    Raises:
-        TemplateSyntaxError: If it is invalid, or refers to another template, whose changes the
-            digest would not show.
-
-    """
+    """Return the compiled template."""
     tree = _environment.parse(text)
     for node in tree.find_all((Extends, FromImport, Import, Include)):
         raise TemplateSyntaxError("another template is used; write all of it here", node.lineno)

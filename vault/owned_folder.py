@@ -1,8 +1,8 @@
 """Folders that a command owns: a folder that was new or empty, or that has the command's mark.
 
-Another folder is rejected before anything in it is written, removed or gets another mode, so that
-a mistyped option costs nothing. A folder that has no mark yet because an earlier version made it is
-known by what is in it, and gets the mark.
+Another folder is rejected before anything in it is written, removed or gets another mode, so that a
+mistyped option costs nothing. One that an earlier version made is known by what is in it, and gets
+the mark.
 """
 
 from __future__ import annotations
@@ -30,13 +30,8 @@ _IGNORED: Final = frozenset({"lost+found"})
 class FolderKind:
     """Kind of a folder that a command owns.
 
-    Attributes:
-        name: Its name in the mark, ``.strongroom-<name>``, an empty file.
-        title: What it is, for messages.
-        option: The option that names it.
-        is_earlier: Returns whether a folder without a mark, with these names in it, is one that an
-            earlier version made.
-
+    *is_earlier* gets a folder without a mark and the names in it, and returns whether an earlier
+    version made it.
     """
 
     name: str
@@ -57,14 +52,7 @@ class FolderKind:
 
 
 def check(path: Path, kind: FolderKind) -> Path:
-    """Return *path* without symlinks above it, if it does not exist, is empty, or is of *kind*.
-
-    Raises:
-        ConfigurationError: If it is a symlink, a file, or a folder of something else. Nothing was
-            changed.
-        OSError: If it cannot be listed.
-
-    """
+    """Return *path* without symlinks above it, if it does not exist, is empty, or is of *kind*."""
     folder = path.absolute()
     folder = (
         folder.resolve() if folder.name in {"", ".."} else folder.parent.resolve() / folder.name
@@ -102,11 +90,7 @@ def claim(path: Path, kind: FolderKind) -> Path:
 def create(path: Path, kind: FolderKind, *, mode: int = 0o700) -> Path:
     """Create the folder *path* if there is none, and :func:`claim` it.
 
-    Args:
-        path: The folder.
-        kind: Its kind.
-        mode: Permissions that the folder keeps at most, once it is marked.
-
+    A folder that is not marked yet keeps at most the permissions *mode*.
     """
     folder = check(path, kind)
     folder.mkdir(mode=mode, parents=True, exist_ok=True)
@@ -117,12 +101,7 @@ def create(path: Path, kind: FolderKind, *, mode: int = 0o700) -> Path:
 
 
 def subfolder(folder: Path, name: str | Path, *, mode: int = 0o700) -> Path:
-    """Return the folder *name* below the claimed *folder*, which is created.
-
-    Raises:
-        ConfigurationError: If a part of it is a symlink or a file.
-
-    """
+    """Return the folder *name* below the claimed *folder*, which is created."""
     path = folder
     for part in Path(name).parts:
         path /= part
@@ -139,10 +118,6 @@ def remove_tree(path: Path) -> None:
     """Remove the folder *path*, if it exists, which is marked or in a marked folder.
 
     No symlink is followed. What may not be removed stays.
-
-    Raises:
-        ConfigurationError: If it is in no marked folder.
-
     """
     if not path.exists() and not path.is_symlink():
         return

@@ -21,13 +21,7 @@ _WHEEL: Final = (
 
 @dataclass(frozen=True, slots=True)
 class SdkWheel:
-    """The wheel, as its project file describes it.
-
-    Attributes:
-        project: The table ``project`` of that file.
-        packages: Names of its packages, with dots.
-
-    """
+    """The wheel, as its project file describes it."""
 
     project: Mapping[str, Any]
     packages: Sequence[str]

@@ -13,12 +13,7 @@ from vault.declare.schema.model import Config
 
 
 def compile_declared(declaration: Declaration, scope: Scope, config: Config) -> CompiledTemplate:
-    """Compile the template of *config*, which the service of *scope* declares.
-
-    Raises:
-        TemplateRejected: If the template cannot be read or compiled.
-
-    """
+    """Compile the template of *config*, which the service of *scope* declares."""
     return compile_file(
         Path(display_path(declaration.template_root / scope.service / config.template)),
         TemplateContext(

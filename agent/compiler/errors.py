@@ -11,9 +11,7 @@ from app_integration.errors import ConfigurationError
 class TemplateRejected(ConfigurationError):
     """Error of a template that cannot be compiled: ``file:line: fault; what to do instead``.
 
-    Attributes:
-        line: Line of the fault, from 1; 0 if the fault is not in one line.
-
+    *line* counts from 1; 0 if the fault is not in one line.
     """
 
     def __init__(self, origin: str, line: int, message: str) -> None:

@@ -28,13 +28,8 @@ _TOML_POSITION = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)
 class Format:
     """File format.
 
-    Attributes:
-        name: The name for messages.
-        chain: The agent's template functions that turn a string into one complete scalar.
-        quote: Returns a string as one complete scalar.
-        read: Parses a text; raises ParseError.
-        typed: Whether numbers and booleans differ from text.
-
+    *chain* has the agent's template functions that turn a string into one complete scalar, as
+    *quote* does here. *typed* is False if numbers and booleans are text, too.
     """
 
     name: str

@@ -49,16 +49,7 @@ _MISUSES: Final[tuple[tuple[type[nodes.Node], str, str], ...]] = (
 
 
 def check(tree: nodes.Template, origin: str) -> None:
-    """Check that a template does only what a template may do.
-
-    Args:
-        tree: The parsed template.
-        origin: The name of the file, for errors.
-
-    Raises:
-        TemplateRejected: If it does not, with the line of the first violation.
-
-    """
+    """Check that a template does only what a template may do."""
     known = (
         HELPERS | {"loop"} | {name.name for name in tree.find_all(nodes.Name) if name.ctx != "load"}
     )

@@ -19,17 +19,7 @@ _QUOTES = ("'", '"', "`")
 
 
 def check(pieces: Sequence[Piece], file_format: Format, origin: str) -> None:
-    """Check that *pieces* form a document of *file_format*.
-
-    Args:
-        pieces: The parsed template.
-        file_format: The format of the rendered file.
-        origin: The name of the template's file, for errors.
-
-    Raises:
-        TemplateRejected: If they do not, with the line of the fault in the template.
-
-    """
+    """Check that *pieces* form a document of *file_format*."""
     _check_quotes(pieces, origin)
     texts = [_with_marker(index, piece, file_format) for index, piece in enumerate(pieces)]
     try:

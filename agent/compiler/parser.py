@@ -82,17 +82,7 @@ def _record_call(child: nodes.Expr) -> nodes.Expr:
 
 
 def read(source: str, origin: str, context: TemplateContext) -> list[Piece]:
-    """Return the pieces of a template.
-
-    Args:
-        source: The text of the template.
-        origin: The name of the file, for errors.
-        context: The declared secrets and settings.
-
-    Raises:
-        TemplateRejected: If *source* is not a valid template or violates the grammar.
-
-    """
+    """Return the pieces of a template."""
     environment = _environment()
     try:
         tree = environment.parse(source, filename=origin)

@@ -16,18 +16,7 @@ from app_integration.rendering.skeleton import Reference, Skeleton
 
 
 def build_skeleton(compiled: CompiledTemplate, scope: Scope, template: str, file: str) -> Skeleton:
-    """Return the skeleton of *compiled*.
-
-    Args:
-        compiled: The compiled template.
-        scope: The service and environment that it was compiled for.
-        template: The template's path, for errors.
-        file: Name of the rendered file.
-
-    Raises:
-        TemplateRejected: If the template has a value that only an agent can render.
-
-    """
+    """Return the skeleton of *compiled*."""
     pieces = list(_convert(compiled.pieces, compiled.format, template))
     return Skeleton(scope, template, file, tuple(_join_texts(pieces)))
 

@@ -57,14 +57,8 @@ _PLACEHOLDER_LENGTH = 48  # characters; longer than a model requires of a signin
 class CompiledTemplate:
     """Compiled template.
 
-    Attributes:
-        text: The template in the agent's template language.
-        versions: The line that renders to the versions of its KV secrets; empty if it has none.
-        needs: The paths and capabilities that the agent needs, sorted.
-        format: The format of the rendered file.
-        preview: The rendered file with a placeholder for each secret.
-        pieces: The literal texts and values that it was compiled from, in order.
-
+    *text* is in the agent's template language, and *preview* has a placeholder for each secret.
+    *versions* is the line that renders to the versions of its KV secrets; empty if it has none.
     """
 
     text: str
@@ -91,19 +85,7 @@ def compile_file(path: Path, context: TemplateContext) -> CompiledTemplate:
 
 
 def compile_text(source: str, file_name: str, context: TemplateContext) -> CompiledTemplate:
-    """Compile the template *source*.
-
-    Args:
-        source: The text of the template.
-        file_name: The name of the file. Its suffix before ``.j2`` decides the format, and errors
-            have the name.
-        context: The declared secrets and settings.
-
-    Raises:
-        TemplateRejected: If the template cannot be compiled. The message has the file, the line,
-            the fault and what to do.
-
-    """
+    """Compile the template *source*."""
     file_format = format_of(file_name)
     _check_characters(source, file_name)
     pieces = _with_final_newline(parser.read(source, file_name, context))
@@ -120,12 +102,7 @@ def compile_text(source: str, file_name: str, context: TemplateContext) -> Compi
 
 
 def format_of(name: str) -> Format:
-    """Return the format of a template by its file name: ``app.yaml.j2`` is YAML.
-
-    Raises:
-        TemplateRejected: If the suffix is not one of a known format.
-
-    """
+    """Return the format of a template by its file name: ``app.yaml.j2`` is YAML."""
     rendered = PurePath(name).name.removesuffix(".j2")
     # The letter is added, because pathlib sees no suffix in a file named ".env".
     found = formats.BY_SUFFIX.get(PurePath(f"x{rendered}").suffix)

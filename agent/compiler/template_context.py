@@ -21,11 +21,7 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.ASCII)
 class SecretValue:
     """Reference to a secret. Its value is never known here.
 
-    Attributes:
-        name: The name of the secret.
-        need: The path and capability to read it.
-        user: For an adopted secret, those to read its database user and password; otherwise None.
-
+    *user* is what an adopted secret needs to read its database user and password; otherwise None.
     """
 
     name: str
@@ -42,9 +38,7 @@ class SecretValue:
 class Url:
     """URL that contains secrets.
 
-    Attributes:
-        parts: Texts, which are percent-encoded already, and secrets.
-
+    The texts in *parts* are percent-encoded already.
     """
 
     parts: tuple[str | SecretValue, ...]
@@ -57,13 +51,7 @@ Value = Scalar | SecretValue | Url
 class TemplateContext:
     """Declared secrets and settings of a service. Its methods are the helpers of a template.
 
-    Attributes:
-        scope: The service and environment.
-        secrets: Names of the declared secrets.
-        settings: Setting → its plain value.
-        adopted: Names of those secrets that are composed with a static database user.
-        mounts: Mounts of the deployment.
-
+    *adopted* names the secrets that are composed with a static database user.
     """
 
     scope: Scope
@@ -73,12 +61,7 @@ class TemplateContext:
     mounts: Mounts = DEFAULT_MOUNTS
 
     def secret(self, name: object) -> SecretValue:
-        """Return the secret *name*: the helper ``secret(name)``.
-
-        Raises:
-            HelperError: If it is not declared.
-
-        """
+        """Return the secret *name*: the helper ``secret(name)``."""
         if not isinstance(name, str) or name not in self.secrets:
             hint = suggest(str(name), self.secrets)
             raise HelperError(f"secret {name!r} is not declared for {self.scope.service}; {hint}")
@@ -89,28 +72,14 @@ class TemplateContext:
         return SecretValue(name, need, user)
 
     def setting(self, name: object) -> Scalar:
-        """Return the value of the setting *name*: the helper ``setting(name)``.
-
-        Raises:
-            HelperError: If it is not declared.
-
-        """
+        """Return the value of the setting *name*: the helper ``setting(name)``."""
         if not isinstance(name, str) or name not in self.settings:
             hint = suggest(str(name), self.settings)
             raise HelperError(f"setting {name!r} is not declared for {self.scope}; {hint}")
         return self.settings[name]
 
     def url(self, pattern: object, *values: object) -> str | Url:
-        """Return a URL: the helper ``url(pattern, …)``.
-
-        Args:
-            pattern: The URL with ``{}`` for each value.
-            *values: Secrets, text and whole numbers, which are percent-encoded.
-
-        Raises:
-            HelperError: If the pattern has no scheme, or the values do not match it.
-
-        """
+        """Return a URL: the helper ``url(pattern, …)``."""
         if not isinstance(pattern, str) or not _SCHEME.match(pattern):
             raise HelperError(
                 "url() needs a pattern with a scheme; write url('redis://:{}@host/0', …)"

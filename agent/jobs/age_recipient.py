@@ -15,10 +15,7 @@ _PRIVATE_KEY: Final = "AGE-"
 def check_recipient(recipient: str) -> None:
     """Check that *recipient* is a public key of age, and not the name of a key of a service.
 
-    Raises:
-        ConfigurationError: If it is not. The message does not contain a private key, because it
-            would be in a log then.
-
+    An error does not contain a private key, because it would be in a log then.
     """
     if _PRIVATE_KEY in recipient.upper():
         raise ConfigurationError(

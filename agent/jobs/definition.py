@@ -45,21 +45,7 @@ class Need(Enum):
 
 @dataclass(frozen=True, slots=True)
 class JobOptions:
-    """Options of all jobs. A job takes some of them.
-
-    Attributes:
-        folder: The folder that it writes.
-        recipient: Public keys of age.
-        keep: Days after which it deletes what it has written.
-        repository: The deployment's repository.
-        audit_log: Files of the server's audit devices.
-        store: Store of audit lines, which a job that asks it brings up to date.
-        prometheus: Address of a Prometheus.
-        reload: Command that has the server open its audit logs again.
-        user: User that the job runs as, such as the server's, whom its audit logs belong to.
-        metrics: The file of its metrics.
-
-    """
+    """Options of all jobs. A job takes some of them. *keep* is in days."""
 
     folder: Path | None = None
     recipient: tuple[str, ...] = ()
@@ -89,18 +75,8 @@ class JobOptions:
 class Job:
     """A job that a service or an environment can have.
 
-    Attributes:
-        name: Its name, which ends the name of its unit.
-        description: One phrase, which the name of the service or environment follows.
-        command: Words of the tool's command, without options.
-        schedule: The schedule that it has if none is given, in the fields of cron.
-        timeout: Seconds after which a run is ended.
-        needs: What it needs where it runs.
-        passes: Names of the :class:`JobOptions` that the command gets, in their order. A job takes
-            those that its needs require, too.
-        takes: Names of further ones, which the command does not get.
-        has_service: Whether it is of one service. Otherwise it is of a whole environment.
-
+    *timeout* is in seconds. The command gets the options in *passes*, in their order, and not those
+    in *takes*.
     """
 
     name: str
@@ -119,13 +95,7 @@ class Job:
         return next((role for need, role in _ROLES.items() if need in self.needs), None)
 
     def arguments(self, subject: Scope | Environment, options: JobOptions) -> list[str]:
-        """Return the arguments of the tool.
-
-        Args:
-            subject: The service in its environment, or the environment.
-            options: Options of the job.
-
-        """
+        """Return the arguments of the tool."""
         words = [*self.command]
         if isinstance(subject, Scope):
             words += ["--service", subject.service]
@@ -138,12 +108,7 @@ class Job:
         return words
 
     def check_options(self, options: JobOptions) -> None:
-        """Check that *options* are those of this job.
-
-        Raises:
-            ConfigurationError: If one is missing, or is not taken.
-
-        """
+        """Check that *options* are those of this job."""
         required = {name: text for need, name, text in _REQUIRED if need in self.needs}
         for name in options.given:
             if name not in {*self.passes, *self.takes, *required}:

@@ -22,15 +22,7 @@ _PART: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Field of cron.
-
-    Attributes:
-        name: Its name.
-        low: Its least value.
-        high: Its greatest value.
-        note: What a value means, for an error.
-
-    """
+    """Field of cron."""
 
     name: str
     low: int
@@ -38,12 +30,7 @@ class Field:
     note: str = ""
 
     def parse(self, text: str) -> frozenset[int]:
-        """Return the values that *text* selects.
-
-        Raises:
-            ConfigurationError: If it is not a list of numbers, ranges, ``*`` and ``*/n``.
-
-        """
+        """Return the values that *text* selects."""
         return frozenset(value for part in text.split(",") for value in self._parse_part(part))
 
     def is_all(self, values: frozenset[int]) -> bool:
@@ -88,26 +75,14 @@ _FIELDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Times at which a job runs, in UTC, so that they are the same everywhere.
-
-    Attributes:
-        cron: The five fields, with single spaces.
-        values: The values of each field.
-
-    """
+    """Times at which a job runs, in UTC, so that they are the same everywhere."""
 
     cron: str
     values: tuple[frozenset[int], ...]
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the schedule that the five fields of cron in *text* describe.
-
-        Raises:
-            ConfigurationError: If a field is wrong, systemd cannot express the times, or there are
-                none.
-
-        """
+        """Return the schedule that the five fields of cron in *text* describe."""
         words = text.split()
         try:
             values = _parse_fields(words)

@@ -25,14 +25,7 @@ _STATES: Final = Path("/var/lib")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Place where a job runs, which the declaration does not know.
-
-    Attributes:
-        program: The tool.
-        cacert: PEM file of the CA that signed the server's certificate; None for the system's CAs.
-        image: Image of the container; None where there is none.
-
-    """
+    """Place where a job runs, which the declaration does not know."""
 
     program: Path = PROGRAM
     cacert: Path | None = None
@@ -41,19 +34,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class ScheduledJob:
-    """A job of a service or an environment, at its times and its place.
-
-    Attributes:
-        job: The job.
-        environment: The environment.
-        addresses: Addresses of the server's cluster.
-        service: What the declaration says about the service; None for a job of the environment.
-        schedule: Times at which it runs.
-        options: Options of the job.
-        place: Where it runs.
-        login: Login of the job's role beside its AppRole, None if none is declared.
-
-    """
+    """A job of a service or an environment, at its times and its place."""
 
     job: Job
     environment: Environment
@@ -113,21 +94,7 @@ def schedule_job(
     place: Place,
     schedule: str | None = None,
 ) -> ScheduledJob:
-    """Return *job* of *subject*.
-
-    Args:
-        declaration: The declaration.
-        subject: The service in its environment, or the environment.
-        job: The job.
-        options: Options of the job.
-        place: Where it runs.
-        schedule: Its times in the fields of cron; None for those of the job.
-
-    Raises:
-        ConfigurationError: If an argument is wrong, the service does not run there, the
-            environment has no address, or the job needs what the service does not have.
-
-    """
+    """Return *job* of *subject*."""
     job.check_options(options)
     _check_values(options, place)
     times = Schedule.parse(job.schedule if schedule is None else schedule)
@@ -150,12 +117,7 @@ def _find_login(declared: Jobs, job: Job) -> JwtLogin | None:
 def _complete_options(
     declaration: Declaration, scope: Scope, job: Job, options: JobOptions
 ) -> JobOptions:
-    """Return *options* with what the declaration adds to them.
-
-    Raises:
-        ConfigurationError: If the job needs what the service does not have.
-
-    """
+    """Return *options* with what the declaration adds to them."""
     if Need.DATABASE in job.needs:
         _check_database(declaration, scope, job)
     if Need.AUDIT_KEY not in job.needs:
@@ -181,12 +143,7 @@ def _check_database(declaration: Declaration, scope: Scope, job: Job) -> None:
 def _keep_as_declared(
     declaration: Declaration, scope: Scope, job: Job, options: JobOptions
 ) -> JobOptions:
-    """Return *options* with the declared days if none are given.
-
-    Raises:
-        ConfigurationError: If the service has no key for logs.
-
-    """
+    """Return *options* with the declared days if none are given."""
     if declaration.audit_key(scope.service) is None:
         raise ConfigurationError(
             f"the job {job.name} needs a key {AUDIT_KEY!r} with which {scope.service} may only "

@@ -10,13 +10,7 @@ from agent.file_templates import printable
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """Variable of compose without which it starts nothing.
-
-    Attributes:
-        name: Its name.
-        meaning: What it has to be set to.
-
-    """
+    """Variable of compose without which it starts nothing."""
 
     name: str
     meaning: str
@@ -31,10 +25,6 @@ def quote(value: object) -> str:
     """Return *value* as YAML: a variable as a reference to it, and anything else as a string.
 
     A ``$`` is doubled, because compose would expand it.
-
-    Raises:
-        ConfigurationError: If it contains a control character.
-
     """
     if isinstance(value, Variable):
         return f'"${{{value.name}:?{value.meaning}}}"'

@@ -10,12 +10,7 @@ from app_integration.errors import ConfigurationError
 
 
 def quote(value: object) -> str:
-    """Return *value* as a YAML scalar on one line.
-
-    Raises:
-        ConfigurationError: If the text is not Unicode, which is possible for an argument.
-
-    """
+    """Return *value* as a YAML scalar on one line."""
     if isinstance(value, int):
         return str(value)
     text = str(value)

@@ -17,12 +17,7 @@ def quote_command(words: Sequence[str]) -> str:
 
 
 def quote(value: object) -> str:
-    """Return *value* as one word of a unit file.
-
-    Raises:
-        ConfigurationError: If it contains a control character.
-
-    """
+    """Return *value* as one word of a unit file."""
     text = escape(value)
     if text and _PLAIN.issuperset(text):
         return text
@@ -31,10 +26,5 @@ def quote(value: object) -> str:
 
 
 def escape(value: object) -> str:
-    """Return *value* for a key that takes the rest of the line, without quotes.
-
-    Raises:
-        ConfigurationError: If it contains a control character.
-
-    """
+    """Return *value* for a key that takes the rest of the line, without quotes."""
     return printable(value).replace("%", "%%")

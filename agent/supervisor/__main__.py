@@ -1,9 +1,8 @@
 """Supervisor that keeps agents running: ``python -m agent.supervisor --agents FOLDER``.
 
-It runs one unit for each ``<name>/run.json`` in the folder, see
-:mod:`agent.supervisor.agent_unit`, and notices when one is added, changed or removed. With
-``--config FILE`` it runs one unit. It writes one line of JSON per event to standard error, beside
-the agents' own logs. No line contains a secret.
+It runs one :mod:`unit <agent.supervisor.agent_unit>` for each ``<name>/run.json`` in the folder,
+and notices when one is added, changed or removed. It writes one line of JSON per event to standard
+error, beside the agents' own logs and without secrets.
 """
 
 from __future__ import annotations
@@ -30,16 +29,7 @@ METRICS_MODE: Final = 0o644
 
 
 def check(folder: Path, metrics: Path | None = None) -> int:
-    """Print each unit of *folder* that has not delivered.
-
-    Args:
-        folder: The folder of the units.
-        metrics: File for the node exporter, which is replaced; None to write none.
-
-    Returns:
-        The exit code: 0 if there is none and *metrics* was written, else 1.
-
-    """
+    """Print each unit of *folder* that has not delivered."""
     if not folder.is_dir():
         problems = [f"{folder} is not a folder; name the folder of the units"]
     else:
@@ -62,12 +52,7 @@ def _write_metrics(path: Path, text: str) -> list[str]:
 
 
 def run_folder(folder: Path) -> int:
-    """Run the units of *folder* until SIGTERM or SIGINT.
-
-    Returns:
-        The exit code: 0, or 1 if *folder* cannot be used.
-
-    """
+    """Run the units of *folder* until SIGTERM or SIGINT."""
     from agent.supervisor import main_loop  # noqa: PLC0415 (slow to import, and --check starts often)
 
     with ExitStack() as stack:
@@ -84,12 +69,7 @@ def run_folder(folder: Path) -> int:
 
 
 def run_file(path: Path) -> int:
-    """Run the unit of *path* until SIGTERM or SIGINT.
-
-    Returns:
-        The exit code: 0, or 1 if the configuration is invalid.
-
-    """
+    """Run the unit of *path* until SIGTERM or SIGINT."""
     from agent.supervisor import main_loop  # noqa: PLC0415 (as in run_folder)
 
     file = UnitFile.read(path)
@@ -102,12 +82,7 @@ def run_file(path: Path) -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the supervisor, or check the deliveries of its units.
-
-    Returns:
-        The exit code, see :func:`check`, :func:`run_folder` and :func:`run_file`.
-
-    """
+    """Run the supervisor, or check the deliveries of its units."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.metrics is not None:

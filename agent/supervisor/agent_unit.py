@@ -35,13 +35,7 @@ DELIVERED_INTERVAL: Final = 0.1  # seconds between two checks for the end of a s
 
 
 def count_failure(failures: int, ran: float) -> int:
-    """Return the number of consecutive failures after an agent has exited.
-
-    Args:
-        failures: The number before.
-        ran: Seconds for which the agent ran.
-
-    """
+    """Return the number of consecutive failures after an agent has exited."""
     return 1 if ran >= HEALTHY_AFTER else failures + 1
 
 
@@ -56,15 +50,7 @@ class AgentUnit:
         jitter: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Store the configuration; start nothing.
-
-        Args:
-            file: The configuration.
-            starts: The limit of starts that run at the same time.
-            jitter: Returns random numbers in [0, 1).
-            clock: Returns monotonic seconds.
-
-        """
+        """Store the configuration; start nothing."""
         self._file = file
         self._starts = starts
         self._jitter = jitter
@@ -130,12 +116,7 @@ class AgentUnit:
     async def _start_and_wait(
         self, settings: RunSettings, files: WatchedFiles, slot: StartSlot
     ) -> tuple[RunState, str]:
-        """Start the agent, and wait until it exits.
-
-        Returns:
-            The state after that, and why the agent ended or did not start.
-
-        """
+        """Start the agent, and wait until it exits."""
         try:
             if settings.deliveries:
                 await check_interpreter(settings)

@@ -16,16 +16,7 @@ STOP_TIMEOUT: Final = 10.0  # seconds for an agent to exit before it is killed
 
 
 async def start_agent(settings: RunSettings, output: int) -> asyncio.subprocess.Process:
-    """Start the agent. The caller ends it with :func:`terminate`.
-
-    Args:
-        settings: The configuration.
-        output: File descriptor for its standard output and standard error.
-
-    Raises:
-        OSError: If the program cannot be started.
-
-    """
+    """Start the agent. The caller ends it with :func:`terminate`."""
     command = [str(settings.program), "agent", f"-config={settings.agent_config}"]
     return await _start(command, settings, stdout=output, stderr=output)
 
@@ -33,18 +24,7 @@ async def start_agent(settings: RunSettings, output: int) -> asyncio.subprocess.
 async def run_command(
     command: Sequence[str], settings: RunSettings, seconds: float
 ) -> tuple[int | None, bytes]:
-    """Run a command of the application's interpreter; return its exit code and its output.
-
-    Args:
-        command: The interpreter, and its arguments.
-        settings: The configuration.
-        seconds: Until the command is killed.
-
-    Raises:
-        OSError: If the interpreter cannot be started.
-        TimeoutError: If the command takes longer.
-
-    """
+    """Run a command of the application's interpreter; return its exit code and its output."""
     # Errors are discarded, because a traceback from the application's model may contain a value.
     process = await _start(command, settings, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:

@@ -16,10 +16,6 @@ async def call_in_thread(function: Callable[[], Result]) -> Result:
     """Call *function* in a daemon thread of its own, and return its result.
 
     The threads of ``asyncio.to_thread`` are few, and the process waits for them when it exits.
-
-    Raises:
-        Exception: If *function* raises it.
-
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Result] = loop.create_future()

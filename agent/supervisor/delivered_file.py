@@ -19,17 +19,7 @@ _HEALTH: Final = Health(None, WITHIN, SETTLE, is_needed_before=True)
 
 @dataclass(frozen=True, slots=True)
 class DeliveredFile:
-    """File that an agent renders, and that its supervisor delivers to an application.
-
-    Attributes:
-        template: The compiled template.
-        staging: The path that the agent renders to.
-        live: The path that the application reads.
-        model: The model ``package.module:Class`` that validates the file before it goes live.
-        reload: How the application is told of a new file.
-        health: What it must show on one.
-
-    """
+    """File that an agent renders, and that its supervisor delivers to an application."""
 
     template: Path
     staging: Path
@@ -40,13 +30,7 @@ class DeliveredFile:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Return the file in parsed JSON, see :meth:`to_json`.
-
-        Raises:
-            KeyError: If a key is missing. It names the key.
-            ConfigurationError: If the way to reload is none.
-
-        """
+        """Return the file in parsed JSON, see :meth:`to_json`."""
         return cls(
             template=Path(data["template"]),
             staging=Path(data["staging"]),

@@ -20,14 +20,7 @@ POLL_INTERVAL: Final = 1.0  # seconds between two checks of the folder
 
 @dataclass(slots=True)
 class _Member:
-    """Unit of the fleet.
-
-    Attributes:
-        stamp: The state of its file when that was read.
-        file: The version of the file that it runs on.
-        task: The task that runs it.
-
-    """
+    """Unit of the fleet."""
 
     stamp: Stamp
     file: UnitFile
@@ -38,13 +31,7 @@ class Fleet:
     """Fleet of the units of one folder."""
 
     def __init__(self, folder: Path, run_unit: Callable[[UnitFile], Awaitable[None]]) -> None:
-        """Store the arguments; start nothing.
-
-        Args:
-            folder: The folder of the units.
-            run_unit: Runs one unit until it is cancelled.
-
-        """
+        """Store the arguments; start nothing."""
         self._folder = folder
         self._run_unit = run_unit
         self._members: dict[Path, _Member] = {}

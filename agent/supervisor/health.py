@@ -15,14 +15,7 @@ from app_integration.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class UnitHealth:
-    """Health of a unit.
-
-    Attributes:
-        name: Name of the unit.
-        state: What its supervisor wrote, None if that is nothing valid.
-        problem: Why it has not delivered; None if all its files are live.
-
-    """
+    """Health of a unit."""
 
     name: str
     state: UnitState | None
@@ -30,12 +23,7 @@ class UnitHealth:
 
 
 def read_health(folder: Path) -> Iterator[UnitHealth]:
-    """Yield the health of each unit in *folder*.
-
-    Raises:
-        OSError: If *folder* cannot be read.
-
-    """
+    """Yield the health of each unit in *folder*."""
     for path in find_unit_files(folder):
         file = UnitFile.read(path)
         state = read_state(file.folder)
@@ -64,13 +52,7 @@ def _describe_problem(file: UnitFile, state: UnitState | None) -> str | None:
 def describe_outcomes(
     outcomes: Sequence[tuple[DeliveredFile, Status | None]], reason: str | None
 ) -> str | None:
-    """Return which file is not live, and why; None if each is.
-
-    Args:
-        outcomes: The files, with the status of what is staged; None if it was not delivered.
-        reason: Why the agent is not running; None if it is, or that is not known.
-
-    """
+    """Return which file is not live, and why; None if each is."""
     for delivery, status in outcomes:
         if status is None:
             return f"{delivery.live} is not delivered yet{f'; {reason}' if reason else ''}"

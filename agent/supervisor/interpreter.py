@@ -17,10 +17,7 @@ EXTRA: Final = ("pydantic", "yaml")
 def write_check(modules: Sequence[str]) -> str:
     """Return code that prints the name of the first module that is missing, or an empty line.
 
-    Args:
-        modules: Needed besides the SDK. They are not imported, because that takes as long as a
-            delivery.
-
+    The *modules* are not imported, because that takes as long as a delivery.
     """
     return f"""
 from importlib.util import find_spec
@@ -44,13 +41,8 @@ class UnusableInterpreter(ConfigurationError):
 async def check_interpreter(settings: RunSettings) -> None:
     """Check that the interpreter can deliver, in the folder and environment of a delivery.
 
-    The model is not imported: each delivery does that, and reports it in the file's status.
-
-    Raises:
-        UnusableInterpreter: If the folder or the interpreter cannot be used, or the SDK or its
-            extra is not installed there. Of the interpreter's output, the message contains the name
-            of a module at most.
-
+    The model is not imported: each delivery does that, and reports it in the file's status. Of the
+    interpreter's output, the message of UnusableInterpreter has the name of a module at most.
     """
     python, service = settings.python, settings.starter.scope.service
     file = (
@@ -88,13 +80,7 @@ async def _find_missing(settings: RunSettings) -> str:
 
 
 def parse_missing(code: int | None, output: bytes) -> str:
-    """Return the first missing module in the result of :func:`write_check`, or an empty text.
-
-    Args:
-        code: Exit code of the interpreter.
-        output: Its standard output.
-
-    """
+    """Return the first missing module in the result of :func:`write_check`, or an empty text."""
     *_, last = output.decode(errors="replace").splitlines() or ["app_integration"]
     if code != 0 or (last and not _MODULE.fullmatch(last)):
         return "app_integration"

@@ -35,12 +35,7 @@ def run_file(file: UnitFile) -> None:
 
 
 async def _run_until_signal(run: Callable[[], Coroutine[None, None, None]]) -> None:
-    """Run the coroutine until a signal cancels it, once, so that its clean-up is not interrupted.
-
-    Raises:
-        Exception: If *run* raises it.
-
-    """
+    """Run the coroutine until a signal cancels it; a second one does not interrupt its clean-up."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)

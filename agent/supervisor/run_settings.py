@@ -19,21 +19,9 @@ from app_integration.settings import Auth, Settings
 class RunSettings:
     """Configuration of the supervisor.
 
-    Attributes:
-        starter: Server and scope. If the agent logs in with AppRole, also the two credential files
-            of the starter, which issues a secret-id at each start.
-        wrap_ttl: Seconds within which an issued secret-id must be unwrapped and used, as declared.
-        program: The ``bao`` or ``vault`` binary.
-        agent_config: The rendered ``agent.hcl``.
-        secret_id_file: The path at which the agent reads its secret-id, if it uses AppRole.
-        python: The interpreter that runs ``deliver``.
-        working_directory: The folder from which *python* imports the application's model.
-        deliveries: The files to deliver.
-        generation: A digest that the writer of ``run.json`` computes over all files of the unit and
-            the starter's secret-id, so that a change of any of them changes ``run.json``. The
-            supervisor repeats it in ``state.json``, see
-            :class:`~agent.supervisor.unit_state.UnitState`.
-
+    An issued secret-id must be unwrapped and used within *wrap_ttl* seconds. *generation* is a
+    digest of all files of the unit and the starter's secret-id, so that a change of any of them
+    changes ``run.json``.
     """
 
     starter: Settings
@@ -48,12 +36,7 @@ class RunSettings:
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
-        """Return the settings in the JSON file *path*.
-
-        Raises:
-            ConfigurationError: If the file cannot be read, or a key is missing or invalid.
-
-        """
+        """Return the settings in the JSON file *path*."""
         try:
             return cls.from_bytes(path.read_bytes(), path)
         except OSError as error:
@@ -61,17 +44,7 @@ class RunSettings:
 
     @classmethod
     def from_bytes(cls, content: bytes, path: Path) -> Self:
-        """Return the settings in *content*.
-
-        Args:
-            content: The bytes of a JSON file.
-            path: The file, which errors name.
-
-        Raises:
-            ConfigurationError: If a key is missing or invalid, or the format is not one that this
-                version reads.
-
-        """
+        """Return the settings in *content*."""
         try:
             return cls._from_json(json.loads(content))
         except KeyError as error:

@@ -24,18 +24,8 @@ def issue_secret_id(
 ) -> str:
     """Return a wrapping token that contains a new secret-id of the AppRole *role*.
 
-    Args:
-        session: A session that is logged in as the starter of *role*.
-        role: The agent's role, such as ``gaara-store-dev``.
-        wrap_ttl: Seconds, as declared, within which the token can be unwrapped once and the
-            secret-id can log in once.
-        mounts: Mounts of the deployment.
-
-    Raises:
-        AccessDenied: If the starter's policy does not grant it, or *role* does not exist.
-        ServerError: If the server is unavailable.
-        AuthenticationFailed: If the starter's own login was rejected.
-
+    Within *wrap_ttl* seconds the token can be unwrapped once, and the secret-id can log in once.
+    AccessDenied may also mean that *role* does not exist.
     """
     # The starter's policy requires both limits.
     body = {"num_uses": "1", "ttl": f"{wrap_ttl}s", "metadata": METADATA}
@@ -44,16 +34,7 @@ def issue_secret_id(
 
 
 def issue_as_starter(starter: Settings, wrap_ttl: int) -> str:
-    """Log in as *starter*, issue one wrapped secret-id for the role of its scope, and log out.
-
-    Returns:
-        The wrapping token, see :func:`issue_secret_id`.
-
-    Raises:
-        ConfigurationError: If a credential file is missing.
-        StrongroomError: If the secret-id cannot be issued, see :func:`issue_secret_id`.
-
-    """
+    """Log in as *starter*, issue one wrapped secret-id for the role of its scope, and log out."""
     with open_session(starter) as session:
         # The agent's role is on the mount at which the starter logs in.
         mounts = Mounts(approle=starter.auth.mount or APPROLE_MOUNT)

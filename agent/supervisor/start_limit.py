@@ -19,10 +19,7 @@ class StartLimit:
     def __init__(self, parallel: int = PARALLEL_STARTS, seconds: float = START_SECONDS) -> None:
         """Store the bounds.
 
-        Args:
-            parallel: Number of slots.
-            seconds: Seconds after which a slot is released, even if its start has not ended.
-
+        A slot is released after *seconds*, even if its start has not ended.
         """
         self._semaphore = asyncio.Semaphore(parallel)
         self._seconds = seconds

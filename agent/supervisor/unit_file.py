@@ -21,14 +21,7 @@ MAX_SIZE: Final = 1024 * 1024  # bytes
 
 @dataclass(frozen=True, slots=True)
 class UnitFile:
-    """One version of a unit's configuration file.
-
-    Attributes:
-        path: The file.
-        content: Its bytes; empty if it cannot be read.
-        problem: Why it cannot be read; None if it was.
-
-    """
+    """One version of a unit's configuration file."""
 
     path: Path
     content: bytes
@@ -74,12 +67,7 @@ class UnitFile:
         return found if isinstance(found, str) else ""
 
     def parse(self) -> RunSettings:
-        """Return the settings in the file.
-
-        Raises:
-            ConfigurationError: If it cannot be read or is invalid.
-
-        """
+        """Return the settings in the file."""
         if self.problem is not None:
             raise ConfigurationError(f"{self.path} {self.problem}")
         return RunSettings.from_bytes(self.content, self.path)
@@ -89,10 +77,6 @@ def find_unit_files(folder: Path) -> Mapping[Path, Stamp]:
     """Return each ``<name>/run.json`` in *folder*, in order of names, with its stamp.
 
     Folders whose name begins with a dot are ignored. If *folder* does not exist, it has no units.
-
-    Raises:
-        OSError: If *folder* cannot be read.
-
     """
     try:
         names = sorted(each.name for each in folder.iterdir() if not each.name.startswith("."))

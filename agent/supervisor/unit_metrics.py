@@ -31,14 +31,7 @@ def process_exists(pid: int) -> bool:
 def render_unit_metrics(
     units: Iterable[UnitHealth], now: datetime, exists: Callable[[int], bool] = process_exists
 ) -> str:
-    """Return the metrics of *units* as text.
-
-    Args:
-        units: The units of a folder.
-        now: The current time.
-        exists: Returns whether there is a process, because the state of a killed supervisor stays.
-
-    """
+    """Return the metrics of *units* as text."""
     running, delivered = {}, {}
     for unit in units:
         labels = f'{{unit="{_escape(unit.name)}"}}'

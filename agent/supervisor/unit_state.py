@@ -33,16 +33,8 @@ class RunState(StrEnum):
 class UnitState:
     """State of a unit, as it is written to ``state.json``.
 
-    Attributes:
-        generation: The generation of the ``run.json`` that the unit was started on, see
-            :class:`~agent.supervisor.run_settings.RunSettings`; empty if it has none.
-        state: The state of the agent.
-        pid: Process id of the agent; None if it is not running.
-        since: Time from which the unit has been in this state, in ISO 8601, UTC.
-        reason: Why the last agent ended or could not be started; None if none did. It contains no
-            secret.
-        digest: SHA-256 of the ``run.json`` that the unit was started on; empty if it was removed.
-
+    *since* is in ISO 8601, UTC. *digest* is the SHA-256 of the ``run.json`` that the unit was
+    started on; empty if it was removed. *reason* contains no secret.
     """
 
     generation: str
@@ -68,12 +60,7 @@ def read_state(folder: Path) -> UnitState | None:
 
 
 def write_state(folder: Path, state: UnitState) -> None:
-    """Replace the state of the unit in *folder* atomically.
-
-    Raises:
-        OSError: If it cannot be written, for instance because the folder was removed.
-
-    """
+    """Replace the state of the unit in *folder* atomically."""
     write_private(state_file(folder), f"{json.dumps(asdict(state))}\n")
 
 
@@ -84,15 +71,7 @@ def utc_now() -> datetime:
 
 @dataclass(slots=True)
 class StateRecorder:
-    """Recorder of the states of one unit, while it runs on one ``run.json``.
-
-    Attributes:
-        folder: The folder of the unit.
-        generation: The generation of that ``run.json``.
-        digest: Its SHA-256.
-        now: Returns the time in UTC.
-
-    """
+    """Recorder of the states of one unit, while it runs on one ``run.json``."""
 
     folder: Path
     generation: str
@@ -105,17 +84,7 @@ class StateRecorder:
         return before is None or before.digest != self.digest
 
     def write(self, state: RunState, *, pid: int | None = None, reason: str | None = None) -> None:
-        """Write *state*.
-
-        Args:
-            state: The state.
-            pid: The process id of the agent if it is running.
-            reason: A text without secrets.
-
-        Raises:
-            OSError: If it cannot be written.
-
-        """
+        """Write *state*."""
         since = self.now().isoformat(timespec="milliseconds")
         fields = UnitState(self.generation, state, pid, since, reason, self.digest)
         write_state(self.folder, fields)

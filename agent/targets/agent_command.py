@@ -22,13 +22,6 @@ def agent_command(
     """Return the command that starts the agent.
 
     An agent takes one address. It exits in an outage, so with several each start chooses one.
-
-    Args:
-        program: The agent's program.
-        config: Its configuration, which has the first address.
-        addresses: Addresses of the cluster, the preferred one first.
-        cacert: PEM file of the CA that signed the servers' certificates; None for the system's CAs.
-
     """
     if len(addresses) == 1:
         return [program, "agent", f"-config={config}"]

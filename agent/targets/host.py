@@ -11,15 +11,7 @@ from vault.declare.schema.model import Config
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """Application's place on the host, which the declaration does not know.
-
-    Attributes:
-        folder: Folder from which the application's model is imported; None for the target's
-            default.
-        command: The application's command; empty if something else starts the application.
-        cacert: PEM file of the CA that signed the server's certificate; None for the system's CAs.
-
-    """
+    """Application's place on the host, which the declaration does not know."""
 
     folder: Path | None = None
     command: tuple[str, ...] = ()
@@ -27,12 +19,7 @@ class Host:
 
 
 def require_command(host: Host) -> None:
-    """Check that there is a command, which a container's delivery starts.
-
-    Raises:
-        ConfigurationError: If there is none.
-
-    """
+    """Check that there is a command, which a container's delivery starts."""
     if not host.command:
         raise ConfigurationError(
             "the delivery starts the application in its container, in place of the image's "
@@ -41,12 +28,7 @@ def require_command(host: Host) -> None:
 
 
 def check_reach(config: Config, service: str, host: Host) -> None:
-    """Check that the delivery can see and tell the application.
-
-    Raises:
-        ConfigurationError: If it cannot.
-
-    """
+    """Check that the delivery can see and tell the application."""
     if host.command:
         return
     file = f"services/{service}.yaml"

@@ -32,13 +32,7 @@ AGENT_CONFIG: Final = "agent.hcl"
 class Places:
     """Paths on the machine, or in the container, where the agent runs.
 
-    Attributes:
-        folder: Folder of ``agent.hcl`` and of the compiled template.
-        staging: The file that the agent renders. Its folder must exist.
-        credentials: Folder of ``role-id`` and ``secret-id``, if the agent logs in by AppRole.
-        cacert: PEM file of the CA that signed the server's certificate; None for the system's CAs.
-        perms: Mode of the rendered file.
-
+    The folder of *staging* must exist.
     """
 
     folder: Path
@@ -50,17 +44,7 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
-    """What the declaration says about one service that runs elsewhere.
-
-    Attributes:
-        scope: The service and environment.
-        addresses: Addresses of the server's cluster, the preferred one first.
-        mounts: Mounts of the deployment.
-        agent: The agents of the environment: login, interval.
-        deployment: The service's entry in the environment's file.
-        application: Variables of the service that are the same wherever it runs.
-
-    """
+    """What the declaration says about one service that runs elsewhere."""
 
     scope: Scope
     addresses: tuple[str, ...]
@@ -84,13 +68,7 @@ class ServiceSettings:
 class TargetSettings(ServiceSettings):
     """What the declaration says about one agent, the same for each target.
 
-    Attributes:
-        config: The file that the service reads.
-        template: The compiled template.
-        audit_key: Key that encrypts access records, or None; in dev they are not encrypted.
-        colour: Which of several instances on one machine it is, or None for the only one.
-        database: Address of the database that it uses, which may be that of another service.
-
+    *colour* tells several instances on one machine apart; None for the only one.
     """
 
     config: Config
@@ -105,12 +83,7 @@ class TargetSettings(ServiceSettings):
         return f"{self.scope.service}-{self.colour}" if self.colour else self.scope.service
 
     def audit_variables(self, folder: Path) -> dict[str, str]:
-        """Return the variables of encrypted access records; none if they are not encrypted.
-
-        Args:
-            folder: Folder of the files, where the application runs.
-
-        """
+        """Return the variables of encrypted access records; none if they are not encrypted."""
         if self.audit_key is None:
             return {}
         return {
@@ -149,24 +122,12 @@ class TargetSettings(ServiceSettings):
         return agent_command(program, config, self.addresses, places.cacert)
 
     def watch_command(self, python: str, staging: Path, live: Path) -> list[str]:
-        """Return the command that delivers the file and runs the application, up to ``--``.
-
-        Args:
-            python: The application's interpreter.
-            staging: The file that the agent renders.
-            live: The file that the application reads.
-
-        """
+        """Return the command that delivers the file and runs the application, up to ``--``."""
         return watch_command(self.config, python, staging, live)
 
 
 def service_settings(declaration: Declaration, scope: Scope) -> ServiceSettings:
-    """Return the settings of *scope*, where it runs.
-
-    Raises:
-        ConfigurationError: If the service does not run there, or the environment has no address.
-
-    """
+    """Return the settings of *scope*, where it runs."""
     environment = declaration.environment(scope.environment)
     deployment = declaration.deployment(scope)
     return ServiceSettings(
@@ -180,12 +141,7 @@ def service_settings(declaration: Declaration, scope: Scope) -> ServiceSettings:
 
 
 def declared_addresses(declaration: Declaration, environment: Environment) -> tuple[str, ...]:
-    """Return the addresses of the server of *environment*, the preferred one first.
-
-    Raises:
-        ConfigurationError: If it has none.
-
-    """
+    """Return the addresses of the server of *environment*, the preferred one first."""
     addresses = declaration.environment(environment).vault.addresses
     if not addresses:
         raise ConfigurationError(
@@ -196,12 +152,7 @@ def declared_addresses(declaration: Declaration, environment: Environment) -> tu
 
 
 def declared_config(declaration: Declaration, service: str) -> Config:
-    """Return the file that *service* reads.
-
-    Raises:
-        ConfigurationError: If it has none.
-
-    """
+    """Return the file that *service* reads."""
     config = declaration.service(service).config
     if config is None:
         raise ConfigurationError(
@@ -212,14 +163,7 @@ def declared_config(declaration: Declaration, service: str) -> Config:
 
 
 def target_settings(declaration: Declaration, scope: Scope) -> TargetSettings:
-    """Return the settings of the agent of *scope*.
-
-    Raises:
-        ConfigurationError: If the service has no config or does not run there, or the environment
-            has no address.
-        TemplateRejected: If the template cannot be compiled.
-
-    """
+    """Return the settings of the agent of *scope*."""
     settings = service_settings(declaration, scope)
     config = declared_config(declaration, scope.service)
     return TargetSettings(

@@ -11,16 +11,7 @@ from vault.declare.schema.model import Config
 def watch_command(
     config: Config, python: str, staging: Path, live: Path, options: Sequence[str] = ()
 ) -> list[str]:
-    """Return the command, up to ``--``.
-
-    Args:
-        config: The declared file.
-        python: The application's interpreter.
-        staging: The rendered file.
-        live: The file that the application reads.
-        options: Further options.
-
-    """
+    """Return the command, up to ``--``."""
     command = [python, "-m", "app_integration", "deliver", "--watch", str(staging), *options]
     command += ["--live", str(live), "--model", config.model, "--reload", config.reload]
     if config.health is not None:

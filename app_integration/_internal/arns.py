@@ -22,13 +22,7 @@ SECRET_ARN: Final = (
 
 
 def read_secret_arns(env: Mapping[str, str]) -> dict[str, str]:
-    """Return the name of each secret in ``STRONGROOM_SECRET_ARNS`` → its ARN.
-
-    Raises:
-        ConfigurationError: If it lists anything but ``name=ARN``, or a name twice.
-        InvalidName: If a name is not valid.
-
-    """
+    """Return the name of each secret in ``STRONGROOM_SECRET_ARNS`` → its ARN."""
     found: dict[str, str] = {}
     for word in read_list(env, SECRET_ARNS):
         name, _, arn = word.partition("=")
@@ -47,12 +41,7 @@ def is_key_arn(text: str) -> bool:
 
 
 def read_kms_keys(env: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the ARNs in ``STRONGROOM_KMS_KEYS``, which commas separate; none if it is not set.
-
-    Raises:
-        ConfigurationError: If it lists anything else, or an ARN twice.
-
-    """
+    """Return the ARNs in ``STRONGROOM_KMS_KEYS``, which commas separate; none if it is not set."""
     keys = read_list(env, KMS_KEYS)
     for key in keys:
         if not is_key_arn(key):
@@ -75,10 +64,6 @@ def check_arns(region: str, keys: Iterable[str], secrets: Iterable[str]) -> None
     """Raise an error if a text is no ARN, or in another region, where no request is sent.
 
     Otherwise each secret would read as one that does not exist, and its default would be used.
-
-    Raises:
-        ConfigurationError: If one is.
-
     """
     found = [(arn, KEY_ARN, KMS_KEYS) for arn in keys]
     found += [(arn, SECRET_ARN, SECRET_ARNS) for arn in secrets]

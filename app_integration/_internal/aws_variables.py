@@ -18,27 +18,15 @@ REGION_PATTERN: Final = "[a-z]+(?:-[a-z0-9]+)+"
 def read_region(env: Mapping[str, str], *, optional: bool = False) -> str:
     """Return ``AWS_REGION``, or else ``AWS_DEFAULT_REGION``.
 
-    Both are read, because boto3 ignores the first, which ECS, EKS and Lambda set.
-
-    Args:
-        env: The environment.
-        optional: Whether neither need be set; the region is empty then.
-
-    Raises:
-        ConfigurationError: If neither is set and one must be, or it is not a region.
-
+    Both are read, because boto3 ignores the first, which ECS, EKS and Lambda set. If *optional*,
+    neither need be set; the region is empty then.
     """
     region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or ""
     return "" if optional and not region else check_region(region)
 
 
 def check_region(region: str) -> str:
-    """Return *region*.
-
-    Raises:
-        ConfigurationError: If it is empty, or not a region.
-
-    """
+    """Return *region*, or raise ConfigurationError if it is empty or not a region."""
     if not region:
         raise ConfigurationError("AWS_REGION is not set; name the region, such as eu-central-1")
     if not re.fullmatch(REGION_PATTERN, region, re.ASCII):
@@ -47,12 +35,7 @@ def check_region(region: str) -> str:
 
 
 def read_replicas(env: Mapping[str, str], region: str) -> tuple[str, ...]:
-    """Return the regions in ``STRONGROOM_AWS_REPLICAS``, which commas separate.
-
-    Raises:
-        ConfigurationError: If it lists anything else, the region itself, or a region twice.
-
-    """
+    """Return the regions in ``STRONGROOM_AWS_REPLICAS``, which commas separate."""
     found = read_list(env, _REPLICAS)
     wrong = [each for each in found if not re.fullmatch(REGION_PATTERN, each, re.ASCII)]
     if wrong or len({region, *found}) <= len(found):
@@ -64,29 +47,14 @@ def read_replicas(env: Mapping[str, str], region: str) -> tuple[str, ...]:
 
 
 def check_endpoints(env: Mapping[str, str], environment: Environment) -> None:
-    """Raise an error if a variable makes boto3 send requests without TLS outside dev.
-
-    Raises:
-        ConfigurationError: If it does; the message names the variable.
-
-    """
+    """Raise an error if a variable makes boto3 send requests without TLS outside dev."""
     for variable, address in env.items():
         if variable.startswith(_ENDPOINT):
             check_endpoint(variable, address, development=environment.is_dev)
 
 
 def check_endpoint(where: str, address: str, *, development: bool) -> None:
-    """Raise an error if *address* is without TLS outside development.
-
-    Args:
-        where: What names the address, for the error.
-        address: The URL of a service; empty for the one of AWS.
-        development: Whether ``http://`` is allowed, as for a local stand-in of AWS.
-
-    Raises:
-        ConfigurationError: If it is.
-
-    """
+    """Raise an error if *address* is without TLS outside development."""
     if address and not address.lower().startswith("https://") and not development:
         raise ConfigurationError(
             f"{where} is an address without TLS, which is for development only; use https://, or"

@@ -43,14 +43,9 @@ class BackgroundWorker:
     ) -> None:
         """Start no thread yet.
 
-        Args:
-            work: Does the work that is due, and returns the seconds until its next call.
-            name: Name of the thread.
-            max_interval: The longest interval between two calls of *work*, in seconds.
-            retry_interval: Seconds until *work* is called again after it raised an exception.
-            weak: True to reference the object of the bound method *work* weakly: the thread exits
-                when the object is deleted. Otherwise the thread keeps it alive.
-
+        *work* returns the seconds until its next call, at most *max_interval*; after an exception
+        that is *retry_interval*. With *weak*, the bound method *work* does not keep its object
+        alive, and the thread exits when that is deleted.
         """
         self._work = weakref.WeakMethod(work) if weak else lambda: work
         self._name = name

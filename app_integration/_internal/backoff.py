@@ -10,13 +10,10 @@ BACKOFF_MAX: Final = 60.0  # seconds
 
 
 def backoff(failures: int, jitter: float, longest: float = BACKOFF_MAX) -> float:
-    """Return the seconds to wait before the next attempt.
+    """Return the seconds to wait before the next attempt, at most *longest*.
 
-    Args:
-        failures: Number of consecutive failures, from 1.
-        jitter: Random number in [0, 1), which spreads the wait between half and all of its ceiling.
-        longest: The highest ceiling, in seconds.
-
+    *failures* counts consecutive failures from 1. *jitter*, a random number in [0, 1), spreads the
+    wait between half and all of its ceiling.
     """
     doublings = min(failures - 1, 10)
     ceiling = min(longest, BACKOFF_MIN * 2.0**doublings)

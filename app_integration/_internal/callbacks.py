@@ -8,12 +8,7 @@ from app_integration.errors import ConfigurationError
 
 
 def check_callback(callback: object) -> None:
-    """Check that a thread can call *callback*.
-
-    Raises:
-        ConfigurationError: If it cannot be called, or returns a coroutine, which nothing awaits.
-
-    """
+    """Check that a thread can call *callback*."""
     if not callable(callback):
         raise ConfigurationError(
             f"on_change: a callback cannot be of type {type(callback).__name__}; pass a function"

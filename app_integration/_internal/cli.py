@@ -22,20 +22,7 @@ class ArgumentParser(argparse.ArgumentParser):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """Option or argument of a command, from which the operator's tool builds its own, too.
-
-    Attributes:
-        flag: ``--name``, or the name of an argument.
-        help: Its help. That of a default is added.
-        name: Name of the parsed value, if it is not that of the flag.
-        type: Type of its value; ``bool`` if it has none, and stands for itself.
-        default: The value without it.
-        metavar: Its value in the help.
-        choices: The only values.
-        is_required: Whether it must be there.
-        is_repeatable: Whether it may be repeated; the value is a list then.
-
-    """
+    """Option or argument of a command, from which the operator's tool builds its own, too."""
 
     flag: str
     help: str

@@ -23,11 +23,7 @@ _STRICT: Final = frozenset(
 def read_environment(variables: Mapping[str, str]) -> Environment:
     """Return the environment that the variables name; ``STRONGROOM_ENVIRONMENT`` wins.
 
-    Raises:
-        ConfigurationError: If none is set, or if ours names dev although ``ENVIRONMENT`` names
-            staging or production: a stray variable would make that lenient.
-        InvalidName: If the name is malformed.
-
+    It must not name dev where ``ENVIRONMENT`` names staging or production.
     """
     own, shared = variables.get(OWN), variables.get(SHARED, "")
     if not own:

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 
 def escape_unprintable(text: str, keep: str = "") -> str:
-    r"""Return *text* with escape sequences such as ``\x1b`` for what a terminal would interpret.
-
-    Args:
-        text: The untrusted text.
-        keep: Characters that stay, although they are not printable.
-
-    """
+    r"""Return *text* with escape sequences such as ``\x1b`` for what a terminal would interpret."""
     if text.isprintable():
         return text
     return "".join(

@@ -14,12 +14,7 @@ from datetime import UTC, datetime
 
 @dataclass(frozen=True, slots=True)
 class EventLog:
-    """Log of a process or of one of its units.
-
-    Attributes:
-        unit: Name of the unit, written with each event; None for the process itself.
-
-    """
+    """Log of a process or of one of its units."""
 
     unit: str | None = None
 

@@ -19,12 +19,7 @@ _EXTRAS: Final = {
 
 @contextmanager
 def extra_named() -> Iterator[None]:
-    """Name the extra to install in the error of an import that the block needs.
-
-    Raises:
-        ModuleNotFoundError: If a module is missing, as without this function.
-
-    """
+    """Name the extra to install in the error of an import that the block needs."""
     try:
         yield
     except ModuleNotFoundError as error:

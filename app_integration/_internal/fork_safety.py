@@ -1,11 +1,9 @@
 """Reset of state that a forked child must not share with its parent.
 
-That is locks, sockets, tokens, leases and keys. A lock that another thread held during the fork is
-never released in the child. If parent and child both revoke the same token or lease, one of them
-still uses it.
-
-A class with a lock, a socket or a thread registers with :func:`reset_in_child`, or its owner resets
-it. The default client and the metrics have fork hooks of their own.
+That is locks, sockets, tokens, leases and keys: a lock that another thread held during the fork is
+never released in the child, and a token or lease that one of them revokes is still used by the
+other. A class with a lock, a socket or a thread registers with :func:`reset_in_child`, or its owner
+resets it. The default client and the metrics have fork hooks of their own.
 """
 
 from __future__ import annotations

@@ -15,13 +15,9 @@ _MAX_DIGITS: Final = 9
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """Format of one stored thing.
+    """Format of one stored thing. *package* has the versions that read other formats.
 
-    Attributes:
-        current: The number that this version writes. Format 1 is written without a number where
-            things of it existed before there were numbers.
-        package: The package whose other versions read other formats.
-
+    Format 1 is written without a number where things of it existed before there were numbers.
     """
 
     current: int
@@ -40,10 +36,7 @@ class Format:
     def describe_refusal(self, found: object) -> str | None:
         """Return why a thing of the format *found* is not read, None if it is.
 
-        Args:
-            found: The number, or its decimal digits. None stands for a thing without one, which has
-                format 1.
-
+        *found* is None for a thing without a number, which has format 1.
         """
         number = _parse(found)
         if number is None:

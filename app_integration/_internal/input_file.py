@@ -29,14 +29,7 @@ class NotRegular(OSError):
 def open_input(path: Path, flags: int = os.O_RDONLY) -> FileIO:
     """Return the regular file *path*, opened without a buffer.
 
-    Args:
-        path: The file. A symlink is followed.
-        flags: ``O_RDWR`` to write it, too.
-
-    Raises:
-        NotRegular: If it is something else.
-        OSError: If it cannot be opened.
-
+    Anything else raises NotRegular; a symlink is followed.
     """
     descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -48,14 +41,8 @@ def open_input(path: Path, flags: int = os.O_RDONLY) -> FileIO:
 def read_input(path: Path, limit: int = MAX_SIZE, *, is_private: bool = False) -> bytes:
     """Return the content of the regular file *path*.
 
-    Args:
-        path: The file.
-        limit: The most bytes that it may have.
-        is_private: Whether it is rejected if other users may read it.
-
-    Raises:
-        OSError: If it is no regular file, too large or not private, or cannot be read.
-
+    *limit* is in bytes. Raises OSError if the file is larger, or *is_private* and other users may
+    read it.
     """
     with open_input(path) as file:
         found = os.fstat(file.fileno())

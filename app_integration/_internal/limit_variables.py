@@ -16,15 +16,7 @@ _DAY: Final = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Values that a limit may have.
-
-    Attributes:
-        unit: What is counted, for messages.
-        least: The smallest value.
-        most: The largest value.
-        is_whole: Whether it must be a whole number.
-
-    """
+    """Values that a limit may have."""
 
     unit: str
     least: float
@@ -32,12 +24,7 @@ class Range:
     is_whole: bool = False
 
     def parse(self, name: str, text: str) -> float:
-        """Return the value that *text* is.
-
-        Raises:
-            ConfigurationError: If it is no number, or out of the range.
-
-        """
+        """Return the value that *text* is."""
         try:
             value = int(text) if self.is_whole else float(text)
         except ValueError:
@@ -71,24 +58,14 @@ FIELDS: Final = {name: name.removeprefix(_PREFIX).lower() for name in RANGES}
 
 
 def read_emf_interval(env: Mapping[str, str]) -> float | None:
-    """Return the seconds in ``STRONGROOM_EMF_INTERVAL``, None if it is not set.
-
-    Raises:
-        ConfigurationError: If it is no number of seconds, or out of its range.
-
-    """
+    """Return the seconds in ``STRONGROOM_EMF_INTERVAL``, None if it is not set."""
     name = "STRONGROOM_EMF_INTERVAL"
     text = env.get(name)
     return Range(" of seconds", 1, _HOUR).parse(name, text) if text else None
 
 
 def read_limits(env: Mapping[str, str]) -> dict[str, float]:
-    """Return the limits that variables change, by their field. An empty variable changes nothing.
-
-    Raises:
-        ConfigurationError: If a variable is unknown, or its value out of the limit's range.
-
-    """
+    """Return the limits that variables change, by their field; an empty one changes nothing."""
     for name in env:
         if name.startswith(_PREFIX) and name not in RANGES:
             raise _unknown(name)

@@ -16,11 +16,9 @@ _LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def parent_death_hook(number: signal.Signals) -> Callable[[], None] | None:
-    """Return a ``preexec_fn`` for which a child gets the signal *number* when this process dies.
+    """Return a ``preexec_fn``, by which a child gets *number* when this process dies; or None.
 
-    Returns:
-        None on platforms other than Linux.
-
+    It is None on platforms other than Linux.
     """
     return None if _LIBC is None else partial(end_with_parent, os.getpid(), number)
 
@@ -28,10 +26,7 @@ def parent_death_hook(number: signal.Signals) -> Callable[[], None] | None:
 def end_with_parent(parent: int, number: signal.Signals) -> None:
     """Have this process get a signal when its parent dies. Does nothing on other platforms.
 
-    Args:
-        parent: Process id of the parent. If it is dead already, this process exits.
-        number: The signal.
-
+    Exits if *parent* is dead already.
     """
     if _LIBC is None:
         return

@@ -37,26 +37,15 @@ class _NamedFile(FileIO):
 class PendingFile:
     """A new file under a temporary name, which :meth:`publish` replaces by its own.
 
-    The temporary name is fixed, and locked, so that the next writer of the same file replaces what
-    a killed one left, and a writer beside it is rejected.
+    The temporary name is fixed and locked, so the next writer replaces what a killed one left, and
+    a writer beside it is rejected.
 
-    As a context manager it is published if the block raises no exception, or else discarded.
-    Only the process that created it does either, and a child that it forked leaves the file alone.
-
-    Attributes:
-        path: The name that it gets.
-        file: The open file, without a buffer.
-
+    As a context manager it is published if the block raises no exception, or else discarded. Only
+    the process that created it does either; a forked child leaves the file alone.
     """
 
     def __init__(self, path: Path) -> None:
-        """Create the temporary file beside *path*, with mode 0600.
-
-        Raises:
-            ConfigurationError: If another process is writing *path*, the folder does not exist, or
-                *path* is something else than a file, such as a device or a symlink.
-
-        """
+        """Create the temporary file beside *path*, with mode 0600."""
         self.path = path
         self._temporary = path.with_name(f".{path.name}.new")
         self._owner_pid = os.getpid()
@@ -94,14 +83,10 @@ class PendingFile:
             os.close(descriptor)
 
     def _remove_abandoned(self) -> None:
-        """Remove the temporary file that a killed writer left.
+        """Remove the temporary file of a killed writer; raise BlockingIOError if it still runs.
 
-        It is not reused, because in a shared folder it may belong to another user, be open in
-        another process, or be a hard link to a file that must not be lost.
-
-        Raises:
-            BlockingIOError: If its writer still runs.
-
+        The file is not reused, because it may belong to another user, be open in another process,
+        or be a hard link to a file that must not be lost.
         """
         try:
             descriptor = os.open(self._temporary, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -121,13 +106,7 @@ class PendingFile:
             return False
 
     def publish(self) -> None:
-        """Make the content durable, give the file its name, and close it.
-
-        Raises:
-            ConfigurationError: If another process created it.
-            OSError: If it cannot be written. Then it was discarded.
-
-        """
+        """Make the content durable, give the file its name, and close it."""
         self._check_owner()
         try:
             os.fsync(self.file.fileno())
@@ -176,12 +155,7 @@ def _name_full(error: BaseException | None, path: Path) -> None:
 
 
 def _check_replaceable(path: Path) -> None:
-    """Check that nothing but a file is replaced, because ``/dev/null`` would become one.
-
-    Raises:
-        ConfigurationError: If *path* is a folder, a device, a pipe or a symlink.
-
-    """
+    """Check that nothing but a file is replaced, because ``/dev/null`` would become one."""
     try:
         mode = path.lstat().st_mode
     except OSError:

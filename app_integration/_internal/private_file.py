@@ -22,17 +22,8 @@ def write_private(
 ) -> FileId:
     """Replace the file at *path* atomically by *content*, with mode 0600.
 
-    The temporary file has a fixed name, so that the next write removes a copy that a crash left.
-    Two processes that write one path need a lock.
-
-    Args:
-        path: Its folder must exist. A symlink at *path* itself is replaced, not followed.
-        content: Text is written as UTF-8.
-        owner: User and group id of the file; None for those of the process.
-
-    Returns:
-        The identity of the file that was written.
-
+    A symlink at *path* is replaced, not followed. The temporary file has a fixed name, so that the
+    next write removes a copy that a crash left, and two processes that write one path need a lock.
     """
     data = content.encode() if isinstance(content, str) else content
     return replace_file(path, data, mode=0o600, owner=owner)
@@ -41,15 +32,7 @@ def write_private(
 def replace_file(
     path: Path, content: bytes, *, mode: int, owner: tuple[int, int] | None = None
 ) -> FileId:
-    """Replace the file at *path* atomically, and fsync it; see :func:`write_private`.
-
-    Args:
-        path: Its folder must exist. A symlink at *path* itself is replaced, not followed.
-        content: The whole content.
-        mode: Permissions of the file, set before its content is written.
-        owner: User and group id of the file; None for those of the process.
-
-    """
+    """Replace the file at *path* atomically, and fsync it; see :func:`write_private`."""
     temporary = path.with_name(f".{path.name}.new")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -86,16 +69,8 @@ def lock(
 ) -> Iterator[None]:
     """Hold the ``flock`` of *path* during the block.
 
-    Args:
-        path: A file, which is created if it does not exist, or a folder.
-        folder: Whether *path* is a folder.
-        wait: Whether to wait while another process holds the lock.
-        shared: Whether other processes may hold it, too, if theirs is shared.
-
-    Raises:
-        FileNotFoundError: If the folder does not exist.
-        BlockingIOError: If another process holds the lock and *wait* is false.
-
+    *path* is a file, which is created if it does not exist, or a *folder*. Raises BlockingIOError
+    if another process holds the lock and *wait* is false, unless both are *shared*.
     """
     flags = os.O_DIRECTORY | os.O_RDONLY if folder else os.O_CREAT | os.O_RDWR
     descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

@@ -10,17 +10,9 @@ MAX_VALUE_LENGTH: Final = 512 * 1024  # bytes of UTF-8; a raft entry holds 1 MiB
 
 
 def check_secret_value(name: str, value: str) -> None:
-    """Raise an error for a *value* that the server would store changed, or not at all.
+    """Raise InvalidName for a *value* that the server would store changed, or not at all.
 
-    Args:
-        name: The secret, for the error.
-        value: Value, which is never part of the error.
-
-    Raises:
-        InvalidName: If *value* contains NUL (no variable or config file can hold it) or a lone
-            surrogate (the server would silently store U+FFFD), or has more than
-            :data:`MAX_VALUE_LENGTH` bytes.
-
+    The error never contains the value.
     """
     # Concatenation returns a plain str, also for a Secret, whose str() would be redacted.
     plain = value + ""

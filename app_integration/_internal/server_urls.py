@@ -28,10 +28,6 @@ def read_addresses(env: Mapping[str, str], environment: Environment) -> tuple[st
 
     ``VAULT_ADDR`` is the first one, if it is set, and ``STRONGROOM_VAULT_ADDRS`` lists others,
     separated by commas.
-
-    Raises:
-        ConfigurationError: If one of them is invalid.
-
     """
     first = [("VAULT_ADDR", each) for each in (env.get("VAULT_ADDR"),) if each]
     others = [(ADDRESSES, each) for each in read_list(env, ADDRESSES)]
@@ -52,12 +48,9 @@ def first_address(env: Mapping[str, str]) -> str:
 
 
 def read_plain_url(env: Mapping[str, str], name: str) -> str:
-    """Return the URL in a variable; "" if it is not set.
+    """Return the URL in a variable, which has no user or password; "" if it is not set.
 
-    Raises:
-        ConfigurationError: If it is none, or has a user or a password. The message has nothing of
-            it.
-
+    An error contains nothing of it.
     """
     url = env.get(name, "")
     _, separator, rest = url.partition("://")
@@ -71,12 +64,7 @@ def read_plain_url(env: Mapping[str, str], name: str) -> str:
 
 
 def read_namespace(env: Mapping[str, str]) -> str:
-    """Return ``VAULT_NAMESPACE`` without slashes at its ends; empty for the root namespace.
-
-    Raises:
-        ConfigurationError: If it has spaces, or characters that are not printable ASCII.
-
-    """
+    """Return ``VAULT_NAMESPACE`` without slashes at its ends; empty for the root namespace."""
     namespace = env.get("VAULT_NAMESPACE", "").strip("/")
     if not (namespace.isascii() and namespace.isprintable()) or " " in namespace:
         raise ConfigurationError(f"VAULT_NAMESPACE is {namespace!r}; expected a path such as a/b")
@@ -86,15 +74,7 @@ def read_namespace(env: Mapping[str, str]) -> str:
 def check_address(variable: str, address: str, environment: Environment) -> str:
     """Return *address* without trailing slashes.
 
-    Args:
-        variable: The variable that holds the address, for errors.
-        address: ``http(s)://host:port``, or ``unix://`` with the path of a socket.
-        environment: Outside dev, ``http`` is allowed to this machine only.
-
-    Raises:
-        ConfigurationError: If it is not such a URL, contains credentials, or is ``http`` to another
-            machine outside dev.
-
+    Outside dev, ``http`` is allowed to this machine only.
     """
     if "@" in address:
         raise ConfigurationError(f"{variable} holds credentials; log in with AppRole files instead")

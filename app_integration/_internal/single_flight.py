@@ -17,11 +17,9 @@ _T = TypeVar("_T")
 class SingleFlight(Generic[_T]):
     """A group of calls, at most one per key at a time. Concurrent callers share its result.
 
-    They share its exception, too. A caller waits as long as the call takes, so the call must be
-    bounded by a deadline.
-
-    A call may need its own result: a signal handler, a log handler or a finalizer runs in the
-    thread of the call. It gets an error, because it would wait for itself for ever.
+    They share its exception, too, and wait as long as the call takes, so a deadline must bound it.
+    A call that needs its own result would wait for ever, as a signal handler, a log handler or a
+    finalizer in its thread may; it gets DeadlineExceeded.
     """
 
     def __init__(self) -> None:
@@ -34,14 +32,6 @@ class SingleFlight(Generic[_T]):
 
         A caller may arrive just after another call has finished. *call* must therefore first check
         whether its work is already done.
-
-        Args:
-            key: Identifies the work.
-            call: Does the work.
-
-        Raises:
-            DeadlineExceeded: If *call* needs its own result.
-
         """
         return self.join(key, call, operator.call).result()
 
@@ -50,16 +40,8 @@ class SingleFlight(Generic[_T]):
     ) -> Future[_T]:
         """Return the future of the call under way for *key*, or of *call* if there is none.
 
-        The future cannot be cancelled, because others may wait for it.
-
-        Args:
-            key: Identifies the work.
-            call: Does the work.
-            spawn: Starts the function it gets, which runs *call*, in this or another thread.
-
-        Raises:
-            DeadlineExceeded: If this thread runs the call under way.
-
+        The future cannot be cancelled, because others may wait for it. *spawn* starts the function
+        that it gets, in this or another thread.
         """
         own: Future[_T] = Future()
         own.set_running_or_notify_cancel()

@@ -27,14 +27,6 @@ def span(operation: str, /, **attributes: Attribute) -> AbstractContextManager[C
     """Record the block as a span of the current trace, if the application traces.
 
     A StrongroomError is recorded by the name of its class alone.
-
-    Args:
-        operation: What is done, such as ``read_secret``.
-        attributes: Names and counts. None is left out.
-
-    Returns:
-        A context manager, whose value is a function that adds attributes.
-
     """
     api = _loaded_api()
     return nullcontext(_ignore) if api is None else _record(api, operation, attributes)

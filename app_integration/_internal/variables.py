@@ -15,12 +15,7 @@ SOURCES: Final = ("vault", "aws", "rendered", "dotenv")
 
 
 def require_variable(env: Mapping[str, str], name: str) -> str:
-    """Return the text of a variable.
-
-    Raises:
-        ConfigurationError: If it is not set.
-
-    """
+    """Return the text of a variable."""
     value = env.get(name)
     if not value:
         raise ConfigurationError(
@@ -42,11 +37,9 @@ def read_list(env: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 
 def read_path_pair(env: Mapping[str, str], one: str, other: str) -> tuple[Path, Path] | None:
-    """Return the paths in two variables, such as a certificate and its key; None if neither is set.
+    """Return the paths in two variables, such as a certificate and its key.
 
-    Raises:
-        ConfigurationError: If only one is set.
-
+    None if neither is set; one without the other is an error.
     """
     first, second = read_path(env, one), read_path(env, other)
     if first is not None and second is not None:
@@ -58,23 +51,13 @@ def read_path_pair(env: Mapping[str, str], one: str, other: str) -> tuple[Path, 
 
 
 def read_name(env: Mapping[str, str], name: str) -> str | None:
-    """Return the name in a variable, None if it is not set.
-
-    Raises:
-        InvalidName: If it has not the grammar of a service's name.
-
-    """
+    """Return the name in a variable, None if it is not set."""
     value = env.get(name)
     return names.check_service_name(value) if value else None
 
 
 def read_choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
-    """Return the word in a variable; the first one of *allowed* if it is not set.
-
-    Raises:
-        ConfigurationError: If it is none of *allowed*.
-
-    """
+    """Return the word in a variable; the first one of *allowed* if it is not set."""
     value = env.get(name) or allowed[0]
     if value not in allowed:
         raise ConfigurationError(f"{name} is {value!r}; expected one of {', '.join(allowed)}")
@@ -82,12 +65,7 @@ def read_choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> 
 
 
 def read_sources(env: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the sources in their order; none if the variable is not set.
-
-    Raises:
-        ConfigurationError: If one is unknown, or listed twice.
-
-    """
+    """Return the sources in their order; none if the variable is not set."""
     found = read_list(env, "STRONGROOM_SOURCES")
     if unknown := [word for word in found if word not in SOURCES]:
         raise ConfigurationError(
@@ -99,15 +77,7 @@ def read_sources(env: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def read_reader_group(env: Mapping[str, str]) -> int | None:
-    """Return the id of the group whose members may read delivered files; None if there is none.
-
-    Args:
-        env: The environment; ``STRONGROOM_READER_GROUP`` is a name or an id.
-
-    Raises:
-        ConfigurationError: If there is no such group on this machine.
-
-    """
+    """Return the id of the group whose members may read delivered files; None if there is none."""
     group = env.get("STRONGROOM_READER_GROUP")
     if not group:
         return None

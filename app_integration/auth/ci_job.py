@@ -37,14 +37,6 @@ def build_job_method(settings: Settings, variables: Mapping[str, str]) -> AuthMe
     """Return the auth method of a CI job. Nothing is read or sent.
 
     With ``STRONGROOM_AUTH=jwt`` and without ``STRONGROOM_JWT_FILE``, the JWT is that of the job.
-
-    Args:
-        settings: Settings of the job.
-        variables: Its environment variables.
-
-    Raises:
-        ConfigurationError: If the job has no JWT, or a setting that the method needs is missing.
-
     """
     if settings.auth.method != "jwt" or settings.auth.jwt_file is not None:
         return build_auth_method(settings)
@@ -87,14 +79,7 @@ class JobVariable(AuthMethod):
 
 @dataclass(frozen=True, slots=True)
 class GitHubJob(AuthMethod):
-    """The JWT that GitHub signs for a job, requested at each login.
-
-    Attributes:
-        url: Address of GitHub's token service.
-        bearer: Token of the job for that service.
-        audience: Audience of the JWT.
-
-    """
+    """The JWT that GitHub signs for a job, requested at each login."""
 
     url: str
     bearer: Secret = field(repr=False)
@@ -111,13 +96,7 @@ class GitHubJob(AuthMethod):
         )
 
     def login(self, send: Send) -> Token:
-        """Request the JWT, and log in at ``auth/jwt/login``.
-
-        Raises:
-            AuthenticationFailed: If GitHub gives the job no JWT.
-            ServerError: If GitHub does not answer, or its response contains no JWT.
-
-        """
+        """Request the JWT, and log in at ``auth/jwt/login``."""
         return log_in(send, self.mount, {"role": self.role, "jwt": self._request_jwt()})
 
     def _request_jwt(self) -> Secret:

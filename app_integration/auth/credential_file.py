@@ -17,17 +17,7 @@ def content_stamp(path: Path) -> tuple[int, ...] | None:
 
 
 def read_credential(path: Path, setting: str) -> Secret:
-    """Return the content of *path* without surrounding whitespace.
-
-    Args:
-        path: A file with one credential.
-        setting: The variable that names the file, for errors.
-
-    Raises:
-        ConfigurationError: If the file is missing, unreadable, empty or not UTF-8, or has more than
-            one line.
-
-    """
+    """Return the credential in *path*, which *setting* names, without surrounding whitespace."""
     try:
         text = read_input(path).decode().strip()
     except OSError as error:

@@ -25,13 +25,7 @@ SERVICE_ACCOUNT_TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccou
 
 
 def build_auth_method(settings: Settings) -> AuthMethod:
-    """Return the auth method that *settings* describe. Nothing is read or sent.
-
-    Raises:
-        ConfigurationError: If a setting that the method needs is missing; the message names its
-            variable.
-
-    """
+    """Return the auth method that *settings* describe. Nothing is read or sent."""
     return add_accessor_hmac(settings, _METHODS[settings.auth.method](settings))
 
 

@@ -119,15 +119,8 @@ class AuthMethod(ABC):
 class AppRole(AuthMethod):
     """AppRole, with role-id and secret-id in files that are read at each login.
 
-    That way both can be replaced while the process runs. A new secret-id in its file is used at
-    the next request, so that a rotation need not wait for a restart.
-
-    Attributes:
-        role_id_file: The file with the role-id.
-        secret_id_file: The file with the secret-id.
-        mount: The path below ``auth/``.
-        settings: What names these two files, for errors.
-
+    A new secret-id in its file is used at the next request, so that a rotation need not wait for a
+    restart. *settings* names the two files in errors, and *mount* is the path below ``auth/``.
     """
 
     role_id_file: Path
@@ -179,10 +172,6 @@ class JwtFile(AuthMethod):
     """A JWT in a file that the platform writes. Kubernetes' auth method takes the same request.
 
     The file is read at each login, because a platform replaces the JWT before it expires.
-
-    Attributes:
-        setting: The variable that names the file, for errors.
-
     """
 
     file: Path
@@ -231,13 +220,7 @@ class StaticToken(AuthMethod):
 
 @dataclass(frozen=True, slots=True)
 class AuditedAuthMethod(AuthMethod):
-    """A wrapper of another auth method that adds :attr:`Token.accessor_hmac` to its tokens.
-
-    Attributes:
-        method: The other auth method.
-        device: The name of an audit device.
-
-    """
+    """A wrapper of another auth method that adds :attr:`Token.accessor_hmac` to its tokens."""
 
     method: AuthMethod
     device: str

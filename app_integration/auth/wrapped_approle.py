@@ -50,15 +50,7 @@ class WrappedAppRole(AuthMethod):
     def __init__(
         self, role: str, role_id_file: Path, wrapping_file: Path, mount: str = APPROLE_MOUNT
     ) -> None:
-        """Read nothing yet.
-
-        Args:
-            role: The AppRole whose secret-id endpoint must have created the wrapping token.
-            role_id_file: A file with the role-id.
-            wrapping_file: A file with the wrapping token; it is removed when it is used.
-            mount: The path below ``auth/``.
-
-        """
+        """Read nothing yet; *wrapping_file* is removed when its token is used."""
         self._role = role
         self._role_id_file = role_id_file
         self._file = wrapping_file
@@ -78,11 +70,8 @@ class WrappedAppRole(AuthMethod):
     def login(self, send: Send) -> Token:
         """Log in at ``auth/approle/login``; unwrap the secret-id first if the file exists.
 
-        Raises:
-            CredentialStolen: If the wrapping token is invalid, or wraps another response. It is
-                never tried again.
-            AuthenticationFailed: If there is no secret-id, or unwrapping failed for another reason.
-
+        After a wrapping token that is invalid, or wraps another response, each login raises
+        CredentialStolen until the file is written again.
         """
         role_id = read_credential(self._role_id_file, "STRONGROOM_ROLE_ID_FILE")
         if self._file.exists():

@@ -41,11 +41,6 @@ class AwsConnection:
     The identity is the one that boto3 finds: variables, a profile, a web identity, that of a
     container or that of an instance. Outside development it must be a role's, whose credentials
     expire.
-
-    Attributes:
-        region: The region of all services.
-        replicas: Connections to the regions that have copies of the secrets. They are closed, too.
-
     """
 
     def __init__(
@@ -59,19 +54,7 @@ class AwsConnection:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Send nothing yet.
-
-        Args:
-            region: The region of all services.
-            development: Whether ``http://`` and credentials that never expire are allowed.
-            endpoint: The URL of all services; None for those of AWS, or of ``AWS_ENDPOINT_URL``.
-            access_key: An id and a key, for a local stand-in of AWS; None for the identity that
-                boto3 finds.
-            limits: Time limits; the defaults if None.
-            clock: Monotonic, in seconds.
-            sleep: Sleeps for that many seconds.
-
-        """
+        """Send nothing yet."""
         self.region: Final = region
         self.replicas: Sequence[AwsConnection] = ()
         self._development = development
@@ -99,19 +82,8 @@ class AwsConnection:
     def call(self, request: AwsRequest, deadline: float | None = None) -> dict[str, Any]:
         """Send *request*, repeat it after an outage, and return the response.
 
-        Args:
-            request: The request.
-            deadline: A deadline that several requests share; None for one of its own.
-
-        Raises:
-            AccessDenied: If the identity has no permission.
-            AuthenticationFailed: If there are no valid credentials.
-            KeyUnavailable: If a KMS key is disabled, or KMS cannot use it now.
-            RequestRefused: If the service rejects the request; ``data["code"]`` has its code.
-            ServerError: If AWS is unavailable, throttles, or sends no complete response in time.
-            ConfigurationError: If the request is not well-formed, or the endpoint or the
-                credentials are for development only.
-
+        Several requests may share one *deadline*. A RequestRefused has the code of AWS in
+        ``data["code"]``.
         """
         started, end = self._clock(), self.deadline() if deadline is None else deadline
         attempt = partial(self._attempt, request, end)

@@ -13,12 +13,7 @@ if TYPE_CHECKING:
 
 
 def open_connection(settings: Settings) -> AwsConnection:
-    """Return the connection. Nothing is sent.
-
-    Raises:
-        ConfigurationError: If boto3 is not installed, or no region is set.
-
-    """
+    """Return the connection. Nothing is sent."""
     region = check_region(settings.aws_region)
     try:
         from app_integration.aws.connection import AwsConnection

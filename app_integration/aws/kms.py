@@ -17,14 +17,6 @@ def call_kms(
     parameters: Mapping[str, Any],
     required: Sequence[str],
 ) -> dict[str, Any]:
-    """Send an operation of KMS and return the response. See :meth:`.AwsConnection.call`.
-
-    Args:
-        connection: The connection to AWS.
-        operation: The operation, as the API names it.
-        parameters: Its parameters, with the key under ``KeyId`` or ``DestinationKeyId``.
-        required: Keys that the response must have.
-
-    """
+    """Send an operation of KMS and return the response. See :meth:`.AwsConnection.call`."""
     key = parameters.get("KeyId") or parameters["DestinationKeyId"]
     return connection.call(AwsRequest("kms", operation, key, parameters, required))

@@ -11,16 +11,9 @@ from typing import Any
 class AwsRequest:
     """One request; its ``repr`` does not show the parameters.
 
-    Attributes:
-        service: The service, as boto3 names it: ``secretsmanager`` or ``kms``.
-        operation: The operation, as the API names it: ``GetSecretValue``.
-        resource: The secret or key, for errors; empty if the request names none.
-        parameters: The operation's parameters.
-        required: Keys that the response must have. A body that was cut off is otherwise returned
-            as a success without them.
-        is_repeatable: Whether it may be sent again after an outage. That is not so if AWS cannot
-            tell the second from another one.
-
+    The response must have the keys in *required*, because a body that was cut off is otherwise a
+    success without them. *is_repeatable* is False if AWS cannot tell a second request from another
+    one.
     """
 
     service: str

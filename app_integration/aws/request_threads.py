@@ -21,27 +21,14 @@ class RequestThreads:
     """A bounded number of daemon threads that make one call each. Thread-safe."""
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start nothing yet.
-
-        Args:
-            limit: Number of calls at a time, including those that were abandoned.
-            clock: Monotonic, in seconds.
-
-        """
+        """Start nothing yet."""
         self._free = threading.BoundedSemaphore(limit)
         self._clock = clock
 
     def run(self, call: Callable[[], _T], deadline: float, what: str) -> _T:
         """Return the result of *call*, made in a thread of its own.
 
-        Args:
-            call: Blocks for an unknown time.
-            deadline: Deadline on the clock; the thread is abandoned then.
-            what: The request, for the error.
-
-        Raises:
-            DeadlineExceeded: If there is no result by then, or no thread was free.
-
+        At the *deadline* the thread is abandoned, and counts until *call* returns.
         """
         if not self._free.acquire(timeout=self._left(deadline)):
             raise DeadlineExceeded(

@@ -76,15 +76,7 @@ _MAX_REASON: Final = 400  # characters of the service's own message in an error
 def translate(error: Exception, where: str, operation: str) -> StrongroomError:
     """Return the error of the SDK for an exception of botocore.
 
-    Args:
-        error: What a client's method raised.
-        where: The request, for the message.
-        operation: The name of the request's operation. An exception of another one comes from
-            requesting credentials.
-
-    Returns:
-        The error. A :class:`RequestRefused` has the code under ``code`` in its ``data``.
-
+    An exception of another *operation* comes from requesting credentials.
     """
     if isinstance(error, exceptions.ClientError):
         return _from_response(error, where, operation)
@@ -134,10 +126,6 @@ def reject_cut_body(response_dict: Mapping[str, Any], **_: Any) -> None:
     """Raise an error for a body that is shorter than announced. A handler of a client's events.
 
     botocore does not compare the two, and returns such a body as a success without fields.
-
-    Raises:
-        IncompleteReadError: If the body was cut off.
-
     """
     length, found = response_dict["headers"].get("Content-Length", ""), len(response_dict["body"])
     if length.isdigit() and found < int(length):

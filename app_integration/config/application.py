@@ -57,10 +57,6 @@ class ChildApplication:
 
     It has a process group of its own, so that a terminal's Ctrl-C reaches it once: as the signal
     that this process passes on. If this process is killed, it gets SIGTERM on Linux.
-
-    Attributes:
-        variables: Its environment variables; None for those of this process.
-
     """
 
     def __init__(
@@ -68,12 +64,8 @@ class ChildApplication:
     ) -> None:
         """Start nothing yet.
 
-        Args:
-            command: The program and its arguments.
-            has_terminal: Whether it reads the terminal of this process, and so stays in its group.
-            has_threads: Whether this process has more than one thread. Then nothing may run between
-                fork and exec, and the application lives on if this process is killed.
-
+        With *has_threads*, nothing may run between fork and exec, so that the application lives on
+        if this process is killed.
         """
         self.variables: Mapping[str, str | bytes] | None = None
         self._command = list(command)
@@ -92,12 +84,7 @@ class ChildApplication:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start the application.
-
-        Raises:
-            OSError: If the program cannot be started.
-
-        """
+        """Start the application."""
         self._kill_group()  # of the one before, which may have left a worker on the same port
         self._process = subprocess.Popen(
             self._command,
@@ -166,11 +153,9 @@ class SeparateApplication:
 
 
 def reap_orphans(child: int) -> None:
-    """Wait for exited processes that this process has inherited, as the first of a container does.
+    """Wait for exited processes that this one has inherited, as the first of a container does.
 
-    Args:
-        child: Process id of the child that its :class:`subprocess.Popen` waits for.
-
+    That of *child* is left to its :class:`subprocess.Popen`.
     """
     while True:
         try:

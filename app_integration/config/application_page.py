@@ -9,13 +9,7 @@ from app_integration.errors import ConfigurationError
 
 
 def check_url(url: str) -> str:
-    """Return *url*.
-
-    Raises:
-        ConfigurationError: If it is no http or https URL, or contains credentials, which logs
-            would show.
-
-    """
+    """Return *url*, which must be http or https, without credentials, which logs would show."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigurationError(f"{url!r} is no URL; expected http(s)://host:port/path")
@@ -27,12 +21,8 @@ def check_url(url: str) -> str:
 def find_problem(method: str, url: str, seconds: float) -> str | None:
     """Send a request; return the problem, or None for a status from 200 to 299.
 
-    Args:
-        method: ``GET`` or ``POST``.
-        url: The page. Its query is not in the result, because it may contain a token.
-        seconds: Until there is a connection, and from then on until the headers are there; the body
-            is not read.
-
+    *seconds* limit the connection, and then the headers; the body is not read. The problem does not
+    show the URL's query, which may contain a token.
     """
     import ssl  # noqa: PLC0415 (these cost 60 ms, and most deliveries request no page)
 

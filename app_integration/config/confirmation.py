@@ -16,15 +16,9 @@ _REQUEST_SECONDS: Final = 2.0  # for one request of the application's health
 class Health:
     """Health that an application must show on a new file.
 
-    Attributes:
-        url: A page that answers a GET with a status from 200 to 299 if the application is healthy;
-            None if it is healthy as long as its process runs.
-        within: Seconds after the reload in which it must have been healthy for ``settle``.
-        settle: Seconds without an unhealthy answer. The application may still answer from the file
-            before, until it has reloaded.
-        is_needed_before: Whether only an application that is healthy before a file is replaced is
-            judged on the new one. Another one may be stopped, which says nothing about the file.
-
+    At the latest *within* seconds after the reload, it must have been healthy for *settle* seconds,
+    because it may answer from the file before until it has reloaded. Without a *url*, it is healthy
+    as long as its process runs.
     """
 
     url: str | None
@@ -47,26 +41,14 @@ class Health:
 
 @dataclass(slots=True)
 class Confirmation:
-    """Decision whether an application runs well, from its health at several times.
-
-    Attributes:
-        health: The conditions.
-        began: Monotonic seconds at which the application was notified.
-
-    """
+    """Decision whether an application runs well, from its health at several times."""
 
     health: Health
     began: float
     _healthy_since: float | None = None
 
     def observe(self, problem: str | None, now: float) -> bool | None:
-        """Return whether the application runs well; None if that is not decided yet.
-
-        Args:
-            problem: The current problem; None if it is healthy.
-            now: Monotonic seconds.
-
-        """
+        """Return whether the application runs well; None if that is not decided yet."""
         if problem is not None:
             self._healthy_since = None
         elif self._healthy_since is None:

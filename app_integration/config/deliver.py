@@ -39,14 +39,8 @@ _LOCK_POLL = 0.05
 class Target:
     """File that the application reads, and its conditions.
 
-    Attributes:
-        live: The file. Its folder is created if it is missing.
-        model: ``package.module:Class`` of the config model.
-        access: The rights that the live and the staging file may have.
-        is_on_trial: Whether the file that a delivery replaces is kept until the trial of the new
-            one ends, by :func:`.trial.accept` or :func:`roll_back`.
-        interpreter: Imports the model; None for that of this process.
-
+    With *is_on_trial*, the file that a delivery replaces is kept until :func:`.trial.accept` or
+    :func:`roll_back`. *interpreter* imports *model*; None for that of this process.
     """
 
     live: Path
@@ -61,17 +55,8 @@ def deliver(
 ) -> Status:
     """Validate *staging* and copy its bytes to the live file; return and write the status.
 
-    Args:
-        staging: The file that the agent rendered.
-        target: Where to.
-        now: The time of the delivery, in UTC.
-        is_stopped: Returns whether to give up the validation. The file is ``waiting`` then. The
-            default never does.
-
-    Raises:
-        DeadlineExceeded: If another delivery takes too long.
-        OSError: If the status beside the live file cannot be written.
-
+    The file is ``waiting`` if *is_stopped* ends the validation. Raises DeadlineExceeded if another
+    delivery takes too long.
     """
     live = target.live
     live.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -102,12 +87,7 @@ def deliver_or_wait(
 
 @contextmanager
 def lock_delivery(live: Path, seconds: float = math.inf) -> Iterator[None]:
-    """Hold the lock of deliveries to *live*: a file that no reader of the live one can open.
-
-    Raises:
-        DeadlineExceeded: If another delivery holds it for *seconds*.
-
-    """
+    """Hold the lock of deliveries to *live*: a file that no reader of the live one can open."""
     path, end = live.with_name(f".{live.name}.lock"), time.monotonic() + seconds
     with ExitStack() as stack:
         while True:
@@ -127,21 +107,8 @@ def roll_back(
 ) -> bool:
     """Replace the live file by the one before it, because the application does not run well on it.
 
-    On a full disk, only the status and the shape of the rejected file are lost.
-
-    Args:
-        target: The live file, on trial.
-        reason: What the application does, without secrets.
-        now: The time, in UTC.
-        state: ``waiting`` if the file is to be tried again.
-
-    Returns:
-        Whether there was a file before it. If not, the live file stays, and so does its status.
-
-    Raises:
-        ConfigRejected: If the folder's mode is wrong, or the file before is not the delivery's own.
-        OSError: If the file cannot be replaced.
-
+    On a full disk, only the status and the shape of the rejected file are lost. Return False if
+    there was no file before it; then the live file and its status stay.
     """
     live = target.live
     if not trial.is_open(live):
@@ -164,16 +131,6 @@ def record_not_rendered(staging: Path, live: Path, reason: str, *, now: datetime
 
     If the staging file was rejected for good, its status stays, too. Otherwise each outage would
     put the application on it again.
-
-    Args:
-        staging: The file that was to be rendered.
-        live: The live file. Its folder is created if it is missing.
-        reason: Why nothing was rendered, without secrets.
-        now: The time, in UTC.
-
-    Raises:
-        OSError: If the status cannot be written.
-
     """
     live.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with lock_delivery(live):
@@ -196,19 +153,7 @@ def _write_refused(live: Path, path: Path, data: bytes, reason: str | None, now:
 def write_status(
     live: Path, state: State, reason: str | None, now: datetime, staged: Stamp | None
 ) -> Status:
-    """Write the status of a delivery to *live*, and return it.
-
-    Args:
-        live: The live file.
-        state: The outcome.
-        reason: See :class:`Status`.
-        now: The time, in UTC.
-        staged: The state of the staging file.
-
-    Raises:
-        OSError: If it cannot be written.
-
-    """
+    """Write the status of a delivery to *live*, and return it."""
     status = _next_status(read_status(live), state, reason, now, staged)
     write_private(status_file(live), f"{json.dumps(asdict(status))}\n")
     return status
@@ -234,9 +179,8 @@ def _check(
 ) -> tuple[Rendered, State | None, str | None]:
     """Read and validate *staging*.
 
-    Returns:
-        Its content; the outcome and the reason why it is not delivered, or None if it can be.
-
+    Return its content, and the outcome and reason if it is not delivered; None for both if it can
+    be.
     """
     rendered = Rendered(b"")
     try:

@@ -37,14 +37,7 @@ MAX_EVERY: float = 86_400.0
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command ``deliver``.
-
-    Returns:
-        The exit code. Of one delivery: 0 if the live file has the rendered content, or with
-        ``--never-fail``; else 1. With ``--watch``: that of the application, or 0 if a signal
-        stopped a watch without one; 1 if it cannot go on. Wrong usage exits with 64.
-
-    """
+    """Run the command ``deliver``."""
     parser = _parser()
     own, command = split_command(arguments)
     options = parser.parse_args(own)

@@ -16,12 +16,7 @@ class DeliveryMetrics:
     """Recorder of the last delivery to one live file. Not thread-safe."""
 
     def __init__(self, live: Path) -> None:
-        """Record nothing yet.
-
-        Args:
-            live: The file.
-
-        """
+        """Record nothing yet."""
         self._live = live
         self._seen: tuple[Stamp | None, Recorder] | None = None
 

@@ -37,15 +37,9 @@ class State(StrEnum):
 class Status:
     """Outcome of the last delivery, as it is written to ``<live>.status.json``.
 
-    Attributes:
-        state: The outcome.
-        reason: Reason why the staging file is not live, by field names; None if it is live.
-        when: Time of this delivery, in ISO 8601, UTC.
-        since: Time from which the same staging file has been live, or has not been; same format.
-        attempts: Number of deliveries of the same staging file with the same result.
-        staged: The state of the staging file, as :func:`private_file.stamp` returns it; None if the
-            file was missing, or the SDK could not render it.
-
+    Times are in ISO 8601, UTC. *since* and *attempts* count from the first delivery of the same
+    staging file with the same result. *staged* is None if the file was missing, or the SDK could
+    not render it.
     """
 
     state: State

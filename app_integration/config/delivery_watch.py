@@ -1,9 +1,8 @@
 """Delivery of one file each time that it is rendered, with the application notified and watched.
 
 A new file is on trial until the application runs well on it. Otherwise the file before it returns,
-and the application is notified again. One line of JSON per event goes to standard error. No line
-contains a secret. What the process of a watch does besides is in :mod:`.watch_process`, and in the
-agents' supervisor.
+and the application is notified again. One line of JSON per event goes to standard error, without
+secrets.
 """
 
 from __future__ import annotations
@@ -30,15 +29,7 @@ POLL_INTERVAL: Final = 0.2  # seconds between two looks at the staging file and 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Sources of time and randomness.
-
-    Attributes:
-        monotonic: Returns monotonic seconds.
-        sleep: Sleeps for that many seconds.
-        now: Returns the time in UTC.
-        jitter: Returns random numbers in [0, 1).
-
-    """
+    """Sources of time and randomness."""
 
     monotonic: Callable[[], float]
     sleep: Callable[[float], None]
@@ -48,20 +39,7 @@ class Clock:
 
 @dataclass(slots=True)
 class DeliveryWatch:
-    """Delivery of one file to one application. Another thread may only stop it.
-
-    Attributes:
-        staging: The rendered file.
-        target: Where to. Its folder must exist.
-        application: The application.
-        reload: How it is notified of a new file.
-        health: What it must show on one.
-        clock: Time and randomness.
-        log: The log of the events.
-        redelivery: When the file is delivered.
-        stopped_by: The signal that stopped the watch; None if none did.
-
-    """
+    """Delivery of one file to one application. Another thread may only stop it."""
 
     staging: Path
     target: Target
@@ -162,12 +140,7 @@ class DeliveryWatch:
             self.log.write("unhealthy_on_last_good_file", live=live, level="alarm", reason=problem)
 
     def _tell_and_confirm(self) -> str | None:
-        """Tell the application, start it if it does not run, and wait until it runs well.
-
-        Returns:
-            The problem, or None; None also if the watch was stopped since.
-
-        """
+        """Tell the application, start it if it does not run, and wait until it runs well."""
         if self.reload.is_restart:
             self.application.stop()
         is_notified = not self.application.is_running

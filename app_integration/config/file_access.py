@@ -23,34 +23,18 @@ _READABLE: Final = 0o640
 class FileAccess:
     """Access rights that delivered files and their folders may have.
 
-    Attributes:
-        group: Id of the group whose members may read a file; None if only its owner may.
-
+    *group* is the id of the group whose members may read a file; None if only its owner may.
     """
 
     group: int | None = None
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Return the rights that ``STRONGROOM_READER_GROUP`` declares.
-
-        Raises:
-            ConfigurationError: If there is no such group on this machine.
-
-        """
+        """Return the rights that ``STRONGROOM_READER_GROUP`` declares."""
         return cls(read_reader_group(os.environ))
 
     def check_file(self, path: Path, found: os.stat_result) -> None:
-        """Check the type, mode and owner of a file.
-
-        Args:
-            path: The file, which errors name. Its folder is checked, too, if another user owns it.
-            found: What the open file has.
-
-        Raises:
-            ConfigRejected: If another user or group may read or replace it.
-
-        """
+        """Check the type, mode and owner of a file."""
         if not stat.S_ISREG(found.st_mode):
             raise ConfigRejected(f"{path} is not a regular file")
         is_shared = self.group is not None and found.st_gid == self.group
@@ -69,13 +53,7 @@ class FileAccess:
         self._check_shared_folder(path.parent)
 
     def file_mode(self, folder: Path) -> int:
-        """Return the mode of a file that is written to *folder*.
-
-        Raises:
-            ConfigRejected: If other users may access the folder.
-            OSError: If it cannot be read.
-
-        """
+        """Return the mode of a file that is written to *folder*."""
         found = folder.stat()
         mode = stat.S_IMODE(found.st_mode)
         if not mode & 0o077:

@@ -30,14 +30,7 @@ _AT_LINE: Final = re.compile(r"\(at line (\d+)")
 def read(path: Path, access: FileAccess) -> bytes:
     """Return the bytes of *path* after checking that the file is private and complete.
 
-    Args:
-        path: The file.
-        access: The rights that it may have.
-
-    Raises:
-        ConfigRejected: If it is missing, accessible to others, owned by another user, larger than
-            :data:`MAX_SIZE`, empty, truncated or lacks a value.
-
+    Raises ConfigRejected if it is not, or is missing, empty or larger than :data:`MAX_SIZE`.
     """
     data = _read_bytes(path, access, MAX_SIZE + 1)
     _check_bytes(path, data)
@@ -48,14 +41,6 @@ def read_rendered(path: Path, access: FileAccess) -> Rendered:
     """Return what the agent rendered, after the checks of :func:`read`.
 
     The size and the number of a line in an error are those without it, as in the live file.
-
-    Args:
-        path: The staging file.
-        access: The rights that it may have.
-
-    Raises:
-        ConfigRejected: If :func:`read` would raise it.
-
     """
     data = _read_bytes(path, access, MAX_SIZE + versions_line.MAX_LINE + 1)
     rendered = versions_line.split(data)

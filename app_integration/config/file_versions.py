@@ -32,12 +32,6 @@ def write_versions(live: Path, rendered: Rendered, access: FileAccess) -> None:
 
     The record keeps what is known of the live file and of the one before a trial, because either
     may be the live file after this delivery. A failure is ignored: it must not prevent a delivery.
-
-    Args:
-        live: The live file.
-        rendered: The content that it will have.
-        access: The rights that the live file has.
-
     """
     with suppress(OSError, StrongroomError):
         known, new = read_versions(live, access), _digest(rendered.data)
@@ -55,13 +49,7 @@ def write_versions(live: Path, rendered: Rendered, access: FileAccess) -> None:
 
 
 def read_versions(live: Path, access: FileAccess) -> Mapping[str, Versions]:
-    """Return digest of a content of *live* → the versions in it; nothing if the record is invalid.
-
-    Args:
-        live: The live file.
-        access: The rights that the record may have.
-
-    """
+    """Return digest of a content of *live* → its versions; nothing if the record is invalid."""
     try:
         document = json.loads(file_reader.read(versions_file(live), access))
     except (StrongroomError, ValueError, RecursionError):
@@ -88,12 +76,7 @@ class LoadedVersions:
     """Versions in the file that a process has loaded, as a metric. Its caller holds a lock."""
 
     def __init__(self, live: Path) -> None:
-        """Record nothing yet.
-
-        Args:
-            live: The file.
-
-        """
+        """Record nothing yet."""
         self._live = live
         self._digest = ""
         self._read: Stamp | None = None

@@ -29,14 +29,7 @@ main()
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """Interpreter that imports an application's model.
-
-    Attributes:
-        command: Command that reads a request, see :func:`.validation.validate`.
-        variables: Its environment variables.
-        folder: Its working folder; None for that of this process.
-
-    """
+    """Interpreter that imports an application's model."""
 
     command: tuple[str, ...]
     variables: Mapping[str, str]

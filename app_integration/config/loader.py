@@ -62,18 +62,7 @@ def load_config(model: type[M], path: str | Path | None = None) -> M:
 
 
 def validate(model: type[M], data: bytes, path: Path) -> M:
-    """Return *data* as an instance of *model*.
-
-    Args:
-        model: A pydantic model class.
-        data: The bytes of the file.
-        path: Its suffix selects the format; errors name it.
-
-    Raises:
-        ConfigRejected: If *data* cannot be parsed, or is not valid for *model*.
-        DeadlineExceeded: If a validator of the model raised it.
-
-    """
+    """Return *data* as an instance of *model*."""
     document = parse(path, data)
     try:
         return model.model_validate(document)
@@ -200,12 +189,6 @@ def changed_fields(old: object, new: object, prefix: str = "") -> frozenset[str]
     """Return the dotted names of the fields in which two models differ, such as ``smtp.password``.
 
     The names contain no values. Keys of a dict are not named, because they come from the file.
-
-    Args:
-        old: A model.
-        new: A model; if its class is another, the whole document counts as changed.
-        prefix: Dotted name of the field that holds both; empty for the document.
-
     """
     fields = getattr(type(old), "model_fields", None)
     if type(old) is not type(new) or fields is None:

@@ -13,11 +13,8 @@ from app_integration.config.delivery_status import Status
 class Redelivery:
     """Schedule of one file.
 
-    Attributes:
-        is_checked_first: Whether the first file is delivered even if its status says that it is
-            live, because the live file may have been changed or lost since. It is not if that
-            was rolled back.
-
+    With *is_checked_first*, the first file is delivered even if its status says that it is live,
+    because the live file may have been changed or lost since.
     """
 
     is_checked_first: bool = False
@@ -26,14 +23,7 @@ class Redelivery:
     _retry_at: float = 0.0
 
     def is_due(self, staged: Stamp | None, status: Status | None, now: float) -> bool:
-        """Return whether to deliver now.
-
-        Args:
-            staged: The current state of the staging file; None if there is none.
-            status: The status of the last delivery; None if there was none.
-            now: Monotonic seconds.
-
-        """
+        """Return whether to deliver now."""
         if staged is None or self._is_settled(staged, status):
             self._staged, self._attempts = None, 0
             return False
@@ -45,13 +35,7 @@ class Redelivery:
         return now >= self._retry_at
 
     def record_attempt(self, now: float, jitter: float) -> None:
-        """Schedule the next attempt after one that finished at *now*, whatever its result.
-
-        Args:
-            now: Monotonic seconds.
-            jitter: See :func:`~app_integration._internal.backoff.backoff`.
-
-        """
+        """Schedule the next attempt after one that finished at *now*, whatever its result."""
         self.is_checked_first = False
         self._attempts += 1
         self._retry_at = now + backoff(self._attempts, jitter)

@@ -22,21 +22,14 @@ _RESTART: Final = "restart"
 class Reload:
     """Way to notify an application.
 
-    Attributes:
-        text: ``none``, ``restart``, the name of a signal, or a URL that takes a POST.
-
+    *text* is ``none``, ``restart``, the name of a signal, or a URL that takes a POST.
     """
 
     text: str = _NONE
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the way that *text* names.
-
-        Raises:
-            ConfigurationError: If it names none.
-
-        """
+        """Return the way that *text* names."""
         if "://" in text:
             return cls(application_page.check_url(text))
         if text not in {_NONE, _RESTART, *(each.name for each in signal.Signals)}:
@@ -57,12 +50,7 @@ class Reload:
         return self.text in signal.Signals.__members__
 
     def notify(self, application: Application) -> str | None:
-        """Tell *application*, except by a restart.
-
-        Returns:
-            The problem, or None.
-
-        """
+        """Tell *application*, except by a restart; return the problem, or None."""
         if self.is_signal:
             application.send_signal(signal.Signals[self.text])
         elif "://" in self.text:

@@ -29,10 +29,7 @@ _ENDED: Final = "the process that reads the secrets ended; see its output"
 class Rendering(NamedTuple):
     """Result of one attempt to render the staging file.
 
-    Attributes:
-        problem: Why it was not rendered, without secrets; None if it was.
-        is_final: Whether the skeleton or a setting must change before it can be.
-
+    *problem* contains no secret. With *is_final*, the skeleton or a setting must change first.
     """
 
     problem: str | None
@@ -45,11 +42,7 @@ class RendererProcess:
     def __init__(self, skeleton: Path, staging: Path, every: float | None) -> None:
         """Start nothing yet.
 
-        Args:
-            skeleton: The compiled template.
-            staging: The file to render.
-            every: Seconds between two renderings; None for the TTL of cached secrets.
-
+        *every* is in seconds; None for the TTL of cached secrets.
         """
         self._arguments = ["--skeleton", str(skeleton), "--staging", str(staging)]
         self._every = [] if every is None else ["--every", str(every)]
@@ -88,11 +81,6 @@ class RendererProcess:
         """Return the results since the last call.
 
         Starts the process, also again after a backoff if it has exited.
-
-        Args:
-            now: Monotonic seconds.
-            jitter: See :func:`.backoff.backoff`.
-
         """
         if self._process is None:
             found = self._restart(now, jitter) if now >= self._start_at else []

@@ -25,12 +25,7 @@ _CUT: Final = "…"
 
 
 def describe_shape(document: object) -> object:
-    """Return *document* with each value replaced by its kind, such as ``text``.
-
-    Args:
-        document: A parsed YAML, JSON or TOML file.
-
-    """
+    """Return *document* with each value replaced by its kind, such as ``text``."""
     return _describe(document, count(), 0)
 
 

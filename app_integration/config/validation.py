@@ -44,12 +44,8 @@ _WITHHELD: Final = "(a line that holds a value)"
 class Verdict:
     """Result of validating a document.
 
-    Attributes:
-        reason: Reason why the document is invalid, by field names; None if it is valid.
-        final: Whether the same document would get the same verdict again. That is not certain if
-            time, memory or the import of the model was the reason.
-        output: Lines that the model printed; those that hold a value of the document are withheld.
-
+    It is not *final* if time, memory or the import of the model was the reason. Lines of *output*
+    that hold a value of the document are withheld.
     """
 
     reason: str | None
@@ -67,17 +63,8 @@ def validate(
 ) -> Verdict:
     """Validate *data* by *model* in a subprocess, and return the verdict.
 
-    Args:
-        model: ``package.module:Class``.
-        data: The document.
-        path: Its suffix selects the format; the verdict names it.
-        interpreter: Imports the model; None for that of this process, with its ``sys.path``.
-        is_stopped: Returns whether the verdict is not needed any more.
-        seconds: Until the process is killed; None for :data:`SECONDS`.
-
-    Raises:
-        OSError: If the interpreter cannot be started.
-
+    The process is killed after *seconds*; None for :data:`SECONDS`. *interpreter* is None for that
+    of this process, with its ``sys.path``.
     """
     seconds = SECONDS if seconds is None else seconds
     with _process(interpreter or Interpreter.own()) as (process, result):
@@ -195,14 +182,7 @@ def _verdict(written: bytes) -> Verdict | None:
 
 
 def withhold_values(lines: Sequence[str], path: Path, data: bytes) -> tuple[str, ...]:
-    """Return *lines* with those replaced that hold a value of the document *data*.
-
-    Args:
-        lines: Output of the model.
-        path: Its suffix selects the format of *data*.
-        data: The document. If it cannot be parsed, every line is replaced.
-
-    """
+    """Return *lines* with those replaced that hold a value of the document *data*."""
     if not lines:
         return ()
     try:

@@ -21,25 +21,14 @@ Versions = Mapping[str, int]
 
 
 class Rendered(NamedTuple):
-    """Content of a rendered file.
-
-    Attributes:
-        data: Its bytes without the line of versions.
-        versions: The versions; None if there is no such line, or it cannot be parsed.
-
-    """
+    """Content of a rendered file."""
 
     data: bytes
     versions: Versions | None = None
 
 
 def compose(versions: Mapping[str, str | int]) -> str:
-    """Return the line.
-
-    Args:
-        versions: Path of a secret → its version, or what renders to it.
-
-    """
+    """Return the line for path of a secret → its version, or what renders to it."""
     fields = (f"{path}={version}" for path, version in versions.items())
     return f"{' '.join((MARK, *fields))}\n"
 

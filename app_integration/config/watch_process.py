@@ -32,13 +32,7 @@ class WatchProcess:
         self._refusal: str | None = None
 
     def run(self) -> int:
-        """Deliver until the application ends or a signal stops it; return the exit code.
-
-        Raises:
-            OSError: If the application cannot be started, or the live folder cannot be written.
-            ConfigRejected: If the live folder's mode is wrong.
-
-        """
+        """Deliver until the application ends or a signal stops it; return the exit code."""
         for number in PASSED_ON:
             signal.signal(number, self._pass_on)
         self._watch.prepare()

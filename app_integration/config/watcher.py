@@ -32,14 +32,7 @@ class WatchedConfig(ConfigFile[M]):
     def __init__(
         self, model: type[M], path: str | Path | None = None, on_change: OnChange | None = None
     ) -> None:
-        """Load the file and start to watch it. Raises the errors of :func:`watch_config`.
-
-        Args:
-            model: A pydantic model class.
-            path: The file; None for the one that ``STRONGROOM_CONFIG`` names.
-            on_change: See :meth:`ConfigFile.on_change`.
-
-        """
+        """Load the file and start to watch it. Raises the errors of :func:`watch_config`."""
         super().__init__(model, path)
         if on_change is not None:
             self.on_change(on_change)
@@ -85,22 +78,8 @@ def _watch(watched: weakref.ref[WatchedConfig[M]], folder: Path, stop: threading
 def watch_config(
     model: type[M], path: str | Path | None = None, on_change: OnChange | None = None
 ) -> WatchedConfig[M]:
-    """Load the delivered config and reload it each time its file is replaced.
+    """Load the delivered config, and watch it: see :func:`app_integration.watch_config`.
 
-    Args:
-        model: A pydantic model class.
-        path: The file; None for the one that ``STRONGROOM_CONFIG`` names.
-        on_change: Called in the watching thread with the dotted names of the fields that changed,
-            once they are in effect.
-
-    Returns:
-        The config; its ``current()`` returns the model in effect, ``close()`` stops watching.
-
-    Raises:
-        ConfigRejected: If the file is invalid now. Later an invalid file changes nothing: it is
-            logged and kept in ``rejected``.
-        ConfigurationError: If neither *path* nor ``STRONGROOM_CONFIG`` is set, or *on_change* is no
-            plain function.
-
+    *on_change* is called in the watching thread, once the changed fields are in effect.
     """
     return WatchedConfig(model, path, on_change)

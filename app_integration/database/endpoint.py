@@ -30,12 +30,7 @@ def driver_url(url: str) -> Secret:
 
 
 def parse_url(url: str) -> dict[str, Any]:
-    """Return the parameters in *url* for libpq, without SQLAlchemy's driver, user and password.
-
-    Raises:
-        ConfigurationError: If it cannot be read. The message has nothing of it.
-
-    """
+    """Return the parameters in *url* for libpq, without SQLAlchemy's driver, user and password."""
     parts = parse_options(url, _read, ProgrammingError, "the database")
     return {name: parts[name] for name in parts if name not in {"user", "password"}}
 
@@ -44,10 +39,6 @@ def _read(url: str) -> dict[str, Any]:
     """Return the parameters in *url*.
 
     It is a function of its own, because a traceback may show the local variables of each frame.
-
-    Raises:
-        ProgrammingError: If it cannot be read.
-
     """
     parts: dict[str, Any] = conninfo_to_dict(_without_driver(url))
     is_port = parts.get("port", "0").replace(",", "0").isdecimal()

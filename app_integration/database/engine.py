@@ -120,12 +120,7 @@ def leased_engine(provider: CredentialProvider, url: str, **options: Any) -> Eng
 
 
 def url_without_credentials(url: str) -> URL:
-    """Return *url* with driver, host, port, database and options only.
-
-    Raises:
-        ConfigurationError: If it cannot be read. The message has nothing of it.
-
-    """
+    """Return *url* with driver, host, port, database and options only."""
     parsed = _read_url(url)
     if parsed is None:
         raise unreadable_url("the database")

@@ -1,9 +1,7 @@
 """Credentials of a database user that is managed elsewhere, read again for each connection.
 
-There are two kinds. One is a user in a secret whose value is a URL, or a JSON object as RDS keeps
-it. The server (a static role), RDS or an operator changes its password. The other is a user that
-the agent leases and delivers in a file; the agent renews and revokes it, so all processes of a host
-share one lease.
+Either a secret has them, whose password the server (a static role), RDS or an operator changes. Or
+the agent leases the user and delivers it in a file, so that all processes of a host share a lease.
 """
 
 from __future__ import annotations
@@ -134,9 +132,7 @@ class _DeliveredCredentials:
     def model_validate(cls, obj: Any, /) -> Self:
         """Return the credentials in the parsed file *obj*. See :class:`.config.loader.Model`.
 
-        Raises:
-            ValueError: If a field is missing or not text. The message holds no value.
-
+        The message of an error holds no value.
         """
         fields = obj if isinstance(obj, Mapping) else {}
         for field in _LOGIN:

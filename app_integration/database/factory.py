@@ -47,13 +47,8 @@ _REDIS_KINDS: Final = ("redis", "redis pool", "async redis")
 class CredentialSource:
     """Source of an engine's or pool's credentials; by default the service's default role.
 
-    Attributes:
-        is_redis: Whether the users are those of Redis, which has roles and a URL of its own.
-        role: The name of another database role of the service, from which users are leased. The
-            default role has its name in the declaration, too.
-        secret: The name of a secret that is a URL with username and password.
-        credentials: The path of a file that the agent delivers.
-
+    The value of *secret* has a username and a password; *credentials* is a file that the agent
+    delivers.
     """
 
     is_redis: bool = False
@@ -93,16 +88,9 @@ class DatabaseFactory:
     ) -> None:
         """Create the factory; nothing is requested yet.
 
-        Args:
-            session: Returns the session that leases users, and creates it on the first call.
-            secret: Returns a secret by its name, from the server if the second argument is True.
-            settings: Provides the service's scope and limits.
-            lock: Returns the current lock, which is another one after a fork. It is acquired while
-                credentials are created, so that there is one provider for each source.
-            closers: Gets the functions that close what was created. The last is called first, so
-                that an engine or pool closes before the credentials that it uses.
-            clock: Returns seconds, monotonic.
-
+        *secret* asks the server if its second argument is True, and *lock* returns another lock
+        after a fork. The last of *closers* is called first, so that a pool closes before its
+        credentials.
         """
         self._session = session
         self._secret = secret
@@ -113,18 +101,7 @@ class DatabaseFactory:
         self._providers: dict[CredentialSource, CredentialProvider] = {}
 
     def create(self, kind: str, url: str | None, options: Mapping[str, Any], **source: Any) -> Any:
-        """Return a new engine, pool or Redis client.
-
-        Args:
-            kind: A key of :data:`BUILDERS`.
-            url: Driver, host and database; None for those of :meth:`find_url`.
-            options: Passed to the library's own function or class.
-            source: The fields of :class:`CredentialSource`.
-
-        Raises:
-            ConfigurationError: If *source* has more than one field.
-
-        """
+        """Return a new engine, pool or Redis client."""
         credential_source = CredentialSource(is_redis=kind in _REDIS_KINDS, **source)
         provider = self._get_provider(credential_source)
         where = url or self._find_url(credential_source)
@@ -140,21 +117,11 @@ class DatabaseFactory:
         return engine
 
     def find_provider(self, **source: Any) -> CredentialProvider:
-        """Return the provider of credentials, for adapters of other libraries.
-
-        Args:
-            source: The fields of :class:`CredentialSource`.
-
-        """
+        """Return the provider of credentials, for adapters of other libraries."""
         return self._get_provider(CredentialSource(**source))
 
     def find_parameters(self, **source: Any) -> dict[str, Any]:
-        """Return what the URL of the database says for libpq, without user and password.
-
-        Args:
-            source: The fields of :class:`CredentialSource`.
-
-        """
+        """Return what the URL of the database says for libpq, without user and password."""
         from app_integration.database.endpoint import parse_url
 
         return parse_url(self.find_url(**source))
@@ -164,13 +131,6 @@ class DatabaseFactory:
 
         They are in the secret that *source* names, in the address in the settings, or else in the
         secret ``database-url`` or ``redis-url``. Without leases that secret has the user, too.
-
-        Args:
-            source: The fields of :class:`CredentialSource`.
-
-        Raises:
-            StrongroomError: If there is no address, and the secret cannot be read.
-
         """
         return self._find_url(CredentialSource(**source))
 

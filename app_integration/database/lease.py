@@ -46,13 +46,8 @@ def has_expired(lease: Lease, now: float) -> bool:
 def can_be_renewed(lease: Lease, login_number: int) -> bool:
     """Return whether *lease* can still be extended; otherwise another must replace it.
 
-    A lease whose last renewal was cut short cannot, because it nears its maximum TTL. Nor can one
-    of an earlier login, because it expires with the Vault token of that login, renewed or not.
-
-    Args:
-        lease: The lease.
-        login_number: The number of the session's last login.
-
+    A lease whose last renewal was cut short nears its maximum TTL, and one of an earlier login
+    expires with the Vault token of that login.
     """
     return lease.renewable and lease.ttl >= lease.initial_ttl and lease.login_number == login_number
 
@@ -60,11 +55,7 @@ def can_be_renewed(lease: Lease, login_number: int) -> bool:
 def renew_at(lease: Lease, limits: Limits, jitter: float) -> float:
     """Return the time at which to renew or replace *lease*, on the clock of its ``issued_at``.
 
-    Args:
-        lease: The lease.
-        limits: Provides ``lease_rotate_at``, a share of the TTL.
-        jitter: A random number from 0 to 1; a higher one is earlier by up to :data:`JITTER`.
-
+    *jitter* is a random number from 0 to 1; a higher one is earlier by up to :data:`JITTER`.
     """
     return lease.issued_at + lease.ttl * limits.lease_rotate_at * (1 - JITTER * jitter)
 

@@ -1,9 +1,9 @@
 """Leased database credentials: users that the server creates for this process and drops again.
 
-A lease is renewed until a renewal is cut short, because then it nears its maximum TTL. A lease of
-another user replaces it while the old user still works. The old lease is revoked when its last
-connection has been closed; it expires by itself at the latest. A daemon thread does this, so a
-checkout waits for the server only for the first lease and after an outage that outlasted a lease.
+A lease is renewed until a renewal is cut short, because then it nears its maximum TTL; that of
+another user replaces it, and the old one is revoked when its last connection has been closed. A
+daemon thread does this, so a checkout waits for the server only for the first lease and after an
+outage that outlasted a lease.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class LeasedCredentials(CredentialProvider):
         return self._single_flight.do("lease", partial(self._replace, self._lease))
 
     def maintain(self) -> float:
-        """Renew or replace the lease if it is time, and revoke replaced leases without connections.
+        """Renew or replace the lease if it is time, and revoke replaced ones without connection.
 
         Returns:
             The seconds until the next call.
@@ -195,12 +195,7 @@ class LeasedCredentials(CredentialProvider):
             )
 
     def _renew(self, lease: Lease) -> bool:
-        """Renew *lease*; return whether the server granted its whole initial TTL.
-
-        Raises:
-            StrongroomError: One of ``errors.OUTAGE``, if the server is unavailable.
-
-        """
+        """Renew *lease*; return whether the server granted its whole initial TTL."""
         now = self._clock()
         body = {"lease_id": lease.lease_id, "increment": int(lease.initial_ttl)}
         try:

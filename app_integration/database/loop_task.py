@@ -21,11 +21,7 @@ class LoopTask:
     def start(self, run: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         """Schedule a task in the stored event loop, from any thread.
 
-        Does nothing if that loop no longer runs.
-
-        Args:
-            run: Returns the coroutine of the task. It is called in that loop.
-
+        *run* is called in that loop. Does nothing if that loop no longer runs.
         """
         loop = self._loop
         if loop is not None and loop.is_running():

@@ -82,12 +82,7 @@ class LeasedPool(ConnectionPool[Any]):
         raise AssertionError("the backoff has no end")
 
     def close(self, timeout: float = 5.0) -> None:
-        """Close the pool. In a forked child do nothing, because the connections are the parent's.
-
-        Args:
-            timeout: Seconds to wait for the pool's threads.
-
-        """
+        """Close the pool, but not in a forked child, because its connections are the parent's."""
         if os.getpid() == self._owner_pid:
             if self._is_disposed:
                 self._is_disposed, self._opened = False, True  # so that it cannot be opened again
@@ -97,10 +92,6 @@ class LeasedPool(ConnectionPool[Any]):
         """Return *conn* to the pool. One from before :meth:`dispose` is closed.
 
         The pool no longer counts that one, and would grow beyond its maximum.
-
-        Args:
-            conn: A connection that :meth:`getconn` returned.
-
         """
         if conn._pool is self and conn._created_at <= self._disposed_at:  # noqa: SLF001 (the base class has no public name)
             self._close_connection(conn)
@@ -189,12 +180,7 @@ class AsyncLeasedPool(AsyncConnectionPool[Any]):
         raise AssertionError("the backoff has no end")
 
     async def close(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 (the pool's)
-        """Close the pool. In a forked child do nothing, because the connections are the parent's.
-
-        Args:
-            timeout: Seconds to wait for the pool's tasks.
-
-        """
+        """Close the pool, but not in a forked child, because its connections are the parent's."""
         if os.getpid() == self._owner_pid:
             await super().close(timeout)
 

@@ -38,13 +38,7 @@ class LoginCredentials(RedisCredentialProvider):
 class RedisLogin:
     """Login of one connection, from connect to disconnect.
 
-    redis-py reconnects the same connection object, so the object itself cannot be counted as a
-    connection of one user.
-
-    Attributes:
-        username: The leased user.
-        closed: Whether the connection has been closed since.
-
+    It is an object of its own, because redis-py reconnects the same connection object.
     """
 
     def __init__(self, username: str) -> None:
@@ -93,23 +87,13 @@ _LOGIN: Final = "connect_check_health" if hasattr(Connection, "connect_check_hea
 
 @cache
 def leased_connection_class(base: type[Any]) -> type[Any]:
-    """Return a subclass of *base* whose connections use leased users.
-
-    Args:
-        base: A connection class of redis-py, such as ``redis.SSLConnection``.
-
-    """
+    """Return a subclass of *base* whose connections use leased users."""
     return type(f"Leased{base.__name__}", (_LeasedConnection, base), {})
 
 
 @cache
 def async_leased_connection_class(base: type[Any]) -> type[Any]:
-    """Return a subclass of *base* whose connections use leased users.
-
-    Args:
-        base: A connection class of redis-py, such as ``redis.asyncio.SSLConnection``.
-
-    """
+    """Return a subclass of *base* whose connections use leased users."""
     return type(f"Leased{base.__name__}", (_AsyncLeasedConnection, base), {})
 
 

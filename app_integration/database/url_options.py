@@ -12,17 +12,10 @@ from app_integration.errors import ConfigurationError
 def parse_options(
     url: str, parse: Callable[[str], Any], error: type[Exception], server: str
 ) -> dict[str, Any]:
-    """Return the options in *url*.
+    """Return the options in *url*, which *parse* reads.
 
-    Args:
-        url: The URL.
-        parse: The library's function that returns them.
-        error: What *parse* raises. It shows what it cannot read, so it is not the cause of another.
-        server: The server's name in the message.
-
-    Raises:
-        ConfigurationError: If *url* cannot be read. The message has nothing of it.
-
+    The *error* of *parse* shows what it cannot read, so it is not the cause of the one that is
+    raised.
     """
     with suppress(error):
         found: dict[str, Any] = parse(url + "")  # the characters: str() of a Secret is redacted

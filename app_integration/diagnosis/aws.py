@@ -19,12 +19,7 @@ from app_integration.sources.aws import AwsSource, policy_rule
 
 
 def check_settings(settings: Settings) -> None:
-    """Raise an error if the connection cannot be opened. Nothing is sent.
-
-    Raises:
-        ConfigurationError: If no region is set, or boto3 is not installed.
-
-    """
+    """Raise ConfigurationError if the connection cannot be opened. Nothing is sent."""
     open_connection(settings).close()
 
 

@@ -10,13 +10,7 @@ Check = Callable[[], str]
 
 
 class Broken(Exception):
-    """A part that does not work.
-
-    Attributes:
-        problem: The problem. It contains no secret.
-        remedy: What to do, such as a command.
-
-    """
+    """A part that does not work. The problem contains no secret."""
 
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(problem)
@@ -26,14 +20,7 @@ class Broken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Outcome of one check.
-
-    Attributes:
-        name: Of the part, such as ``login``.
-        text: What works, or the problem.
-        remedy: What to do; None if the part works.
-
-    """
+    """Outcome of one check; *remedy* is None if the part works."""
 
     name: str
     text: str
@@ -41,12 +28,7 @@ class Outcome:
 
 
 def run(checks: Iterable[tuple[str, Check]]) -> Iterator[Outcome]:
-    """Yield the outcome of each check, until one finds something that does not work.
-
-    Args:
-        checks: Name and check of each part, in order.
-
-    """
+    """Yield the outcome of each check, until one finds something that does not work."""
     for name, check in checks:
         try:
             yield Outcome(name, check())

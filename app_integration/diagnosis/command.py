@@ -16,12 +16,7 @@ FAILS: Final = 2
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Check the service of this process's variables.
-
-    Returns:
-        0 if all works, 2 if something does not.
-
-    """
+    """Check the service of this process's variables; return 0 if all works, otherwise 2."""
     parsed = _parser().parse_args(arguments)
     user = NeededUser()
     needs = Needs(parsed.secrets, user if parsed.database else None, user if parsed.redis else None)

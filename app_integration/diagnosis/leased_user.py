@@ -24,12 +24,7 @@ _REDIS_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class NeededUser:
-    """User that a service leases.
-
-    Attributes:
-        role: Role that leases it, or None for the default one.
-
-    """
+    """User that a service leases."""
 
     role: str | None = None
 
@@ -38,14 +33,7 @@ class NeededUser:
 class _Target:
     """Server at which a leased user logs in.
 
-    Attributes:
-        name: Its name in messages.
-        extra: The extra of the SDK with its packages.
-        secret: The secret with its URL.
-        log_in: Logs in once with a client and a role, and returns the name of the user.
-        condition: What else the server needs to create users there, for messages.
-        remedies: Name of a driver's error → what to do, with ``{place}`` for the address.
-
+    *remedies* maps the name of a driver's error to what to do, with ``{place}`` for the address.
     """
 
     name: str
@@ -60,15 +48,6 @@ def log_in_to_redis(client: Client, role: str | None) -> str:
     """Log in to Redis once with a leased user, and return its name.
 
     No command is sent, because the rules of the role may allow none that all roles have.
-
-    Args:
-        client: Client of the service.
-        role: Role that leases the user, or None for the default one.
-
-    Raises:
-        StrongroomError: If no user can be leased.
-        redis.RedisError: If Redis rejects the user, or is unreachable.
-
     """
     limits = {"socket_connect_timeout": _REDIS_SECONDS, "socket_timeout": _REDIS_SECONDS}
     pool = client.databases.create("redis", None, limits, role=role).connection_pool
@@ -135,12 +114,7 @@ def _check(settings: Settings, user: NeededUser, target: _Target) -> str:
 
 
 def _check_address(client: Client, target: _Target) -> None:
-    """Check that the address is declared, or is in a secret that can be read.
-
-    Raises:
-        Broken: If it is not.
-
-    """
+    """Check that the address is declared, or is in a secret that can be read."""
     try:
         client.databases.find_url(is_redis=target is _REDIS)
     except SecretError as error:

@@ -42,14 +42,7 @@ from app_integration.transport.payloads import parse_policies
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What is checked besides the server and the login.
-
-    Attributes:
-        secrets: Names of secrets.
-        database: Database user that the service leases, or None.
-        redis: Redis user that the service leases, or None.
-
-    """
+    """What is checked besides the server and the login."""
 
     secrets: Collection[str] = ()
     database: NeededUser | None = None
@@ -61,14 +54,7 @@ def checks(
     needs: Needs,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Iterator[tuple[str, Check]]:
-    """Yield the checks of a service, in the order in which they need each other.
-
-    Args:
-        read_settings: Reads the service's settings.
-        needs: What is checked besides.
-        now: Returns the time of this machine.
-
-    """
+    """Yield the checks of a service, in the order in which they need each other."""
     found: list[Settings] = []
 
     def check_settings() -> str:
@@ -139,14 +125,7 @@ def _hurried(settings: Settings) -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Requests of a service with its own login.
-
-    Attributes:
-        settings: Its settings.
-        session: Its session.
-        method: The auth method of *session*.
-
-    """
+    """Requests of a service with its own login."""
 
     settings: Settings
     session: Session

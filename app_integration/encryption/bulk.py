@@ -1,9 +1,8 @@
 """Encryption and decryption of many values of one declared field.
 
-Columns are processed in pieces that are small enough for the processor's cache. The fast path
-expects what most columns contain: values of the declared type. A piece that does not fit is
-processed row by row, to find the invalid rows. Within a piece, ``map`` calls the cipher, and each
-step runs for all rows before the next step. That is a fifth faster than one row after another.
+Columns are processed in pieces that are small enough for the processor's cache, each step for all
+rows of a piece before the next step, which is a fifth faster than one row after another. A piece
+with anything but values of the declared type is processed row by row, to find the invalid rows.
 """
 
 from __future__ import annotations
@@ -32,15 +31,7 @@ _ciphertext_of: Final = itemgetter(slice(keyring_token.NONCE_END, None))
 def encrypt(field: FieldCore, items: Sequence[Any], columns: _Columns) -> list[Token | None]:
     """Encrypt each item and return the tokens, in order; the token of None is None.
 
-    Args:
-        field: The declared field.
-        items: Values of the declared type, or None.
-        columns: The context's values, one sequence for each name.
-
-    Raises:
-        EncryptionError: If an item or its context cannot be encrypted or bound. The message names
-            the row.
-
+    *columns* has one sequence for each name of the context. An EncryptionError names the row.
     """
     _check_columns(field, items, columns)
     tokens: list[Token | None] = []
@@ -60,18 +51,8 @@ def decrypt(
 ) -> Batch[Any]:
     """Decrypt each token; the value of None is None.
 
-    Data keys that are not cached are unwrapped together, in few requests.
-
-    Args:
-        field: The declared field.
-        tokens: Tokens of that field, or None.
-        columns: The context's values, one sequence for each name.
-        decrypt_one: Decrypts one token, which :attr:`DeclaredField.decrypt` does.
-
-    Raises:
-        InvalidContext: If a context value is of a type or size that cannot be bound.
-        KeyUnavailable: If a data key is not cached and cannot be unwrapped now.
-
+    Data keys that are not cached are unwrapped together, in few requests. *decrypt_one* decrypts
+    the tokens of a piece that is decrypted row by row.
     """
     _check_columns(field, tokens, columns)
     found: list[Any] = []
@@ -200,10 +181,8 @@ def _decrypt_piece(
 ) -> list[Any]:
     """Decrypt all tokens of a piece.
 
-    Raises:
-        LookupError, ValueError, InvalidTag: If the piece must be decrypted row by row; a
-            LookupError or one of ``value_codec.DECODING_ERRORS``.
-
+    Raises LookupError or one of ``value_codec.DECODING_ERRORS`` if the piece must be decrypted row
+    by row.
     """
     if not header:
         return _decrypt_texts(field, tokens, columns)

@@ -28,19 +28,7 @@ header_of: Final = itemgetter(slice(HEADER))
 def compute_aads(
     binding: Binding, header: bytes | list[bytes], columns: Sequence[Sequence[Any]], rows: int
 ) -> Iterator[bytes]:
-    """Return the associated data ``header | binding`` of each row.
-
-    Args:
-        binding: The binding of the declared field.
-        header: The bytes before the binding: one value for all rows, or a list with one of the same
-            length for each row.
-        columns: The context's values, one sequence for each name.
-        rows: The number of rows.
-
-    Raises:
-        InvalidContext: If a value cannot be bound. The message may name the row.
-
-    """
+    """Return the associated data ``header | binding`` of each row."""
     if len(columns) == 1:
         size = _common_size(columns[0])
         if size:

@@ -46,17 +46,9 @@ DecryptionState: TypeAlias = tuple[CachedKey, _Cipher, bytes, bytes, tuple[bytes
 class CipherCore:
     """Keys of one cipher, and the slow path of its tokens.
 
-    Attributes:
-        writes_keyring_tokens: Whether the cipher writes keyring tokens and not self-contained
-            ones.
-        keyring: The data keys that the cipher encrypts and decrypts with.
-        active_key: The source of the data key for the next encryption.
-        message_size: Bytes of plaintext that count as one message of a data key.
-        text_start: Characters in the start of the self-contained token that the slow path decrypted
-            last. It depends on the length of the wrapped data key, which rarely differs.
-        clock: Returns monotonic seconds.
-        random: Returns that many unpredictable bytes.
-
+    *message_size* is the bytes of plaintext that count as one message of a data key. *text_start*
+    is the number of characters in the start of the self-contained token that the slow path
+    decrypted last; other tokens rarely differ.
     """
 
     def __init__(
@@ -67,15 +59,7 @@ class CipherCore:
         clock: Callable[[], float],
         random: Callable[[int], bytes],
     ) -> None:
-        """Create the shared state of a cipher.
-
-        Args:
-            keyring: The data keys to encrypt and decrypt with.
-            writes_keyring_tokens: Whether to write keyring tokens instead of self-contained ones.
-            clock: Returns monotonic seconds.
-            random: Returns that many unpredictable bytes.
-
-        """
+        """Create the shared state of a cipher."""
         self.clock = clock
         self.random = random
         self.writes_keyring_tokens = writes_keyring_tokens
@@ -122,17 +106,7 @@ class CipherCore:
         return envelope.seal(key, value_type, plaintext, binding, nonce)
 
     def open(self, token: Token, binding: bytes, value_type: int | None = None) -> Any:
-        """Decrypt *token* and return its value.
-
-        Args:
-            token: The token, text or bytes.
-            binding: The encoded field and context that the token must be bound to.
-            value_type: The type code that the token must have; None accepts every type.
-
-        Raises:
-            DecryptionFailed: If the token is not authentic, or is of another type.
-
-        """
+        """Decrypt *token* and return its value. *value_type* None accepts every type."""
         parsed = parse_token(token, binding)
         if value_type not in (None, parsed.value_type):
             raise_decryption_failed()
@@ -153,28 +127,10 @@ class CipherCore:
 
 
 class FieldCore:
-    """Constants of one declared field, and the slow path of its tokens.
-
-    Attributes:
-        cipher: The cipher whose keys the field uses.
-        binding: The field's id and the names of its context.
-        type: The declared type of the field's values.
-        code: The type code of the declared type in tokens.
-
-    """
+    """Constants of one declared field, and the slow path of its tokens."""
 
     def __init__(self, cipher: CipherCore, binding: Binding, kind: type) -> None:
-        """Create the shared state of a declared field.
-
-        Args:
-            cipher: The cipher whose keys the field uses.
-            binding: The field's id and the names of its context.
-            kind: The type of every value of the field: one of :data:`FIELD_TYPES`.
-
-        Raises:
-            EncryptionError: If *kind* is not a type that a field can be declared with.
-
-        """
+        """Create the shared state of a declared field."""
         if kind not in FIELD_TYPES:
             raise EncryptionError(
                 f"{binding.field}: cannot be declared as {kind!r}; use one of "
@@ -189,11 +145,6 @@ class FieldCore:
         """Return the token for *value*, or None for None.
 
         This path accepts every value and works in every state of the keys.
-
-        Args:
-            value: The value to encrypt, of the declared type.
-            *context: One value for each name of the field's context, in the declared order.
-
         """
         if value is None:
             return None
@@ -205,11 +156,6 @@ class FieldCore:
         """Return the value in *token*, or None for None.
 
         This path accepts every token and works in every state of the keys.
-
-        Args:
-            token: The token to decrypt, text or bytes.
-            *context: One value for each name of the field's context, in the declared order.
-
         """
         if token is None:
             return None
@@ -221,12 +167,7 @@ class FieldCore:
             raise
 
     def encode_value(self, value: object) -> bytes:
-        """Return *value* as bytes.
-
-        Raises:
-            EncryptionError: If *value* is not of the declared type or cannot be encrypted.
-
-        """
+        """Return *value* as bytes."""
         code, encoded = value_codec.encode(value)
         if code != self.code:
             raise EncryptionError(

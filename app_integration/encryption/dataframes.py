@@ -15,16 +15,7 @@ Rebuild: TypeAlias = Callable[[list[Any]], Any]
 
 
 def unpack(column: Any) -> tuple[list[Any], Rebuild]:
-    """Convert *column* to a list, and return it with a function that rebuilds such a column.
-
-    Returns:
-        The values, with None for each null, and a function that turns a list of the same length
-        into a column of the same library.
-
-    Raises:
-        EncryptionError: If *column* is not a list, a tuple, a range or a column of these libraries.
-
-    """
+    """Convert *column* to a list, and return it with a function that rebuilds such a column."""
     library = type(column).__module__.partition(".")[0]
     if library in _UNPACKERS:
         return _UNPACKERS[library](column)
@@ -37,13 +28,7 @@ def unpack(column: Any) -> tuple[list[Any], Rebuild]:
 
 
 def as_sequence(column: Any) -> Sequence[Any]:
-    """Return *column* as a sequence with None for each null.
-
-    Raises:
-        EncryptionError: If *column* is not a list, a tuple, a range or a column of a supported
-            library.
-
-    """
+    """Return *column* as a sequence with None for each null."""
     return column if type(column) is list else unpack(column)[0]
 
 

@@ -36,17 +36,7 @@ class DeclaredField(FieldCore):
     """
 
     def __init__(self, cipher: CipherCore, binding: Binding, kind: type) -> None:
-        """Compile a declared field.
-
-        Args:
-            cipher: The cipher whose keys the field uses.
-            binding: The field's id and the names of its context.
-            kind: The type of every value of the field: one of ``core.FIELD_TYPES``.
-
-        Raises:
-            EncryptionError: If *kind* is not a type that a field can be declared with.
-
-        """
+        """Compile a declared field."""
         super().__init__(cipher, binding, kind)
         self.encrypt: Encrypt = self.encrypt_on_slow_path
         self.decrypt: Decrypt = fast_decryption.compile_decrypt(self)

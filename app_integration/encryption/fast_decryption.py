@@ -1,10 +1,9 @@
 """Compiled decryption: closures that keep all constants in local names.
 
 They cover ``decrypt`` of a declared field, and ``decrypt_field``, for tokens whose data key is
-cached. All tokens of one data key and type share their start, and thereby most of the work: the
-keyring has the constants for each start. Each closure is a single function, because an attribute
-lookup costs as much as an addition, and a call a tenth of the decryption itself. Every other case
-takes the slow path, which also raises the errors. Whatever fails here is decided there again, so
+cached; the keyring has the constants for the start that all tokens of one data key and type share.
+Each closure is a single function, because an attribute lookup costs as much as an addition, and a
+call a tenth of the decryption itself. Whatever fails here is decided again on the slow path, so
 that there is one place that rejects tokens.
 """
 
@@ -211,13 +210,7 @@ def _compile_binding(field: FieldCore) -> Callable[..., bytes]:
 
 
 def _compile_any_key(field: FieldCore, bind: Callable[..., bytes]) -> Decrypt:
-    """Return a function that decrypts the field's tokens of each cached key, text and bytes.
-
-    Args:
-        field: The field.
-        bind: Encodes the binding with the values of a context.
-
-    """
+    """Return a function that decrypts the field's tokens of each cached key, text and bytes."""
     cipher, code, slow_path = field.cipher, field.code, field.decrypt_on_slow_path
     constants, clock = cipher.keyring.constants, cipher.clock
     padding_after, from_url = envelope.PADDING_AFTER, envelope.FROM_URL

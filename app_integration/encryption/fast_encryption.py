@@ -3,7 +3,7 @@
 They cover ``encrypt`` of a declared field, and ``encrypt_field`` for a value of a known type, a
 context of one entry and a usable data key. Each is a single function, because an attribute lookup
 costs as much as an addition, and a call a tenth of the encryption itself. Every other case takes
-the slow path, which also raises the errors; both produce the same tokens.
+the slow path, which produces the same tokens.
 """
 
 from __future__ import annotations

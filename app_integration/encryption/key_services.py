@@ -25,14 +25,7 @@ class KeyServices:
         post: Callable[[str, Mapping[str, Any]], dict[str, Any]],
         call_kms: Callable[[str, Mapping[str, Any], Sequence[str]], dict[str, Any]],
     ) -> None:
-        """Open nothing yet.
-
-        Args:
-            settings: The application's settings.
-            post: Sends a request to Vault.
-            call_kms: Sends an operation of KMS.
-
-        """
+        """Open nothing yet."""
         self._settings = settings
         self._post = post
         self._call_kms = call_kms
@@ -41,16 +34,8 @@ class KeyServices:
     def open(self, key: str, scope: Scope | None = None, backend: str | None = None) -> KeyService:
         """Return the service that wraps data keys under a key of the service.
 
-        The backend wraps. Every other one that is configured unwraps what it wrapped earlier.
-
-        Args:
-            key: The short name of the key.
-            scope: The service and environment of the key; None for those of the settings.
-            backend: The backend; None for that of the settings.
-
-        Raises:
-            ConfigurationError: If the backend is not configured.
-
+        *scope* and *backend* are by default those of the settings. The backend wraps; every other
+        one that is configured unwraps what it wrapped earlier.
         """
         from app_integration.encryption.keys.services import combined
 

@@ -17,34 +17,17 @@ if TYPE_CHECKING:
 
 
 class KeyStores:
-    """The stores of one application, each opened on first use. The caller holds a lock.
-
-    Attributes:
-        data_keys: The store of data keys in use; None if there is none yet.
-        index_keys: The store of the keys of blind indexes in use; None if there is none yet.
-
-    """
+    """The stores of one application, each opened on first use. The caller holds a lock."""
 
     def __init__(self, where: str, engine: Callable[[], Engine]) -> None:
-        """Open nothing yet.
-
-        Args:
-            where: The setting ``data_keys``.
-            engine: Returns an engine for the service's own database.
-
-        """
+        """Open nothing yet."""
         self._where = where
         self._engine = engine
         self.data_keys: DataKeyStore | None = None
         self.index_keys: IndexKeyStore | None = None
 
     def use_data_keys(self, store: DataKeyStore | None) -> None:
-        """Use *store* from now on; None for the one that the settings name.
-
-        Raises:
-            ConfigurationError: If *store* is no store of data keys.
-
-        """
+        """Use *store* from now on; None for the one that the settings name."""
         from app_integration.encryption.keys.stores import DataKeyStore
 
         if store is not None and not _implements(store, DataKeyStore):
@@ -55,12 +38,7 @@ class KeyStores:
         self.data_keys = store
 
     def use_index_keys(self, store: IndexKeyStore) -> None:
-        """Use *store* from now on.
-
-        Raises:
-            ConfigurationError: If *store* is no store of index keys.
-
-        """
+        """Use *store* from now on."""
         from app_integration.encryption.blind_index.stores import IndexKeyStore
 
         if not _implements(store, IndexKeyStore):
@@ -86,12 +64,7 @@ class KeyStores:
         return FileDataKeys(self._where)
 
     def get_index_keys(self) -> IndexKeyStore:
-        """Return the store in use, or the table beside the data keys.
-
-        Raises:
-            ConfigurationError: If there is neither.
-
-        """
+        """Return the store in use, or the table beside the data keys."""
         if self.index_keys is None and self._where == DATABASE:
             from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 

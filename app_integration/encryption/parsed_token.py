@@ -48,12 +48,7 @@ class ParsedToken(NamedTuple):
     aad: bytes
 
     def decrypt(self, key: DataKey) -> Any:
-        """Decrypt the token with *key* and return its value.
-
-        Raises:
-            DecryptionFailed: If the token is not authentic under *key*.
-
-        """
+        """Decrypt the token with *key* and return its value."""
         return value_codec.decode(self.value_type, key.open(self.nonce, self.sealed, self.aad))
 
     @property
@@ -78,17 +73,7 @@ class ParsedToken(NamedTuple):
 
 
 def parse_token(token: object, binding: bytes) -> ParsedToken:
-    """Split *token* into its parts, without verifying anything.
-
-    Args:
-        token: The token, text or bytes.
-        binding: The encoded field and context that the token must be bound to.
-
-    Raises:
-        DecryptionFailed: If *token* is malformed, or is of version 2 while *binding* contains a
-            declared field. Version 2 had no declared fields.
-
-    """
+    """Split *token* into its parts, without verifying anything."""
     if isinstance(token, bytes | bytearray | memoryview):
         keyring_parts = keyring_token.parse(bytes(token))
         aad = keyring_parts.header + binding

@@ -64,13 +64,7 @@ class Rewrapper:
         return self._newest_version[0]
 
     def find_action(self, token: Token) -> RewrapAction:
-        """Return the action that *token* needs.
-
-        Raises:
-            DecryptionFailed: If *token* is not a token, or its data key is not in the store.
-            KeyUnavailable: If the key service or the store of data keys is unavailable.
-
-        """
+        """Return the action that *token* needs."""
         if not isinstance(token, str):
             rows = self._keyring.store.get([keyring_token.parse(bytes(token)).number])
             if not rows:
@@ -88,10 +82,6 @@ class Rewrapper:
         """Rewrap the data keys of *tokens* under the newest version.
 
         Keyring tokens are returned unchanged.
-
-        Raises:
-            EncryptionError: If a token is of version 2.
-
         """
         results: list[Token | None] = list(tokens)
         found = {
@@ -120,15 +110,11 @@ class Rewrapper:
         return 0
 
     def rewrap_data_keys(self) -> int:
-        """Rewrap the stored keys of this scope whose key version is outdated; return their number.
+        """Rewrap this scope's stored keys whose key version is outdated; return their number.
 
-        It needs permission to rewrap, and to read and update the store, but not to wrap or unwrap.
-        It may be interrupted at any point and repeated, and other processes may read and write.
-
-        Raises:
-            KeyUnavailable: If the service or the store is unavailable, or a key cannot be
-                rewrapped. All other keys have been rewrapped in the latter case.
-
+        It needs permission to rewrap, and to read and update the store. It may be interrupted and
+        repeated while other processes use the store. If keys cannot be rewrapped, it raises
+        KeyUnavailable after all others.
         """
         ring = self._keyring
         stored = ring.store.list_by_scope(ring.scope.text)
@@ -161,12 +147,7 @@ class Rewrapper:
 
 
 def _parse_or_none(token: str) -> Envelope | None:
-    """Return the parts of *token*, or None if it is malformed.
-
-    Raises:
-        EncryptionError: If *token* is of version 2.
-
-    """
+    """Return the parts of *token*, or None if it is malformed; an error if it is of version 2."""
     try:
         parts = envelope.parse(token)
     except DecryptionFailed:

@@ -52,18 +52,7 @@ class Transit:
         limits: Limits | None = None,
         mounts: Mounts = DEFAULT_MOUNTS,
     ) -> None:
-        """Create a client for one Transit key. No request is sent.
-
-        Args:
-            post: The ``post`` method of a session.
-            name: The key's full name, as ``Scope.key`` returns it.
-            limits: ``batch_items`` bounds each request; None uses the defaults.
-            mounts: The deployment's mounts.
-
-        Raises:
-            InvalidName: If *name* is not a valid key name.
-
-        """
+        """Create a client for one Transit key. No request is sent."""
         if "/" in names.check_secret_name(name):
             raise InvalidName(f"{name!r} cannot name a Transit key: it contains '/'")
         self.name = name

@@ -15,12 +15,7 @@ _VERSION: Final = 4  # bytes
 
 
 def compact(ciphertext: str) -> bytes:
-    """Return a ciphertext ``vault:v<version>:<base64>`` as the bytes ``version u32 | raw``.
-
-    Raises:
-        EncryptionError: If *ciphertext* has another shape, or is not in the server's form.
-
-    """
+    """Return a ciphertext ``vault:v<version>:<base64>`` as the bytes ``version u32 | raw``."""
     shape = _SHAPE.fullmatch(ciphertext)
     if shape is None or int(shape[1]) >= 2 ** (8 * _VERSION):
         raise EncryptionError(

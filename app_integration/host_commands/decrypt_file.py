@@ -15,13 +15,7 @@ from app_integration.host_commands.option_catalogue import PIPE
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command.
-
-    Returns:
-        The exit code: 0 if all of the source was verified, or 1 after an error. Then there is no
-        target, and standard output has only the verified start. Wrong usage exits with 64.
-
-    """
+    """Run the command."""
     parser = _parser()
     return shared.run(parser.prog, partial(_run, parser.parse_args(arguments)))
 
@@ -34,11 +28,7 @@ def _run(options: Namespace) -> None:
 def decrypt(cipher: FileCipher, options: Namespace) -> None:
     """Decrypt the source that *options* name as their target.
 
-    Raises:
-        ConfigurationError: If an option is invalid, or the target exists. Nothing was sent.
-        StrongroomError: If it cannot be decrypted. There is no target, except a pipe.
-        OSError: If a file cannot be read or written.
-
+    After an error there is no target, except a pipe.
     """
     shared.check_target(options)
     context, identity = shared.read_context(options.context), options.identity

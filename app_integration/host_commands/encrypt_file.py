@@ -17,12 +17,7 @@ from app_integration.host_commands.option_catalogue import PIPE
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command.
-
-    Returns:
-        The exit code: 0, or 1 after an error. Wrong usage exits with 64.
-
-    """
+    """Run the command."""
     parser = _parser()
     return shared.run(parser.prog, partial(_run, parser.parse_args(arguments)))
 
@@ -36,11 +31,7 @@ def _run(options: Namespace) -> None:
 def encrypt(cipher: FileCipher, options: Namespace) -> None:
     """Encrypt the source that *options* name as their target.
 
-    Raises:
-        ConfigurationError: If an option is invalid, or the target exists. Nothing was sent.
-        StrongroomError: If it cannot be encrypted. There is no target, except a pipe.
-        OSError: If a file cannot be read or written.
-
+    After an error there is no target, except a pipe.
     """
     if options.target == PIPE and os.isatty(1):
         raise ConfigurationError("an encrypted file is not for a terminal; name a target")

@@ -28,13 +28,7 @@ from app_integration.host_commands.option_catalogue import FILE
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command. It sends no request.
-
-    Returns:
-        The exit code: 0, or 1 if the file cannot be read or has no such header. Wrong usage exits
-        with 64.
-
-    """
+    """Run the command. It sends no request."""
     parser = _parser()
     return shared.run(parser.prog, partial(_run, parser.parse_args(arguments)))
 
@@ -44,13 +38,7 @@ def _run(options: Namespace) -> None:
 
 
 def inspect(path: Path) -> Mapping[str, Any]:
-    """Return what the header of *path* says. Nothing of it is verified.
-
-    Raises:
-        DecryptionFailed: If *path* is no encrypted file, or a part of it is missing.
-        OSError: If it cannot be read.
-
-    """
+    """Return what the header of *path* says. Nothing of it is verified."""
     with shared.name_rejected(path), open_input(path) as file:
         header = headers.read_header(file, allow_damage=True)
     preamble = header.preamble

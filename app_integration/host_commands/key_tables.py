@@ -31,14 +31,7 @@ def rewrap(
 ) -> Iterator[tuple[str, list[bytes]]]:
     """Rewrap the keys in the tables that *options* name, unless they are only counted.
 
-    Args:
-        client: Client of the service.
-        service: Rewraps the keys.
-        options: The parsed options.
-
-    Yields:
-        Each table, with the wrapped keys that are in it then.
-
+    Yield each table, with the wrapped keys that are in it then.
     """
     engine = client.databases.engine(options.role, None)
     try:

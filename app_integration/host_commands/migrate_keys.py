@@ -17,13 +17,7 @@ from app_integration.host_commands.option_catalogue import FROM, KEY_TABLES, TO
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command.
-
-    Returns:
-        The exit code: 0, or 1 after an error. Keys that were rewrapped before it stay so, and the
-        next run goes on with the others. Wrong usage exits with 64.
-
-    """
+    """Run the command."""
     parser = _parser()
     options = key_tables.parse(parser, arguments)
     if options.source == options.target:
@@ -40,17 +34,7 @@ def _run(options: Namespace) -> None:
 def migrate(client: Client, options: Namespace) -> Iterator[str]:
     """Rewrap the keys that *options* name, unless they are only counted, and yield the counts.
 
-    A data key passes through this process, because no service unwraps what another one wrapped. It
-    is written nowhere. A row is replaced only if it is as it was read.
-
-    Args:
-        client: Client of the service, with the settings of both backends.
-        options: The parsed options.
-
-    Raises:
-        ConfigurationError: If a backend is not configured.
-        StrongroomError: If a store or a key service is unavailable, or a key cannot be rewrapped.
-
+    A data key passes through this process, because no service unwraps what another one wrapped.
     """
     backends = options.source, options.target
     # Both are opened, so that one that is not configured is an error before any request.

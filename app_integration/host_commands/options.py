@@ -38,12 +38,7 @@ def parser(name: str, description: str, *options: Option) -> ArgumentParser:
 
 
 def read_context(entries: Sequence[str] | None) -> Mapping[str, str] | None:
-    """Return the context that ``--context`` describes; None without the option.
-
-    Raises:
-        ConfigurationError: If an entry has no ``=``, or a name is repeated.
-
-    """
+    """Return the context that ``--context`` describes; None without the option."""
     pairs = [entry.partition("=") for entry in entries or ()]
     context = {name: text for name, _, text in pairs}
     if len(context) < len(pairs) or not all(separator for _, separator, _ in pairs):
@@ -57,12 +52,7 @@ def open_cipher(
 ) -> Iterator[FileCipher]:
     """Open the file cipher of the service that the options or the variables name.
 
-    Args:
-        options: The parsed options.
-        key: The short name of the default key; None for none.
-        needs_server: Whether to read the variables of a server, which a break-glass machine does
-            not have.
-
+    Without *needs_server* read no variables of one, which a break-glass machine does not have.
     """
     if not needs_server:
         yield offline_cipher(read_scope(_read_variables(options)))
@@ -72,12 +62,7 @@ def open_cipher(
 
 
 def read_settings(options: Namespace) -> Settings:
-    """Return the settings of the service that the options or the variables name.
-
-    Raises:
-        ConfigurationError: If a variable is missing or wrong.
-
-    """
+    """Return the settings of the service that the options or the variables name."""
     return from_environment(_read_variables(options))
 
 
@@ -116,12 +101,7 @@ def open_target(name: str) -> Iterator[FileIO]:
 
 
 def check_target(options: Namespace) -> None:
-    """Check that the target may be written, before anything is sent.
-
-    Raises:
-        ConfigurationError: If it exists, without ``--force``.
-
-    """
+    """Check that the target may be written, before anything is sent."""
     if options.target != PIPE and not options.force and Path(options.target).exists():
         raise ConfigurationError(f"{options.target} exists; name another file, or add --force")
 
@@ -136,12 +116,7 @@ def show_progress(source: str) -> Iterator[ProgressBar]:
 
 @contextmanager
 def name_rejected(file: str | Path) -> Iterator[None]:
-    """Name *file* in the error of a failed decryption, which the SDK cannot always do.
-
-    Raises:
-        DecryptionFailed: If the block raises it.
-
-    """
+    """Name *file* in the error of a failed decryption, which the SDK cannot always do."""
     try:
         yield
     except DecryptionFailed as error:

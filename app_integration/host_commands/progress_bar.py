@@ -19,14 +19,7 @@ class ProgressBar:
         stream: TextIO,
         clock: Callable[[], float],
     ) -> None:
-        """Show nothing yet.
-
-        Args:
-            total: Bytes of the whole file; None if unknown, as of a pipe.
-            stream: Where the line is shown, if it is a terminal.
-            clock: Returns seconds, monotonic.
-
-        """
+        """Show nothing yet."""
         self._total = total
         self._stream = stream
         self._clock = clock

@@ -15,12 +15,7 @@ from app_integration.host_commands import options as shared
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command.
-
-    Returns:
-        The exit code: 0, or 1 after an error. Wrong usage exits with 64.
-
-    """
+    """Run the command."""
     parser = _parser()
     return shared.run(parser.prog, partial(_run, parser.parse_args(arguments)))
 
@@ -33,13 +28,8 @@ def _run(options: Namespace) -> None:
 def rewrap(cipher: FileCipher, options: Namespace) -> None:
     """Rewrap the files that *options* name, also those after a damaged or a missing one.
 
-    Otherwise the later files would keep a version of the key that is retired after the rewrap.
-
-    Raises:
-        EncryptionError: If some files cannot be rewrapped, which are unchanged; it lists them.
-        StrongroomError: If the server cannot do it now, or this identity may not. The files that
-            follow are unchanged, too.
-
+    Otherwise the later files would keep a version of the key that is retired after the rewrap. An
+    outage or a denial ends it at once.
     """
     failed = []
     for path in options.files:

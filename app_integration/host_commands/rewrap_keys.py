@@ -20,13 +20,7 @@ from app_integration.names import KEY_VERSION_VARIABLE
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command.
-
-    Returns:
-        The exit code: 0, or 1 after an error. Keys that were rewrapped before it stay so. Wrong
-        usage exits with 64.
-
-    """
+    """Run the command."""
     parser = _parser()
     options = key_tables.parse(parser, arguments)
     return shared.run(parser.prog, partial(_run, options))
@@ -39,16 +33,7 @@ def _run(options: Namespace) -> None:
 
 
 def rewrap(client: Client, options: Namespace) -> Iterator[str]:
-    """Rewrap the keys that *options* name, unless they are only counted, and yield the counts.
-
-    Args:
-        client: Client of the service.
-        options: The parsed options.
-
-    Raises:
-        StrongroomError: If a store or the key service is unavailable, or a key cannot be rewrapped.
-
-    """
+    """Rewrap the keys that *options* name, unless they are only counted, and yield the counts."""
     below, service = _read_version(options.below), client.key_services.open(options.key)
     for table, wrapped in key_tables.rewrap(client, service, options):
         yield from _describe(table, Counter(map(service.version, wrapped)), below)

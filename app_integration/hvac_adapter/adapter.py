@@ -47,11 +47,7 @@ class SessionAdapter(JSONAdapter):  # type: ignore[misc] # hvac has no types
     def login(self, url: str, use_token: bool = True, **kwargs: Any) -> Any:
         """Send a login and return its response, whose token is not used for later requests.
 
-        Args:
-            url: Path of the login.
-            use_token: Whether to drop the token that was set before, so that the session's is used.
-            kwargs: As of hvac's adapter.
-
+        With *use_token*, drop the client's own token, so that the session's is used.
         """
         _hide_body(kwargs)
         response = self.post(url, **kwargs)
@@ -88,10 +84,7 @@ def _hide_body(kwargs: dict[str, Any]) -> None:
 def build_hvac_client(session: Session, timeout: float | None = None) -> hvac.Client:
     """Return a new client whose calls go through *session*. Nothing is sent.
 
-    Args:
-        session: Sends the requests.
-        timeout: Seconds for each call with its retries; None for the session's deadline.
-
+    *timeout* is the seconds of each call with its retries; None for the session's deadline.
     """
     sender = SessionSender(session)
     # An empty token, because hvac reads VAULT_TOKEN and ~/.vault-token for None.

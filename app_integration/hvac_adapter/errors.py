@@ -27,14 +27,7 @@ class NoResponseInTime(exceptions.VaultDown, requests.exceptions.Timeout):  # ty
 
 
 def hvac_error(error: StrongroomError, method: str, url: str) -> Exception:
-    """Return the error to raise for *error*, with the same message.
-
-    Args:
-        error: The error of a request that got no response.
-        method: The HTTP method of the request.
-        url: The URL of the request, without its query.
-
-    """
+    """Return the error to raise for *error*, with the same message."""
     if isinstance(error, AuthenticationFailed):
         kind = exceptions.Forbidden
     elif isinstance(error, DeadlineExceeded):

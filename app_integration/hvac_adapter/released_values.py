@@ -38,14 +38,7 @@ _CIPHERTEXT: Final = "vault:v"
 
 
 def secret_texts(method: str, target: str, content: bytes) -> Iterator[str]:
-    """Yield the secret values in the response to a request; nothing if it is not a JSON object.
-
-    Args:
-        method: The HTTP method of the request.
-        target: Its API path, with its query.
-        content: The body of the response.
-
-    """
+    """Yield the secret values in the response to a request; nothing if it is not a JSON object."""
     path, _, query = target.partition("?")
     body = _parse(content)
     if method == "LIST" or "list" in parse_qs(query) or body is None:

@@ -39,24 +39,13 @@ class SessionSender:
     verify = cert = proxies = None
 
     def __init__(self, session: Session, registry: SecretRegistry = redaction.live) -> None:
-        """Send nothing yet.
-
-        Args:
-            session: Sends the requests.
-            registry: Gets the secret values in responses.
-
-        """
+        """Send nothing yet."""
         self._session = session
         self._registry = registry
         self.base_url = _base_url(session.address)
 
     def token(self) -> str | None:
-        """Return the session's token, after a login if there is none; None if that is rejected.
-
-        Raises:
-            hvac.exceptions.VaultDown: If the server is unavailable.
-
-        """
+        """Return the session's token, after a login if there is none; None if that is rejected."""
         try:
             token = self._session.requests.token()
         except AuthenticationFailed:
@@ -81,22 +70,7 @@ class SessionSender:
         timeout: Any = None,
         **_: Any,
     ) -> requests.Response:
-        """Send one request and return its response, whose body is read completely.
-
-        Args:
-            method: The HTTP method.
-            url: The URL; it begins with :attr:`base_url`.
-            headers: The headers. Without a Vault token the session's is sent.
-            params: The parameters of the query.
-            data: The body as bytes, text or a file; or its form fields.
-            json: The body as an object.
-            timeout: Seconds for the whole call; None for the session's deadline.
-
-        Raises:
-            hvac.exceptions.VaultError: If there is no response.
-            ConfigurationError: If *url* is not of this server.
-
-        """
+        """Send one request and return its response, whose body is read completely."""
         self._require_own(url)
         request = requests.Request(method.upper(), url, headers, None, data, params, json=json)
         prepared = request.prepare()

@@ -31,12 +31,7 @@ class HidingValidator:
         self._fields = fields
 
     def validate_python(self, data: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return what the wrapped validator returns.
-
-        Raises:
-            ValidationError: If the data is not valid. It has the places and types of the original.
-
-        """
+        """Return what the wrapped validator returns."""
         try:
             return self._validator.validate_python(data, *args, **kwargs)
         except ValidationError as error:
@@ -50,14 +45,7 @@ class HidingValidator:
 def hide_values(
     error: ValidationError, data: Any, fields: Sequence[MarkedField]
 ) -> ValidationError:
-    """Return a copy of *error* that holds neither an input nor any part of a marked field's value.
-
-    Args:
-        error: The error.
-        data: The input of the settings class.
-        fields: The marked fields of the class.
-
-    """
+    """Return a copy of *error* without an input, or any part of a marked field's value."""
     texts = [text for each in fields for place in each.places for text in _texts(data, place)]
     lines = error.errors(include_url=False, include_context=False, include_input=False)
     return ValidationError.from_exception_data(

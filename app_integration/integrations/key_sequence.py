@@ -33,12 +33,7 @@ _COLUMNS: Final = re.compile(r'INSERT INTO (?:[^"(]|"[^"]*")+\((?:[^")]|"[^"]*")
 
 
 def check_reserved(keys: list[Any], column: object) -> list[Any]:
-    """Return *keys*, which were reserved for *column*.
-
-    Raises:
-        EncryptionError: If there are none, because the column has no sequence.
-
-    """
+    """Return *keys*, which were reserved for *column*."""
     if keys and None not in keys:
         return keys
     raise EncryptionError(

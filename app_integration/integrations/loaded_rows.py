@@ -26,11 +26,6 @@ class LoadedRowsBase(list[ref[Any]]):
 
     Only these objects refer to the list. So it keeps no object and no value, and is freed with
     the last of them.
-
-    Attributes:
-        names: The attributes that were read of one of the objects.
-        decrypted: The attributes whose values were decrypted together.
-
     """
 
     SIZE: Final = 256
@@ -60,11 +55,6 @@ class LoadedRowsBase(list[ref[Any]]):
         """Return the values of *found*, without those that cannot be decrypted.
 
         It raises nothing, because the caller reads another object's value.
-
-        Args:
-            field: The declared field.
-            found: The tokens of one attribute.
-
         """
         if not found:
             return ()

@@ -50,13 +50,8 @@ class FromStrongroom:
 class MarkedField:
     """A field to be filled with a secret.
 
-    Attributes:
-        mark: Its mark.
-        secrets: The names of the secret; the first with a value is read.
-        field: Its description by pydantic.
-        names: Its name, after those of the fields that it is nested in.
-        places: Where pydantic looks for its value; the secret is put in the first.
-
+    The first of *secrets* that has a value is read, and put in the first of *places*, where
+    pydantic looks for the field's value.
     """
 
     mark: FromStrongroom
@@ -105,18 +100,7 @@ class _Model:
 def find_marked_fields(
     settings: type[Any], prefix: str = "", delimiter: str = "/"
 ) -> list[MarkedField]:
-    """Return the marked fields of a settings class and of the models nested in it.
-
-    Args:
-        settings: The settings class.
-        prefix: The start of all names that the fields give to secrets.
-        delimiter: What separates the names of nested fields in them.
-
-    Raises:
-        ConfigurationError: If a mark is where no single value belongs: in a list, a dict, a union
-            of models, a recursive model or another marked field.
-
-    """
+    """Return the marked fields of a settings class and of the models nested in it."""
     return list(_walk(_Model(settings, (settings,), (_to_secret_name(prefix),), delimiter)))
 
 
@@ -149,12 +133,7 @@ def _read(place: _Model, field: FieldInfo) -> Iterator[MarkedField]:
 
 
 def _enter(place: _Model, kinds: list[Any]) -> _Model:
-    """Return the one model that a field without a mark can hold.
-
-    Raises:
-        ConfigurationError: If its type is none of a model, ``Model | None``, and a recursion.
-
-    """
+    """Return the one model that a field without a mark can hold."""
     is_model = len(kinds) == 1 and hasattr(kinds[0], "__pydantic_fields__")
     if not is_model or getattr(kinds[0], "__pydantic_root_model__", False):
         raise place.reject("a mark is in its type; mark the field, or use a single model")
@@ -199,13 +178,7 @@ def _split(annotation: Any) -> tuple[list[Any], list[Any]]:
 
 
 def _has_mark(annotation: Any, seen: list[Any]) -> bool:
-    """Return whether a value of the type *annotation* has a marked part.
-
-    Args:
-        annotation: A type, or an element of its metadata.
-        seen: The types that were looked at before; this one is added.
-
-    """
+    """Return whether a value of the type *annotation* has a marked part; add it to *seen*."""
     annotation = getattr(annotation, "__value__", annotation)
     if isinstance(annotation, FromStrongroom):
         return True

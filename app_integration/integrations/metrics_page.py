@@ -1,10 +1,10 @@
 """Page ``/metrics`` and its access control.
 
-The page is protected because it shows the names of secrets and when they are read. A client may
-read it with the token in the file that ``STRONGROOM_METRICS_TOKEN_FILE`` names. In development a
-client on the same machine may read it without, unless a header says that a proxy forwarded the
-request. In other environments an address proves nothing: behind a proxy on the same machine all
-requests have that machine's address, and waitress removes the headers that would reveal the proxy.
+The page shows the names of secrets and when they are read, so a client needs the token in the file
+that ``STRONGROOM_METRICS_TOKEN_FILE`` names. In development a client on the same machine needs
+none, unless a header says that a proxy forwarded the request. In other environments an address
+proves nothing: behind a proxy on the same machine all requests have that machine's address, and
+waitress removes the headers that would reveal the proxy.
 """
 
 from __future__ import annotations
@@ -48,21 +48,7 @@ class Headers(Protocol):
 
 
 def get_page(remote: str | None, headers: Headers, settings: Settings) -> Page:
-    """Return the metrics page, or an error page if the client may not read it.
-
-    Args:
-        remote: The client's address as the server sees it, or None if it is unknown.
-        headers: The headers of the request.
-        settings: Provide the environment and the file with the token, which is read for each
-            request.
-
-    Returns:
-        A page with status 200, 403 (not allowed) or 404 (the extra ``metrics`` is not installed).
-
-    Raises:
-        ConfigurationError: If the file with the token cannot be read.
-
-    """
+    """Return the metrics page, or an error page if the client may not read it."""
     local = settings.is_development and _is_local(remote, headers)
     if not (local or _has_valid_token(headers, settings.metrics_token_file)):
         message = (

@@ -25,11 +25,8 @@ token_of: Final[Callable[[KnownValue], Token | None]] = itemgetter(1)
 class KnownValues(dict[str, KnownValue]):
     """Plain values of one object's encrypted attributes, by attribute name.
 
-    A pickle or deep copy of the object gets an empty one, so that it holds no plain value.
-
-    Attributes:
-        owner: The ``id`` of the object, which distinguishes a shallow copy from it.
-
+    A pickle or deep copy of the object gets an empty one, so that it holds no plain value. *owner*
+    is the ``id`` of the object, which tells a shallow copy from it.
     """
 
     owner: int | None = None
@@ -45,10 +42,6 @@ def compile_reader(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[
     """Return a function that returns the values of attributes in an object's ``__dict__``.
 
     It raises KeyError if one of them is not loaded.
-
-    Args:
-        names: The names of the attributes.
-
     """
     if len(names) == 1:
         (only,) = names
@@ -62,13 +55,7 @@ def as_index_values(value: Any) -> Sequence[Any]:
 
 
 def check_searched(field: object, values: Any) -> Iterable[Any]:
-    """Return the *values* that a search by *field* accepts.
-
-    Raises:
-        EncryptionError: If it is text, each of whose characters would be a value, or a query,
-            because the database has no plain values to compare with those of its rows.
-
-    """
+    """Return the *values* that a search by *field* accepts."""
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise EncryptionError(
             f"{field} is encrypted, so a search for one of several values cannot take "
@@ -110,13 +97,7 @@ def known_values(row: Any) -> KnownValues:
 
 
 def token_to_bytes(token: object) -> bytes:
-    """Return *token* as a binary column stores it.
-
-    Raises:
-        EncryptionError: If it is not a token. So a plaintext that bypasses the mapped class by
-            mistake is an error and is not stored.
-
-    """
+    """Return *token* as a binary column stores it; raise EncryptionError for a plaintext."""
     try:
         if isinstance(token, str):
             envelope.parse(token)

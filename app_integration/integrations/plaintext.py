@@ -62,17 +62,7 @@ class Plaintext:
 
 
 def to_plaintext(field_id: str, column: str | None, phase: str | None) -> Plaintext | None:
-    """Return the plaintext column that a field's options declare, or None if they declare none.
-
-    Args:
-        field_id: The id of the field, for errors.
-        column: The name of the plaintext field.
-        phase: See :class:`Phase`.
-
-    Raises:
-        ConfigurationError: If one of *column* and *phase* is missing, or there is no such phase.
-
-    """
+    """Return the plaintext column that a field's options declare, or None if they declare none."""
     if column is not None:
         return Plaintext(column, phase or "")
     if phase is not None:

@@ -59,17 +59,7 @@ class AuditLog:
         accessor: Callable[[], str | None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Create the log; nothing is written yet.
-
-        Args:
-            scope: The service and environment that each record names.
-            sink: Writes a line. An error that it raises stops the release of the secret.
-            mode: ``each`` or ``aggregate``.
-            best_effort: Whether to release the secret although the sink fails; in development only.
-            accessor: Returns the HMAC of the current Vault token's accessor, or None if unknown.
-            clock: Returns seconds since the epoch.
-
-        """
+        """Create the log; nothing is written yet."""
         self._fixed = {
             "service": scope.service,
             "environment": str(scope.environment),
@@ -94,15 +84,8 @@ class AuditLog:
     def record(self, operation: str, name: str, outcome: str, **details: Any) -> None:
         """Write one access record.
 
-        Args:
-            operation: The name of the operation, such as ``get_secret``.
-            name: The name of the secret, or of another object of the operation.
-            outcome: See ``docs/Security.md``.
-            details: More fields, with hashable values that JSON can encode. None omits a field.
-
-        Raises:
-            AuditFailed: If the record cannot be written. The caller must not release the secret.
-
+        After AuditFailed, the caller must not release the secret. A detail that is None is omitted,
+        and the others must be hashable.
         """
         self.prepare(operation, name, outcome, **details)()
 
@@ -112,13 +95,6 @@ class AuditLog:
         """Return a function that writes the same record at each call, for an access that recurs.
 
         The function raises AuditFailed if the record cannot be written.
-
-        Args:
-            operation: The name of the operation, such as ``get_secret``.
-            name: The name of the secret, or of another object of the operation.
-            outcome: See ``docs/Security.md``.
-            details: More fields, with hashable values that JSON can encode. None omits a field.
-
         """
         access, fields = (operation, name, outcome), tuple(details.items())
         if self._aggregate:
@@ -158,9 +134,7 @@ class AuditLog:
     def close(self) -> None:
         """Write the counts that the mode ``aggregate`` has not written yet.
 
-        Raises:
-            AuditFailed: If a count cannot be written. It is kept for the next call.
-
+        After AuditFailed, the counts that were not written are kept for the next call.
         """
         with self._lock:
             while self._windows:

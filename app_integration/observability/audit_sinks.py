@@ -30,13 +30,7 @@ class FileSink:
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        """Create the sink; the first line opens the file.
-
-        Args:
-            path: The path of the file.
-            clock: Returns seconds, monotonic.
-
-        """
+        """Create the sink; the first line opens the file."""
         self._path = path
         self._clock = clock
         self._descriptor: int | None = None
@@ -52,12 +46,7 @@ class FileSink:
         self._lock = threading.RLock()
 
     def __call__(self, line: str) -> None:
-        """Append *line*.
-
-        Raises:
-            OSError: If the line was not written, or only in part.
-
-        """
+        """Append *line*."""
         data = f"{line}\n".encode()
         with self._lock:
             now, descriptor = self._clock(), self._descriptor

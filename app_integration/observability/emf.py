@@ -33,18 +33,7 @@ class EmfWriter:
         write: Callable[[str], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Start to write.
-
-        Args:
-            scope: The service and environment, which are the metrics' dimensions.
-            interval: Seconds between two lines.
-            write: Writes a line with its newline; None for the standard output.
-            clock: Returns seconds since the epoch.
-
-        Raises:
-            ConfigurationError: If the process's recorder does not count accesses.
-
-        """
+        """Start to write."""
         self._dimensions = (str(scope.environment), scope.service)
         self._interval = interval
         self._write = write or _write_to_stdout

@@ -51,22 +51,8 @@ class EncryptedLogHandler(logging.Handler):
     ) -> None:
         """Request a file key, which needs the key service once; the first record makes a file.
 
-        Args:
-            files: Encrypts with the service's key, such as ``client.files("audit")``.
-            folder: Folder of the files, which exists.
-            log: Name of the log.
-            recipients: Who else can decrypt the files, such as public keys of age (``age1…``).
-            max_bytes: Bytes of a file, after which the next one starts.
-            max_age: Seconds from the first record of a file, after which the next one starts.
-            level: Least severe level that is written.
-
-        Raises:
-            AccessDenied: If the policy does not grant ``encrypt`` with the key.
-            ConfigurationError: If this process may not write to the folder, or an argument is
-                wrong.
-            KeyUnavailable: If the key service cannot wrap the file key now. There is no handler
-                then: the caller decides whether to start without a log.
-
+        After KeyUnavailable there is no handler: the caller decides whether to start without a log.
+        *max_age* is in seconds from the first record of a file.
         """
         super().__init__(level)
         place = LogPlace(files.scope, Path(folder), log)
@@ -76,12 +62,7 @@ class EncryptedLogHandler(logging.Handler):
         self._writer.prepare()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record. A failure is reported as that of any handler.
-
-        Args:
-            record: The record.
-
-        """
+        """Write a record. A failure is reported as that of any handler."""
         data = b""
         try:
             data = self.format(record).encode("utf-8", "backslashreplace")

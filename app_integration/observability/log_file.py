@@ -17,24 +17,10 @@ class LogFile:
 
     A failed write makes the file unusable, because a counter must not be used for two plaintexts,
     and what was stored of the first one is unknown.
-
-    Attributes:
-        size: Bytes of the complete frames and the header.
-        count: Number of the records.
-        is_usable: Whether another record may be appended.
-
     """
 
     def __init__(self, path: Path, descriptor: int, cipher: BodyCipher, size: int) -> None:
-        """Take over an open file.
-
-        Args:
-            path: Path of the file.
-            descriptor: Descriptor that appends to it.
-            cipher: Cipher of the file.
-            size: Number of its bytes, all of them the header.
-
-        """
+        """Take over an open file."""
         self._path = path
         self._descriptor = descriptor
         self._cipher = cipher
@@ -46,17 +32,7 @@ class LogFile:
 
     @classmethod
     def create(cls, path: Path, header: bytes, cipher: BodyCipher) -> Self:
-        """Create a file with mode 0600 and its header.
-
-        Args:
-            path: Path, at which nothing may exist.
-            header: Header of the file.
-            cipher: Cipher of the file.
-
-        Raises:
-            OSError: If it cannot be created. There is no file then.
-
-        """
+        """Create a file with mode 0600 and its header."""
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         file = cls(path, os.open(path, flags, 0o600), cipher, 0)
         try:
@@ -68,16 +44,7 @@ class LogFile:
         return file
 
     def append(self, record: bytes) -> None:
-        """Append a record as one frame, in one write.
-
-        Args:
-            record: 1 to 1,048,576 bytes.
-
-        Raises:
-            OSError: If it was not written, or only in part. The file is no longer usable.
-            ValueError: If the record is empty or too long.
-
-        """
+        """Append a record as one frame, in one write."""
         # Not usable until all is done: an interrupt may leave this method between any two lines.
         self.is_usable = False
         frame = encode_frame(self._cipher, self.count, record)

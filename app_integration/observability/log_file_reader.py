@@ -25,25 +25,10 @@ _COMPRESSED: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 
 
 class LogFileReader:
-    """Reader of one file. The file is open during a read only, so that thousands can be merged.
-
-    Attributes:
-        path: Path of the file.
-        context: Context of the file, or None while its header is not complete. It is proved by the
-            first frame.
-        fault: The fault of the file, or None.
-
-    """
+    """Reader of one file. The file is open during a read only, so that thousands can be merged."""
 
     def __init__(self, path: Path, unwrap: Unwrap, scope: Scope | None) -> None:
-        """Create the reader, and read the header if it is complete.
-
-        Args:
-            path: Path of the file.
-            unwrap: Returns the cipher of a header.
-            scope: The service and environment that must have written it; None for any.
-
-        """
+        """Create the reader, and read the header if it is complete."""
         self.path = path
         self.context: LogContext | None = None
         self.fault: str | None = None

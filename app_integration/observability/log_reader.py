@@ -20,16 +20,7 @@ _Timed: TypeAlias = tuple[float, bytes]
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:
-    """Return the files of logs among *paths*, in the order of their names.
-
-    Args:
-        paths: Files, and folders whose files of logs are meant, also if they were renamed by a
-            suffix.
-
-    Raises:
-        OSError: If a path does not exist.
-
-    """
+    """Return the files of logs among *paths*, in the order of their names."""
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
@@ -41,12 +32,7 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
 
 
 class LogReader:
-    """Reader of files and folders.
-
-    Attributes:
-        has_fault: Whether something is missing, altered or cut.
-
-    """
+    """Reader of files and folders."""
 
     def __init__(
         self,
@@ -55,15 +41,7 @@ class LogReader:
         report: Callable[[str], None],
         scope: Scope | None = None,
     ) -> None:
-        """Create the reader; nothing is read yet.
-
-        Args:
-            paths: Files, and folders of files.
-            unwrap: Returns the cipher of a header.
-            report: Takes a sentence about a file.
-            scope: The service and environment that must have written the files; None for any.
-
-        """
+        """Create the reader; nothing is read yet."""
         self._paths = paths
         self._unwrap = unwrap
         self._report = report
@@ -207,10 +185,6 @@ def find_time(record: bytes) -> float | None:
 
     That is a time at the beginning, as ``%(asctime)s`` writes it, or the field ``time`` of a record
     in JSON. A time without a zone counts as UTC.
-
-    Args:
-        record: The record.
-
     """
     found = _TIME.match(record)
     if found is None:

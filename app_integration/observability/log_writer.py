@@ -37,24 +37,13 @@ class WriterBusy(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """Limits of one file, after which the next one starts.
-
-    Attributes:
-        max_bytes: Size of a file. Only a single record may exceed it.
-        max_age: Seconds from its first record.
-
-    """
+    """Limits of one file, after which the next one starts."""
 
     max_bytes: int = MAX_BYTES
     max_age: float = MAX_AGE
 
     def __post_init__(self) -> None:
-        """Reject limits that no file can keep.
-
-        Raises:
-            ConfigurationError: If a limit is too small or too large.
-
-        """
+        """Reject limits that no file can keep."""
         if not 0 < self.max_bytes <= _LARGEST:
             raise ConfigurationError(f"max_bytes is {self.max_bytes}; use 1 to {_LARGEST}")
         if not self.max_age > 0:
@@ -63,36 +52,18 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class LogPlace:
-    """Place of a log.
-
-    Attributes:
-        scope: The service and environment that write it.
-        folder: Folder of its files.
-        name: Name of the log, with which the names of its files begin.
-
-    """
+    """Place of a log."""
 
     scope: Scope
     folder: Path
     name: str
 
     def __post_init__(self) -> None:
-        """Check the name.
-
-        Raises:
-            ConfigurationError: If it cannot be a part of a file's name.
-
-        """
+        """Check the name."""
         check_log_name(self.name)
 
     def path(self, context: LogContext, now: float) -> Path:
-        """Return the path of a new file.
-
-        Args:
-            context: Context of the file.
-            now: Seconds since the epoch.
-
-        """
+        """Return the path of a new file."""
         stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
         prefix = context.writer.hex()[:_PREFIX]
         return self.folder / f"{self.name}-{stamp}-{prefix}-{context.sequence:06}{SUFFIX}"
@@ -115,17 +86,7 @@ class LogWriter:
         now: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        """Create the writer; nothing is sent or written yet.
-
-        Args:
-            place: Place of the log.
-            new_file_key: Returns a new file key, for which it sends a request.
-            rotation: Limits of one file.
-            clock: Returns seconds, monotonic.
-            now: Returns seconds since the epoch.
-            random: Returns that many random bytes.
-
-        """
+        """Create the writer; nothing is sent or written yet."""
         self._place = place
         self._new_file_key = new_file_key
         self._rotation = rotation
@@ -147,14 +108,7 @@ class LogWriter:
         self._check_at = self._end_at = 0.0
 
     def prepare(self) -> None:
-        """Request the file key, which the first record would do otherwise.
-
-        Raises:
-            AccessDenied: If the policy does not grant ``encrypt`` with the key.
-            ConfigurationError: If this process may not write to the folder.
-            KeyUnavailable: If the key service cannot wrap the file key now.
-
-        """
+        """Request the file key, which the first record would do otherwise."""
         if not os.access(self._place.folder, os.W_OK | os.X_OK):
             raise ConfigurationError(
                 f"cannot write a log to {self._place.folder}; create the folder, and let this "
@@ -166,15 +120,8 @@ class LogWriter:
     def write(self, record: bytes) -> None:
         """Append a record to the current file, or to the next one.
 
-        Args:
-            record: 1 to 1,048,576 bytes.
-
-        Raises:
-            OSError: If it was not written. The next record goes to another file.
-            StrongroomError: If the file key is needed and cannot be wrapped.
-            ValueError: If the record is empty or too long.
-            WriterBusy: If this thread is writing another record at this moment.
-
+        Raises WriterBusy if this thread is writing another record at this moment. After an OSError,
+        the next record goes to another file.
         """
         with self._lock:
             if self._is_busy:

@@ -27,12 +27,7 @@ _UNKNOWN: Final = "unknown"
 
 
 class _State:
-    """Recorder of the process and its environment label.
-
-    Attributes:
-        recorder: The recorder; None until :func:`get_recorder` creates it.
-
-    """
+    """Recorder of the process and its environment label."""
 
     def __init__(self) -> None:
         self.environment = _UNKNOWN
@@ -56,9 +51,7 @@ def get_recorder() -> Recorder:
 def set_recorder(recorder: Recorder | None) -> None:
     """Record metrics with *recorder* from now on.
 
-    Args:
-        recorder: The recorder, or None for a new default one.
-
+    After None, the next use creates a new default one.
     """
     with state.lock:
         state.recorder = recorder
@@ -81,10 +74,6 @@ def count_outcomes(operation: str) -> Callable[[Callable[_P, _R]], Callable[_P, 
     """Return a decorator that records each call as one operation.
 
     The outcome is ``ok`` or the name of a StrongroomError. Other exceptions are not recorded.
-
-    Args:
-        operation: See :meth:`.recorder.Recorder.record_operation`.
-
     """
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:

@@ -93,11 +93,6 @@ def scrubbed_copy(record: logging.LogRecord, registry: SecretRegistry) -> loggin
     """Return a redacted copy of *record* for a handler that uses attributes without formatting.
 
     Such a handler may write the ``repr`` of any object, so the ``repr`` counts.
-
-    Args:
-        record: The log record.
-        registry: The registry of secret values.
-
     """
     result = copy.copy(record)
     for name in result.__dict__.keys() - _STANDARD_ATTRIBUTES:
@@ -126,13 +121,7 @@ def _scrub_message(record: logging.LogRecord, registry: SecretRegistry) -> None:
 
 
 def scrub_exception(error: BaseException, registry: SecretRegistry) -> None:
-    """Redact secret values in arguments and notes of *error* and of its causes and contexts.
-
-    Args:
-        error: The exception, which is changed in place. The exceptions of a group are included.
-        registry: The registry of secret values.
-
-    """
+    """Redact secret values in arguments and notes of *error* and of its causes and contexts."""
     waiting, seen = [error], set[int]()
     while waiting:
         each = waiting.pop()

@@ -46,11 +46,8 @@ _Position = tuple[int, int]
 class _Encoding:
     """One encoding, of one value or of several.
 
-    Attributes:
-        key: The encoding, or its digest if it is long.
-        head: The first bytes, which contain its anchors.
-        length: The length in bytes.
-
+    *key* is the encoding, or its digest if it is long; *head* are its first bytes, which contain
+    its anchors.
     """
 
     key: bytes = field(repr=False)

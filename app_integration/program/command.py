@@ -27,12 +27,7 @@ from app_integration.settings import Settings
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the program after ``--`` with the secrets of a service.
-
-    Returns:
-        The exit code of the program, as a shell reports it; 1 if it was not started.
-
-    """
+    """Run the program after ``--`` with the secrets of a service, and return its exit code."""
     made, (own, command) = _parser(), split_command(arguments)
     options = made.parse_args(own)
     if not command:
@@ -64,17 +59,8 @@ def run(
 ) -> int:
     """Run *command*, and return its exit code, as a shell reports it.
 
-    Args:
-        client: Client of the service.
-        places: Where the program finds its secrets.
-        command: The program and its arguments.
-        variables: Variables that the program gets, too, but for ours.
-        restarts: Whether it is restarted when one of them has a new value.
-
-    Raises:
-        OSError: If it cannot be started, or a file not be written.
-        StrongroomError: If a secret cannot be read, or a variable not hold it.
-
+    The program gets *variables*, too, but for ours. If *restarts*, a secret's new value restarts
+    it.
     """
     terminal, secrets, files = has_terminal(), client.secrets, SecretFiles(places.files)
 
@@ -102,15 +88,7 @@ def run(
 def find_places(settings: Settings, named: Sequence[str], files: Sequence[str]) -> SecretPlaces:
     """Return where the program finds each secret.
 
-    Args:
-        settings: Settings of the service.
-        named: Secrets; empty for all that are declared.
-        files: Entries ``NAME=PATH``.
-
-    Raises:
-        ConfigurationError: If an entry has no ``=``, a secret or path is named twice, a secret is
-            not declared, or two have the same variable.
-
+    *named* is empty for all secrets that are declared; *files* are entries ``NAME=PATH``.
     """
     pairs = [entry.partition("=") for entry in files]
     paths = {name: Path(path).absolute() for name, _, path in pairs}

@@ -15,22 +15,12 @@ class SecretFiles:
     """Files of one program, each with one secret."""
 
     def __init__(self, paths: Mapping[str, Path]) -> None:
-        """Write nothing yet.
-
-        Args:
-            paths: Secret → path of its file.
-
-        """
+        """Write nothing yet."""
         self._paths = paths
         self._written: dict[Path, int] = {}
 
     def write(self, values: Mapping[str, Secret]) -> None:
-        """Write or replace the files, each readable by its owner only.
-
-        Raises:
-            OSError: If one cannot be written.
-
-        """
+        """Write or replace the files, each readable by its owner only."""
         for name, path in self._paths.items():
             self._keep_open(path, write_private(path, values[name].reveal()))
 

@@ -23,11 +23,8 @@ _OURS: Final = ("STRONGROOM_", "VAULT_", "BAO_")
 class SecretPlaces:
     """Where a program finds each secret.
 
-    Attributes:
-        names: Secret → variable.
-        files: Secret → absolute path of its file. The variable has another name then, ``…_FILE``,
-            and the path.
-
+    *names* maps a secret to its variable, and *files* to the absolute path of its file. That path
+    is in a variable of another name then, ``…_FILE``.
     """
 
     names: Mapping[str, str]
@@ -36,17 +33,7 @@ class SecretPlaces:
     def build_variables(
         self, variables: Mapping[str, str], values: Mapping[str, Secret]
     ) -> dict[str, str | bytes]:
-        """Return the variables of the program.
-
-        Args:
-            variables: Those of this process. Ours are left out.
-            values: The value of each secret.
-
-        Raises:
-            ConfigurationError: If a value is too long for a variable.
-            InvalidName: If no variable and no text file can hold it.
-
-        """
+        """Return the variables of the program: *variables* without ours, and its secrets."""
         for name, value in values.items():
             check_secret_value(name, value)
         added = {

@@ -33,11 +33,7 @@ class Supervision:
     ) -> None:
         """Start nothing yet.
 
-        Args:
-            program: The program.
-            deliver: Reads the secrets, writes their files and returns the program's variables.
-            has_terminal: Whether the program reads the terminal of this process.
-
+        *deliver* reads the secrets, writes their files and returns the program's variables.
         """
         self._program = program
         self._deliver = deliver
@@ -55,12 +51,9 @@ class Supervision:
         self._changed.set()
 
     def run(self) -> int:
-        """Run the program, and return its exit code: 128 and the signal's number, if one ended it.
+        """Run the program, and return its exit code, as a shell reports it.
 
-        Raises:
-            OSError: If it cannot be started, or a file not be written.
-            StrongroomError: If a secret cannot be read for the first start.
-
+        A failure before the first start raises an error; one at a restart lets the program go on.
         """
         for number in PASSED_ON:
             signal.signal(number, self._pass_on)

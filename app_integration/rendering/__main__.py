@@ -79,15 +79,7 @@ def attempts(
     sleep: Callable[[float], None],
     jitter: Callable[[], float],
 ) -> Iterator[Rendering]:
-    """Yield the result of each attempt, with waits between them.
-
-    Args:
-        write: Renders the file.
-        every: Seconds between two renderings. A failure is followed by an attempt earlier.
-        sleep: Sleeps for that many seconds.
-        jitter: Returns random numbers in [0, 1).
-
-    """
+    """Yield the result of each attempt, with waits of *every* seconds, or less after a failure."""
     failures = 0
     while True:
         problem = None
@@ -104,10 +96,6 @@ def read_settings() -> Settings:
     """Return the settings of the environment, without the delivered file as a source.
 
     Otherwise an outage would have the file rendered from itself.
-
-    Raises:
-        ConfigurationError: If a variable is missing or wrong.
-
     """
     found = settings.from_environment()
     return replace(found, sources=tuple(each for each in found.sources if each != "rendered"))

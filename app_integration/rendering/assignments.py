@@ -14,12 +14,7 @@ _ASSIGNMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=", re.ASCII)
 
 
 class ParseError(Exception):
-    """Error of a text that is not of the format.
-
-    Attributes:
-        line: Line of the fault, from 1.
-
-    """
+    """Error of a text that is not of the format. *line* counts from 1."""
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(problem)
@@ -27,12 +22,7 @@ class ParseError(Exception):
 
 
 def read_dotenv(text: str) -> Mapping[str, str | None]:
-    """Return the variables, as python-dotenv parses them with ``interpolate=False``.
-
-    Raises:
-        ParseError: If a line is no assignment.
-
-    """
+    """Return the variables, as python-dotenv parses them with ``interpolate=False``."""
     found: dict[str, str | None] = {}
     for binding in parse_stream(io.StringIO(text)):
         if binding.error:
@@ -43,12 +33,7 @@ def read_dotenv(text: str) -> Mapping[str, str | None]:
 
 
 def read_shell(text: str) -> Mapping[str, str]:
-    """Return the variables that a shell sets when it sources *text*.
-
-    Raises:
-        ParseError: If it has anything but assignments, or a quote is not closed.
-
-    """
+    """Return the variables that a shell sets when it sources *text*."""
     lexer = shlex.shlex(text, posix=True, punctuation_chars=False)
     lexer.whitespace_split = True
     found: dict[str, str] = {}

@@ -23,13 +23,7 @@ class Document:
     """Document of a skeleton, which can be filled any number of times."""
 
     def __init__(self, skeleton: Skeleton) -> None:
-        """Parse the skeleton.
-
-        Raises:
-            ConfigRejected: If its format is unknown, or it is no document with each value in a
-                place of its own.
-
-        """
+        """Parse the skeleton."""
         self._skeleton = skeleton
         self._format = format_of(skeleton.file)
         self._markers = [_MARKER.format(index) for index, _ in enumerate(skeleton.slots)]
@@ -44,16 +38,7 @@ class Document:
         self._check_places(found)
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """Return the text with *values* in it.
-
-        Args:
-            values: Name of a secret → its value, for each name in the skeleton.
-
-        Raises:
-            ConfigRejected: If a value cannot be written in this format. The error names the line of
-                the template and the secret, and nothing of the value.
-
-        """
+        """Return the text with *values* in it. An error names a secret, and shows no value."""
         texts = [self._text(slot, values) for slot in self._skeleton.slots]
         composed = self._compose(texts)
         if not self._is_tree_of(composed, texts):
@@ -130,14 +115,7 @@ def _texts(tree: object) -> Iterator[str]:
 
 
 def agrees(skeleton: object, filled: object, values: Mapping[str, str]) -> bool:
-    """Return whether two parsed documents are the same but for the values of markers.
-
-    Args:
-        skeleton: The document with markers.
-        filled: The document with values.
-        values: Marker → the value that *filled* must have in its place.
-
-    """
+    """Return whether two parsed documents are the same but for the values of markers."""
     if type(skeleton) is not type(filled):
         return False
     if isinstance(skeleton, str):

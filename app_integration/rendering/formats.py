@@ -1,8 +1,7 @@
 """Formats of rendered files: how each writes a value, byte for byte as the agent does.
 
-The agent writes a value by the functions of its template language, see
-:mod:`agent.compiler.formats`. Bytes that are the same let a team change between both without a
-reload of any application.
+The agent does so by :mod:`agent.compiler.formats`. The same bytes let a team change between both
+without a reload of any application.
 """
 
 from __future__ import annotations
@@ -45,14 +44,7 @@ _JSON_NUMBERED: Final = frozenset("<>&\u2028\u2029")
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """File format.
-
-    Attributes:
-        write: Returns a text as one complete scalar.
-        parse: Returns the document in a text; raises ConfigRejected or ParseError.
-        allows_nul: Whether a value may contain the character NUL, which no variable can.
-
-    """
+    """File format: *write* returns a text as one complete scalar, *parse* a text's document."""
 
     write: Callable[[str], str]
     parse: Callable[[str], object]
@@ -60,12 +52,7 @@ class Format:
 
 
 def format_of(file: str) -> Format:
-    """Return the format of a rendered file by its name.
-
-    Raises:
-        ConfigRejected: If it is not known.
-
-    """
+    """Return the format of a rendered file by its name."""
     found = _BY_SUFFIX.get(PurePath(file).suffix)
     if found is None:
         known = ", ".join(_BY_SUFFIX)

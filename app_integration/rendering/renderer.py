@@ -25,18 +25,7 @@ class Renderer:
     def __init__(
         self, skeleton: Skeleton, store: SecretStore, rule: Callable[[str], str], access: FileAccess
     ) -> None:
-        """Parse the skeleton; read no secret.
-
-        Args:
-            skeleton: The compiled template.
-            store: Reads the secrets.
-            rule: Returns the policy rule that grants a name, for errors.
-            access: The rights that the staging file may have.
-
-        Raises:
-            ConfigRejected: If the skeleton is no document of its format.
-
-        """
+        """Parse the skeleton; read no secret."""
         self._skeleton = skeleton
         self._document = Document(skeleton)
         self._store = store
@@ -45,15 +34,7 @@ class Renderer:
 
     @classmethod
     def of_client(cls, path: Path, client: Client) -> Self:
-        """Return a renderer of the skeleton in *path*, whose secrets *client* reads.
-
-        Raises:
-            ConfigRejected: If the skeleton is invalid, or has a value that only an agent can
-                render.
-            ConfigurationError: If it was compiled for another service or environment, or a setting
-                is missing.
-
-        """
+        """Return a renderer of the skeleton in *path*, whose secrets *client* reads."""
         skeleton, scope = Skeleton.read(path), client.settings.scope
         if skeleton.scope != scope:
             raise ConfigurationError(
@@ -64,25 +45,14 @@ class Renderer:
         return cls(skeleton, client.secrets, rule, FileAccess.from_environment())
 
     def render(self) -> bytes:
-        """Return the content of the staging file.
-
-        Raises:
-            ConfigRejected: If a secret cannot be read, or not be written in this format.
-
-        """
+        """Return the content of the staging file."""
         values = read_values(self._store, self._skeleton, self._rule)
         text = self._document.fill(values.texts)
         line = versions_line.compose(values.versions) if values.versions else ""
         return (line + text).encode()
 
     def write(self, staging: Path) -> None:
-        """Render *staging*. The same bytes leave the file as it is.
-
-        Raises:
-            StrongroomError: If :meth:`render` raises it, or the folder may be used by others.
-            OSError: If the file cannot be written.
-
-        """
+        """Render *staging*. The same bytes leave the file as it is."""
         data = self.render()
         staging.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         mode = self._access.file_mode(staging.parent)

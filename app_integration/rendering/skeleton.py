@@ -30,15 +30,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Place of one value.
-
-    Attributes:
-        line: Line of the template.
-        parts: The secret that is the value; or the parts of a URL, whose texts are percent-encoded
-            already.
-        is_url: Whether the value is a URL.
-
-    """
+    """Place of one value. The texts among the parts of a URL are percent-encoded already."""
 
     line: int
     parts: tuple[str | Reference, ...]
@@ -52,15 +44,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Skeleton:
-    """Compiled template.
-
-    Attributes:
-        scope: The service and environment that it was compiled for.
-        template: Path of the template in its repository, for errors.
-        file: Name of the rendered file, which decides its format.
-        pieces: Literal texts and slots, in order.
-
-    """
+    """Compiled template."""
 
     scope: Scope
     template: str
@@ -99,12 +83,7 @@ class Skeleton:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Return the skeleton in the file *path*.
-
-        Raises:
-            ConfigRejected: If it cannot be read, or has a value that only an agent can render.
-
-        """
+        """Return the skeleton in the file *path*."""
         try:
             with path.open("rb") as file:
                 content = file.read(_MAX_SIZE + 1)
@@ -116,16 +95,7 @@ class Skeleton:
 
     @classmethod
     def parse(cls, content: bytes, origin: str) -> Self:
-        """Return the skeleton in *content*.
-
-        Args:
-            content: A JSON text.
-            origin: Its file, for errors.
-
-        Raises:
-            ConfigRejected: See :meth:`read`.
-
-        """
+        """Return the skeleton in *content*."""
         build = "build it again with strongroom agent build"
         try:
             return cls._from_json(json.loads(content), origin)

@@ -18,13 +18,7 @@ from app_integration.secret_store.store import SecretStore
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Values of the secrets of one skeleton.
-
-    Attributes:
-        texts: Name → value.
-        versions: Path of a secret → its KV version. The ids of AWS are no numbers, and not in it.
-
-    """
+    """Values of the secrets of one skeleton; *versions* are numbers by path, without ids of AWS."""
 
     texts: Mapping[str, str]
     versions: Mapping[str, int]
@@ -33,18 +27,8 @@ class Values:
 def read_values(store: SecretStore, skeleton: Skeleton, rule: Callable[[str], str]) -> Values:
     """Return the current values of all secrets of *skeleton*. Nothing stays cached.
 
-    So an outage is an error at the next call, and not a stale value, and nothing is refreshed
-    between calls.
-
-    Args:
-        store: Reads and records them. It must have no other user.
-        skeleton: The skeleton.
-        rule: Returns the policy rule that grants a name, for errors.
-
-    Raises:
-        ConfigRejected: If some are absent or denied, with a line for each; or if one cannot be read
-            for another reason, which may be an outage. Each line has the template's line.
-
+    So an outage is an error at the next call, and not a stale value. *store* must have no other
+    user.
     """
     store.fetcher.cache.clear()  # because the last attempt in an outage may have cached one
     try:

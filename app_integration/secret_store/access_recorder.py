@@ -29,31 +29,13 @@ class AccessRecorder:
     """
 
     def __init__(self, audit: AuditLog, *, has_fallback: bool = False) -> None:
-        """Create the recorder.
-
-        Args:
-            audit: The audit log.
-            has_fallback: Whether a later source was tried for a denied name before its error is
-                passed, so that a default may answer.
-
-        """
+        """Create the recorder. With *has_fallback*, a default may answer for a denied name."""
         self._audit = audit
         self._has_fallback = has_fallback
         self._warned: set[str] = set()
 
     def release(self, key: Key, result: FetchResult, as_type: type[Any] | None) -> Any:
-        """Convert the value of *result*, record the access, and return the value.
-
-        Args:
-            key: The key of the entry.
-            result: The entry to release, and how it was served.
-            as_type: The type to convert to; None for a :class:`Secret`.
-
-        Raises:
-            WrongType: If the value is not of *as_type*.
-            AuditFailed: If the access cannot be recorded. Nothing is released.
-
-        """
+        """Convert the value of *result*, record the access, and return the value."""
         name, fetched = name_of(key), result.entry.fetched
         value = fetched.value
         try:
@@ -66,19 +48,7 @@ class AccessRecorder:
         return released
 
     def default_or_raise(self, key: Key, error: StrongroomError, default: Any) -> Any:
-        """Record the failed access, and return *default* if it applies; otherwise raise *error*.
-
-        Args:
-            key: The requested key.
-            error: The error of the fetch.
-            default: Returned if *error* is a :class:`SecretNotFound`, or in development an
-                :class:`AccessDenied`; REQUIRED for no default.
-
-        Raises:
-            StrongroomError: If *default* does not apply.
-            AuditFailed: If the access cannot be recorded.
-
-        """
+        """Record the failed access, and return *default* if it applies; otherwise raise *error*."""
         name = name_of(key)
         is_missing = isinstance(error, SecretNotFound)
         is_denied = self._has_fallback and isinstance(error, AccessDenied)
@@ -97,34 +67,15 @@ class AccessRecorder:
         raise error
 
     def record_failure(self, name: str, outcome: str) -> None:
-        """Record an access that released no value.
-
-        Args:
-            name: The secret.
-            outcome: The reason, such as ``not-found`` or the class of an error.
-
-        Raises:
-            AuditFailed: If the record cannot be written.
-
-        """
+        """Record an access that released no value."""
         self._write_and_count(self._audit.prepare(_OPERATION, name, outcome), name, outcome)
 
     def record_change(self, name: str, fetched: FetchedSecret) -> None:
-        """Record that a callback is about to receive a new value.
-
-        Raises:
-            AuditFailed: If the record cannot be written.
-
-        """
+        """Record that a callback is about to receive a new value."""
         self._write_and_count(self._prepare(name, name, fetched, "change"), name, "change")
 
     def record_kept(self, name: str, place: str) -> None:
-        """Record that this process keeps the value of *name* in *place* until it exits.
-
-        Raises:
-            AuditFailed: If the record cannot be written.
-
-        """
+        """Record that this process keeps the value of *name* in *place* until it exits."""
         self._audit.record("keep", name, "kept", kept_in=place)
 
     def record_hit(self, key: Key, entry: Entry) -> None:
@@ -132,10 +83,6 @@ class AccessRecorder:
 
         The record is prepared at the first hit and reused, so that later hits cost less than
         :meth:`release`.
-
-        Raises:
-            AuditFailed: If the record cannot be written.
-
         """
         hit = entry.hit
         if hit is None or hit.recorder is not metrics.state.recorder:

@@ -12,12 +12,7 @@ _MAX_LABEL: Final = 256  # characters, as AWS allows
 
 
 def check_version(name: str, version: Version) -> None:
-    """Check the version of the secret *name*; None is the current one.
-
-    Raises:
-        ConfigurationError: If it is no version number, id or label.
-
-    """
+    """Check the version of the secret *name*; None is the current one."""
     is_named = isinstance(version, Preceding | Following | None) or (
         # A number as text is a mistake, because no label is a number.
         isinstance(version, str)
@@ -34,12 +29,7 @@ def check_version(name: str, version: Version) -> None:
 
 
 def check_field(name: str, field: object) -> None:
-    """Check the name of a field of the secret *name*; None is the field that holds the value.
-
-    Raises:
-        ConfigurationError: If it is no printable text, or empty, which would name the value.
-
-    """
+    """Check the name of a field of the secret *name*; None is the field that holds the value."""
     if field is not None and not (isinstance(field, str) and field and field.isprintable()):
         raise ConfigurationError(
             f"field={field!r} of {name} is not printable text; pass the name of a field"
@@ -50,10 +40,6 @@ def check_grace(name: str, grace: object) -> None:
     """Check the seconds for which the previous value of *name* is accepted; None is no limit.
 
     They matter only once there is a previous value, so a wrong type would fail after a rotation.
-
-    Raises:
-        ConfigurationError: If they are no number.
-
     """
     if grace is not None and (not isinstance(grace, int | float) or math.isnan(grace)):
         raise ConfigurationError(f"grace={grace!r} of {name}: pass a number of seconds, or None")

@@ -1,8 +1,7 @@
 """Secret store for asyncio. A fetch runs in a thread, so that it does not block the event loop.
 
-A cached value is served in the event loop itself, including its access record, which is one short
-write. Tasks and threads that miss the same name share one request. Cancelling a task does not
-cancel the request, because others may wait for it.
+A cached value is served in the event loop itself, with its access record, one short write.
+Cancelling a task does not cancel a request, because other tasks and threads may share it.
 """
 
 from __future__ import annotations
@@ -26,10 +25,6 @@ class AsyncSecretStore:
     """Coroutines for the methods of :class:`SecretStore` that may send a request.
 
     They return and raise the same as those methods.
-
-    Attributes:
-        store: The store itself, whose methods that send no request a coroutine may call.
-
     """
 
     def __init__(self, store: SecretStore) -> None:
@@ -58,7 +53,7 @@ class AsyncSecretStore:
         field: str | None = None,
         as_type: type[Any] | None = None,
     ) -> Any:
-        """Return the secret *name*. See :meth:`SecretStore.get` for arguments and errors."""
+        """Return the secret *name*, or *default* without a value. See the public function."""
         store = self.store
         key = name if version is None and field is None else (name, version, field)
         store.check(key)
@@ -78,19 +73,13 @@ class AsyncSecretStore:
     async def current_and_previous(
         self, name: str, *, grace: float | None = None
     ) -> tuple[Secret, Secret | None]:
-        """Return the current and the previous value of *name*.
-
-        See :meth:`SecretStore.current_and_previous`.
-        """
+        """Return what :meth:`SecretStore.current_and_previous` returns."""
         return await asyncio.to_thread(self.store.current_and_previous, name, grace=grace)
 
     async def verification_keys(
         self, name: str, *, grace: float | None = None
     ) -> tuple[Secret, ...]:
-        """Return the next, the current and the previous value of *name*.
-
-        See :meth:`SecretStore.verification_keys`.
-        """
+        """Return what :meth:`SecretStore.verification_keys` returns."""
         return await asyncio.to_thread(self.store.verification_keys, name, grace=grace)
 
     # The pool runs fetches only. If a thread of the pool waited for a fetch, it could occupy the
@@ -110,10 +99,6 @@ class AsyncSecretStore:
         """Return the result of *future*, which other tasks may share.
 
         The future is shielded, so that cancelling one task does not cancel it for the others.
-
-        Raises:
-            DeadlineExceeded: If it does not finish in time.
-
         """
         limits = self.store.limits
         try:

@@ -25,15 +25,7 @@ from app_integration.settings import Limits
 
 @dataclass(frozen=True, slots=True)
 class NegativeEntry:
-    """Remembered error of a key that has no value or is denied.
-
-    Attributes:
-        error: The error that the source raised.
-        since: Time when the key was found without a value, on the store's clock.
-        until: Time when the key is requested again.
-        ticket: Order of the request, see :class:`Entry`; 0 if it is not known.
-
-    """
+    """Remembered error of a key that has no value or is denied."""
 
     error: StrongroomError
     since: float
@@ -48,11 +40,7 @@ class NegativeEntry:
 class SecretCache:
     """Bounded cache of entries and negative entries. Thread-safe.
 
-    Attributes:
-        entries: The cached entries. Read them freely; change them through the methods only.
-        negative: The negative entries, to be read as the entries are.
-        inherited: The entries that a forked child has from its parent and has not adopted yet.
-
+    Read *entries*, *negative* and *inherited* freely; change them through the methods only.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -96,13 +84,7 @@ class SecretCache:
             return list(self.entries.items())
 
     def put(self, key: Key, entry: Entry) -> bool:
-        """Cache *entry* unless the result of a later request is cached already.
-
-        Returns:
-            False if *entry* was rejected, because an entry or a negative entry of *key* comes from
-            a later request, or a later one for its name was denied.
-
-        """
+        """Cache *entry*, or return False because the result of a later request is known."""
         with self._lock:
             if self._find_later(key, entry.ticket) is not None:
                 return False

@@ -49,14 +49,7 @@ def name_of(key: Key) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """Prepared access record and counter of an entry's cache hits, reused for each hit.
-
-    Attributes:
-        record: Writes the access record.
-        count: Increments the counter.
-        recorder: The metrics recorder that *count* belongs to.
-
-    """
+    """Prepared access record and counter of an entry's cache hits, reused for each hit."""
 
     record: Callable[[], None]
     count: Callable[[], object]
@@ -67,23 +60,8 @@ class Hit:
 class Entry:
     """One cached value. Times are in seconds on the store's clock.
 
-    Attributes:
-        fetched: The value and its provenance.
-        fetched_at: Time when it was requested.
-        fresh_until: Time until which it is served without another request.
-        refresh_at: Time when it is refreshed in the background, before it becomes stale.
-        expires_at: Time when it is no longer served, not even stale.
-        is_fallback: Whether a later source answered, because an earlier one was unavailable, had no
-            value or denied the name.
-        ticket: Order of the request, counted up. It decides which of two results is newer, because
-            the clock may be set back.
-        failed_at: Time when the last request for it failed, without an outage being known. For
-            :data:`OUTAGE_BACKOFF` from then on it is served stale.
-        stale_logged: Whether its staleness was logged.
-        usage: How it was used since it was fetched: :data:`UNUSED`, :data:`REQUESTED` or
-            :data:`READ`.
-        hit: Record and counter of its hits; None before the first hit.
-
+    It was requested, not answered, at *fetched_at*. *ticket* is the order of the request, which
+    decides which of two results is newer, because the clock may be set back.
     """
 
     fetched: FetchedSecret
@@ -101,13 +79,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """Result of one fetch, or of a search in the cache.
-
-    Attributes:
-        entry: The entry to serve.
-        outcome: ``miss`` if a source answered; for a cached entry ``hit`` or ``stale``.
-
-    """
+    """Result of a fetch or search: ``miss`` if a source answered, else ``hit`` or ``stale``."""
 
     entry: Entry
     outcome: str
@@ -122,18 +94,10 @@ def build_entry(
     jitter: float,
     is_fallback: bool = False,
 ) -> Entry:
-    """Return a new entry for *fetched*.
+    """Return a new entry for *fetched*, which was requested at *now*.
 
-    Args:
-        fetched: The response of the source.
-        now: Time when it was requested. A reported TTL may count from the request, so the time
-            of the response would be too late.
-        ttl: Seconds for which the secret is fresh, by its settings.
-        limits: Bounds how long a stale value is served.
-        jitter: Random number from 0 to 1; it places the refresh in the second half of the TTL, but
-            so that an outage is known by the end of the TTL unless that is short.
-        is_fallback: Whether a later source answered, see :class:`Entry`.
-
+    A TTL may count from the request, so the time of the response would be too late. *jitter*, from
+    0 to 1, places the refresh in the second half of the TTL, but early enough to notice an outage.
     """
     expires_in = math.inf if fetched.expires_in is None else fetched.expires_in
     ttl = min(FALLBACK_TTL, ttl, expires_in) if is_fallback else min(ttl, expires_in)
@@ -184,12 +148,6 @@ def keys_to_refresh(
     """Return the keys of the *entries* that are to be refreshed now, the longest overdue first.
 
     An entry that no caller reads and no callback watches is not refreshed, so that it expires.
-
-    Args:
-        entries: The cached entries.
-        now: The current time.
-        watched: Names that have a callback on changes.
-
     """
     due = [
         (entry.refresh_at, key)
@@ -202,14 +160,7 @@ def keys_to_refresh(
 def next_refresh(
     entries: Collection[tuple[Key, Entry]], now: float, retry_at: float = math.inf
 ) -> float:
-    """Return the seconds until the next refresh; infinite if there is nothing to refresh.
-
-    Args:
-        entries: The cached entries: each is refreshed, and purged when it expires.
-        now: The current time.
-        retry_at: The time of the next attempt to fetch what is not cached.
-
-    """
+    """Return the seconds until the next refresh; infinite if there is nothing to refresh."""
     times = [e.refresh_at if e.refresh_at > now else e.expires_at for _, e in entries]
     return max(min([retry_at, *times]) - now, 0.0)
 
@@ -239,15 +190,8 @@ def is_newer(fetched: FetchedSecret, cached: FetchedSecret) -> bool:
 def previous_version(fetched: FetchedSecret, grace: float | None, now: float) -> Version:
     """Return the version before *fetched*; None if it is no longer accepted.
 
-    A value that the server changes by itself has none, because its versions say nothing about the
-    value.
-
-    Args:
-        fetched: The current version.
-        grace: Seconds after the current version was written for which the previous one is still
-            accepted; None for no limit.
-        now: Seconds since 1970.
-
+    *grace* is in seconds, None for no limit, and *now* since 1970. A value that the server changes
+    by itself has no previous one, because its versions say nothing about the value.
     """
     if fetched.expires_in is not None or fetched.version is None:
         return None

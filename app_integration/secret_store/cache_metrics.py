@@ -29,8 +29,7 @@ def record_versions(service: str, entries: Iterable[tuple[Key, Entry]]) -> None:
 def _current_version(key: Key, entry: Entry) -> int | None:
     """Return the version of *entry* if that is the current one of its name, and a number.
 
-    A value of a named version, of another field or of a fallback says nothing about the current
-    value that the application uses. An id is no measurement.
+    Another version or field, or a fallback, says nothing about the value in use.
     """
     is_current = isinstance(key, str) or (key[1] is None and key[2] in {None, VALUE_KEY})
     version = entry.fetched.version

@@ -25,12 +25,7 @@ _MAX_WANTED: Final = 256
 
 
 class CacheRefresher:
-    """A background thread that refreshes the entries of a cache, and fetches watched names.
-
-    Attributes:
-        worker: The thread; its first ``wake`` starts it.
-
-    """
+    """A background thread that refreshes the entries of a cache, and fetches watched names."""
 
     def __init__(
         self,

@@ -16,21 +16,9 @@ _BOOLEANS: Final = {
 
 
 def convert(value: Secret, kind: type[Any], name: str) -> Any:
-    """Return *value* as *kind*.
+    """Return *value* as *kind*, or raise WrongType, which shows nothing of the text.
 
     Each call returns a new object, so that changing it does not change the cached value.
-
-    Args:
-        value: The text of the secret.
-        kind: The type int, float, bool, dict, list or a pydantic model. ``dict``, ``list`` and
-            models are read as JSON.
-        name: The name of the secret, for errors.
-
-    Raises:
-        WrongType: If the text is not of *kind*. The message contains neither the text nor the
-            parser's message.
-        ConfigurationError: If *kind* is not a supported type.
-
     """
     read = _READERS.get(kind) or getattr(kind, "model_validate_json", None)
     if read is None:

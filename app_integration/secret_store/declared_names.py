@@ -14,12 +14,7 @@ from app_integration.settings import Settings
 
 
 def check_declared(name: str, declared: Collection[str]) -> None:
-    """Check that *name* is in *declared*.
-
-    Raises:
-        UndeclaredSecret: If it is not. The message suggests the most similar declared name.
-
-    """
+    """Check that *name* is in *declared*."""
     if name not in declared:
         import difflib  # noqa: PLC0415 (for an error)
 
@@ -31,15 +26,7 @@ def check_declared(name: str, declared: Collection[str]) -> None:
 def read_declared(path: Path | None, scope: Scope) -> frozenset[str] | None:
     """Return the names of the secrets that *path* declares for *scope*; None without a path.
 
-    Args:
-        path: A folder with ``services/<service>.yaml``, such a file, or a text file with one name
-            per line, in which ``#`` begins a comment.
-        scope: The service and the environment.
-
-    Raises:
-        ConfigurationError: If *path* cannot be read, or is none of the three.
-        InvalidName: If a line is not a valid name of a secret.
-
+    It is a folder with ``services/<service>.yaml``, such a file, or a text with one name per line.
     """
     if path is None:
         return None
@@ -56,17 +43,7 @@ def read_declared(path: Path | None, scope: Scope) -> frozenset[str] | None:
 
 
 def name_variables(settings: Settings, wanted: Collection[str]) -> dict[str, str]:
-    """Return secret → variable, for the *wanted* secrets or else all declared ones.
-
-    Args:
-        settings: Settings of the service.
-        wanted: Names of secrets; empty for all that ``STRONGROOM_DECLARATION`` lists.
-
-    Raises:
-        ConfigurationError: If a name is invalid or not declared, if two have the same variable, or
-            if there is no name.
-
-    """
+    """Return secret → variable, for the *wanted* secrets or else all declared ones."""
     declared = read_declared(settings.declaration, settings.scope)
     if declared is not None:
         wanted = wanted or sorted(declared)

@@ -52,14 +52,7 @@ Spawn = Callable[[Callable[[], None]], object]
 
 
 class Fetcher:
-    """Cached access to one chain of sources, refreshed in the background. Thread-safe.
-
-    Attributes:
-        cache: Entries and negative entries.
-        watchers: The callbacks on changes.
-        refresher: Refreshes the entries in the background.
-
-    """
+    """Cached access to one chain of sources, refreshed in the background. Thread-safe."""
 
     def __init__(
         self,
@@ -74,7 +67,7 @@ class Fetcher:
         jitter: Callable[[], float],
         has_thread: bool,
     ) -> None:
-        """Create the fetcher. See the parameters of ``SecretStore``."""
+        """Create the fetcher, whose arguments are those of ``SecretStore``."""
         self._chain = chain
         self.watchers = watchers
         self._limits = limits

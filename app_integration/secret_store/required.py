@@ -8,12 +8,7 @@ from app_integration.errors import AccessDenied, InvalidName, SecretNotFound, Se
 
 
 def list_names(wanted: Iterable[str]) -> list[str]:
-    """Return the names in *wanted*, each once.
-
-    Raises:
-        InvalidName: If *wanted* is a string, which has letters and no names.
-
-    """
+    """Return the names in *wanted*, each once."""
     if isinstance(wanted, str):
         raise InvalidName(f"{wanted!r} is one name; pass a list of names")
     return list(dict.fromkeys(wanted))
@@ -24,18 +19,7 @@ def check_required(
     get: Callable[[str], object],
     rule: Callable[[str], str] | None,
 ) -> None:
-    """Check that all secrets in *wanted* can be read.
-
-    Args:
-        wanted: Their names.
-        get: Gets one secret. Its errors are raised at once, except those of a secret without a
-            value or denied.
-        rule: Returns the policy rule that grants a name; None leaves the rules out.
-
-    Raises:
-        SecretsMissing: If some have no value or are denied. It lists each of them.
-
-    """
+    """Check that all secrets in *wanted* can be read."""
     missing: list[str] = []
     denied: dict[str, str] = {}
     for name in wanted:
@@ -52,14 +36,7 @@ def check_required(
 def _missing_secrets_error(
     missing: Sequence[str], denied: Mapping[str, str], rule: Callable[[str], str] | None
 ) -> SecretsMissing:
-    """Return one error with a line for each secret that cannot be read.
-
-    Args:
-        missing: Names without a value.
-        denied: Names that are denied or absent, with the hints of their errors.
-        rule: Returns the policy rule that grants one of them, for its line; None leaves it out.
-
-    """
+    """Return one error with a line for each secret that cannot be read."""
     lines = [f"{name}: has no value; write one" for name in missing]
     for name in denied:
         hint = f"; write one, or if it is there add {rule(name)}" if rule else ""

@@ -61,21 +61,8 @@ class SecretStore:
     ) -> None:
         """Create the store. :class:`~app_integration.client.Client` calls this.
 
-        Args:
-            sources: The sources, in the order in which they are requested.
-            audit: The audit log, written before each release.
-            scope: The service and environment, for metrics.
-            rule: Returns the policy rule that grants a name, for errors; None leaves it out.
-            declared: The only names that may be requested; None for any.
-            development: Whether a later source, then a default, may answer for a denied name.
-            limits: Limits of the cache and of requests.
-            ttls: Name → seconds for which the secret is fresh, in place of ``cache_ttl``.
-            watchers: Callbacks of an earlier store; None for no callback yet.
-            registry: The registry that each value is added to, for redaction.
-            clock: Returns monotonic seconds.
-            wall_clock: Returns seconds since 1970, for the age of a version.
-            jitter: Returns a random number from 0 to 1, which spreads refreshes.
-
+        *declared* is None for any name; *ttls* are seconds by name in place of ``cache_ttl``. With
+        *development* a later source, then a default, may answer for a denied name.
         """
         self.limits = limits or Limits()
         # A test with its own clock calls `fetcher.refresher.refresh_due` in place of the thread.
@@ -113,30 +100,7 @@ class SecretStore:
         field: str | None = None,
         as_type: type[Any] | None = None,
     ) -> Any:
-        """Return the secret *name*, or *default* if no source has a value for it.
-
-        Args:
-            name: See :func:`app_integration.names.check_secret_name`.
-            force_refresh: Whether only the answer to a new request is returned, and never a cached
-                value. In an outage it is an error.
-            default: Returned as it is if *name* has no value. It is not returned if the server is
-                unavailable or denies the name; in development only if no later source has it.
-            version: A past version; None for the current one.
-            field: The key inside the entry; None for the one that holds the value.
-            as_type: See :func:`.conversion.convert`; None for a :class:`Secret`.
-
-        Raises:
-            InvalidName: If the name is invalid. No request is sent.
-            UndeclaredSecret: If the name is not declared. No request is sent.
-            SecretNotFound: If there is no value and no *default*.
-            AccessDenied: If the name is denied or absent.
-            WrongType: If the value is not of *as_type*.
-            ServerError: If the server is unavailable, and *force_refresh* is set or no cached value
-                may be served.
-            AuthenticationFailed: If the login failed.
-            AuditFailed: If the access cannot be recorded. Nothing is released.
-
-        """
+        """Return the secret *name*, or *default* without a value. See the public function."""
         key = name if version is None and field is None else (name, version, field)
         if not force_refresh and as_type is None and (cached := self.get_cached(key)) is not None:
             return cached
@@ -148,12 +112,7 @@ class SecretStore:
         return self.access_recorder.release(key, result, as_type)
 
     def get_cached(self, key: Key) -> Secret | None:
-        """Return the cached value of *key* and record the access; None if no fresh one is cached.
-
-        Raises:
-            AuditFailed: If the access cannot be recorded. Nothing is released.
-
-        """
+        """Return the fresh cached value of *key* and record the access; None if there is none."""
         entry = self._cache.entries.get(key)  # a cached key needs no check: it was checked before
         if entry is None or not is_fresh(entry, self._clock()):
             return None
@@ -162,14 +121,7 @@ class SecretStore:
         return entry.fetched.value
 
     def check(self, key: Key) -> None:
-        """Check that a request may be sent for *key*.
-
-        Raises:
-            InvalidName: If the name does not match the grammar.
-            UndeclaredSecret: If the name is not declared.
-            ConfigurationError: If the version is no version number or the field no printable text.
-
-        """
+        """Check that a request may be sent for *key*."""
         name, version, field = split_key(key)
         names.check_secret_name(name)
         if self._declared is not None:
@@ -182,10 +134,6 @@ class SecretStore:
         """Return the metadata of the cached secret *name*; None if none is cached or it expired.
 
         No request is sent.
-
-        Raises:
-            InvalidName: If the name is invalid.
-
         """
         names.check_secret_name(name)
         entry = self._cache.entries.get(name) or self._cache.inherited.get(name)
@@ -195,16 +143,8 @@ class SecretStore:
     def on_change(self, name: str, callback: Callback) -> Watch:
         """Call *callback* with each new value of *name*, in a background thread.
 
-        Each call is recorded first, with the outcome ``change``. If the record cannot be written,
-        the failure is logged and *callback* is not called.
-
-        The value that is cached now counts as known; if there is none, the first that arrives does.
-        A change is noticed when it is fetched: within ``cache_ttl``, or at a ``force_refresh``.
-
-        Raises:
-            InvalidName: If the name is invalid.
-            UndeclaredSecret: If the name is not declared.
-
+        The value that is cached now counts as known, or else the first that arrives. *callback* is
+        not called if the record of the call cannot be written.
         """
         self.check(name)
         entry, recorder = self._cache.entries.get(name), self.access_recorder
@@ -218,17 +158,7 @@ class SecretStore:
         return watch
 
     def require(self, wanted: Iterable[str]) -> None:
-        """Check that all secrets in *wanted* can be read, and cache them.
-
-        Raises:
-            SecretsMissing: If some cannot be read. It lists each of them, with the policy rule to
-                add for a denied one.
-            ServerError: If the server is unavailable.
-            AuthenticationFailed: If the login failed.
-            InvalidName: If a name is invalid, or *wanted* is a string. No request is sent.
-            UndeclaredSecret: If a name is not declared. No request is sent.
-
-        """
+        """Check that all secrets in *wanted* can be read, and cache them."""
         wanted = list_names(wanted)
         for name in wanted:
             self.check(name)

@@ -62,14 +62,7 @@ class ChangeWatchers:
         return frozenset(self._watches)
 
     def add(self, name: str, notify: Notify, known: FetchedSecret | None) -> Watch:
-        """Register *notify* for the changes of *name*.
-
-        Args:
-            name: The secret to watch.
-            notify: Called with each response whose value differs from the last one.
-            known: The current response; None to take the first that arrives as known.
-
-        """
+        """Register *notify* for changes of *name* from *known*; None is the first response."""
         watch = Watch(name, notify, self)
         with self._lock:
             self._watches.setdefault(name, []).append(watch)

@@ -91,10 +91,6 @@ def connect_http(
     """Return what sends requests over HTTP to *addresses*, with failover if there are several.
 
     *wrap_sender* wraps it. The other arguments are those of :class:`.http.Transport`.
-
-    Raises:
-        ConfigurationError: If a certificate cannot be read.
-
     """
     senders = [
         Transport(

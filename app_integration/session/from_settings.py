@@ -9,17 +9,7 @@ from app_integration.settings import Settings
 
 
 def open_session(settings: Settings, auth_method: AuthMethod | None = None) -> Session:
-    """Return a session as *settings* describe it. Nothing is sent.
-
-    Args:
-        settings: Settings of the application.
-        auth_method: Logs in; None for the method that *settings* describe.
-
-    Raises:
-        ConfigurationError: If the address or a required file is not set, or a certificate cannot be
-            read.
-
-    """
+    """Return a session as *settings* describe it. Nothing is sent."""
     return Session(
         settings.require_address(),
         auth_method or build_auth_method(settings),

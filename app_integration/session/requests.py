@@ -69,15 +69,8 @@ class Requests:
     def exchange(self, request: Request, timeout: float | None = None) -> Response:
         """Send *request* and return its response.
 
-        Args:
-            request: The request. Its own token, if it has one, replaces that of the session.
-            timeout: Seconds for the whole call; None for the limit ``deadline``.
-
-        Raises:
-            AccessDenied: If the server returns 403.
-            ServerError: If the last attempt got no complete response, or another error.
-            AuthenticationFailed: If the login is rejected, or the session is closed.
-
+        A token of *request* replaces that of the session. *timeout* is in seconds, for the whole
+        call; None for the limit ``deadline``.
         """
         started = self._clock()
         deadline = started + (self._limits.deadline if timeout is None else timeout)
@@ -93,13 +86,7 @@ class Requests:
         return response
 
     def answer(self, request: Request, timeout: float | None = None) -> Response:
-        """Send *request* as :meth:`exchange` does, and return its response, whatever its status.
-
-        Raises:
-            ServerError: If the last attempt got no complete response.
-            AuthenticationFailed: If the login is rejected, or the session is closed.
-
-        """
+        """Send *request* as :meth:`exchange` does, and return its response, whatever its status."""
         try:
             return self.exchange(request, timeout)
         except AuthenticationFailed:
@@ -112,13 +99,7 @@ class Requests:
         return response
 
     def token(self) -> Secret | None:
-        """Return the session's token, after a login if there is none; None for an agent's proxy.
-
-        Raises:
-            ServerError: If the server is unavailable.
-            AuthenticationFailed: If the login is rejected, or the session is closed.
-
-        """
+        """Return the session's token, after a login if there is none; None for an agent's proxy."""
         return self._tokens.get_token(self._clock() + self._limits.deadline).value
 
     def is_session_token(self, token: str) -> bool:

@@ -18,14 +18,6 @@ def read_server_clock(
 
     A clock of this machine that is ahead would expire what is still used or kept. It is returned
     only if the server does not report its time.
-
-    Args:
-        session: A session with the server.
-        monotonic: Returns monotonic seconds.
-
-    Raises:
-        ServerError: If the server is unavailable.
-
     """
     response = session.requests.answer(Request("GET", "sys/seal-status"))
     try:

@@ -34,11 +34,6 @@ class TokenManager:
     """Manager of one Vault token. Thread-safe.
 
     Threads that need a new token at the same time share one login.
-
-    Attributes:
-        cached_token: The token in use; None before the first login and after :meth:`close`.
-        on_login: Called with each new token that is in use.
-
     """
 
     def __init__(
@@ -51,19 +46,7 @@ class TokenManager:
         before_login: Callable[[], object],
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """Send nothing yet.
-
-        Args:
-            auth_method: Logs in.
-            addresses: The addresses of the server, for errors.
-            connect: Opens a connection for one login. The connection is used until the given
-                deadline, and closed when the context exits.
-            limits: ``login_retry_base`` and ``login_retry_max`` are used.
-            clock: Monotonic, in seconds.
-            before_login: Called before each login. An error of it prevents the login.
-            jitter: Returns a number from 0.0 to 1.0.
-
-        """
+        """Send nothing yet."""
         self.auth_method = auth_method
         self._addresses = addresses
         self._connect = connect
@@ -86,12 +69,7 @@ class TokenManager:
         self._denied_until = float("-inf")  # on the clock
 
     def check_open(self) -> None:
-        """Raise an error if :meth:`close` was called.
-
-        Raises:
-            AuthenticationFailed: See :func:`session_closed`.
-
-        """
+        """Raise an error if :meth:`close` was called."""
         if self._closed:
             raise session_closed()
 
@@ -100,11 +78,6 @@ class TokenManager:
 
         Logs in if there is none yet, or if the auth method has a new credential. If the login
         fails, a token of this process stays in use, because it is valid without a credential.
-
-        Raises:
-            AuthenticationFailed: If the login is rejected, or the session is closed.
-            ServerError: If the server is unavailable.
-
         """
         token = self.cached_token
         if token is None:
@@ -129,17 +102,8 @@ class TokenManager:
     ) -> Token:
         """Return a token that replaces *stale*. Concurrent callers share one login.
 
-        Args:
-            stale: The token to replace. If another thread has already replaced it, its successor is
-                returned without a login. None before the first login.
-            deadline: Deadline on the clock.
-            keeps_stale: Whether *stale* stays in use if the login is rejected.
-
-        Raises:
-            AuthenticationFailed: If the login is rejected, if it was rejected so recently that the
-                backoff is not over, or if the session is closed.
-            ServerError: If the server is unavailable.
-
+        If another thread has replaced *stale* already, its successor is returned without a login.
+        With *keeps_stale*, *stale* stays in use if the login is rejected.
         """
         return self._logins.do("login", partial(self._replace, stale, deadline, keeps_stale))
 
@@ -152,10 +116,7 @@ class TokenManager:
         return token is not self.cached_token or self._clock() >= self._denied_until
 
     def note_denial(self) -> None:
-        """Note that a new token was denied too, so that the policy denies the path.
-
-        See :data:`DENIAL_SECONDS`.
-        """
+        """Note that a new token was denied too, so that the policy denies the path."""
         self._denied_until = self._clock() + DENIAL_SECONDS
 
     def replace_renewed(self, old: Token, new: Token) -> None:
@@ -168,9 +129,7 @@ class TokenManager:
     def close(self) -> Token | None:
         """Prevent further logins.
 
-        Returns:
-            The token to revoke; None if there is none, or if another process owns it.
-
+        Return the token to revoke; None if there is none, or another process owns it.
         """
         with self._lock:
             self._closed = True

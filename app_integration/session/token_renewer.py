@@ -93,12 +93,7 @@ class TokenRenewer:
             self._tokens.reauthenticate(token, deadline)
 
     def _renew(self, token: Token, deadline: float) -> Token | None:
-        """Return *token* after its renewal; None if it has expired.
-
-        Raises:
-            ServerError: If the server is unavailable or fails, which says nothing about the token.
-
-        """
+        """Return *token* after its renewal; None if it has expired."""
         try:
             response = self._connection.send(deadline, "POST", _RENEW_PATH, {}, token=token)
         except (AccessDenied, RequestRefused):
@@ -111,12 +106,7 @@ class TokenRenewer:
         return token.with_renewal(payloads.parse_auth(response, _RENEW_PATH))
 
     def is_valid(self, token: Token, deadline: float) -> bool:
-        """Return whether the server knows *token*; sends one request.
-
-        Raises:
-            ServerError: If the server is unavailable or fails.
-
-        """
+        """Return whether the server knows *token*; sends one request."""
         try:
             self._connection.send(deadline, "GET", "auth/token/lookup-self", token=token)
         except AccessDenied:

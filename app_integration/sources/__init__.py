@@ -14,17 +14,9 @@ from app_integration.secret import Secret
 class FetchedSecret:
     """A value that a source returned.
 
-    Attributes:
-        value: The secret.
-        source: The kind of source: ``vault``, ``aws``, ``rendered``, ``environment`` or ``dotenv``.
-        version: KV version, or the id of a version in AWS; None if the source has no versions.
-        request_id: The server's id of the request, which its audit log repeats.
-        expires_in: Seconds until the server changes the value by itself; it is never served after
-            that. None for a value that stays until it is written again.
-        created_at: Time when this version was written, in seconds since 1970 on the source's clock.
-        next_value: The announced value that will replace this one; None if there is none.
-        is_binary: Whether the value is the Base64 of bytes.
-
+    *expires_in* counts seconds until the server changes the value by itself; it is never served
+    after that. *created_at* counts seconds since 1970 on the source's clock, and *is_binary* marks
+    the Base64 of bytes.
     """
 
     value: Secret
@@ -39,24 +31,14 @@ class FetchedSecret:
 
 @dataclass(frozen=True, slots=True)
 class Preceding:
-    """The version before another one, in a source whose versions have ids and not numbers.
-
-    Attributes:
-        version: The id of the later version.
-
-    """
+    """The version before another one, in a source whose versions have ids and not numbers."""
 
     version: str
 
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """The version after another one, such as the one that is announced, in such a source.
-
-    Attributes:
-        version: The id of the earlier version.
-
-    """
+    """The version after another one, such as the one that is announced, in such a source."""
 
     version: str
 
@@ -118,16 +100,6 @@ def not_a_version(message: str) -> SecretNotFound:
 
 
 def reject_version_and_field(where: str, version: Version, field: str | None) -> None:
-    """Raise an error if a version or a field is requested of a source that has neither.
-
-    Args:
-        where: The source, for the error.
-        version: The requested version.
-        field: The requested field.
-
-    Raises:
-        SecretNotFound: If *version* or *field* is not None.
-
-    """
+    """Raise SecretNotFound if a version or a field is requested of a source that has neither."""
     if version is not None or field is not None:
         raise SecretNotFound(f"{where} has neither versions nor fields, only current values")

@@ -25,14 +25,7 @@ _GRACE: Final = 1.0  # seconds that the server may take to rotate after the end 
 
 
 def fill_template(template: str, username: str, password: str) -> Secret:
-    """Return *template* with *username* and *password* filled in, percent-encoded.
-
-    Args:
-        template: A URL with :data:`.USERNAME_PLACEHOLDER` and :data:`.PASSWORD_PLACEHOLDER`.
-        username: The user of the static role.
-        password: Its password.
-
-    """
+    """Return *template* with *username* and *password* filled in, percent-encoded."""
     # quote() encodes braces, so that a username cannot contain the placeholder of the password.
     filled = template.replace(USERNAME_PLACEHOLDER, quote(username, safe=""))
     return Secret(filled.replace(PASSWORD_PLACEHOLDER, quote(password, safe="")))
@@ -43,21 +36,8 @@ def fetch(
 ) -> FetchedSecret | None:
     """Return the secret that an adopted *entry* stands for; sends one request.
 
-    Args:
-        session: Reads the credentials.
-        role: The static database role.
-        entry: A KV version with a template.
-        mounts: Mounts of the deployment.
-
-    Returns:
-        The composed secret. None if the role does not exist yet and *entry* still has its old
-        value, which is valid until the role exists.
-
-    Raises:
-        RequestRefused: If the role does not exist and *entry* has no old value.
-        AccessDenied: If the policy does not grant the static role.
-        ServerError: If the server is unavailable.
-
+    It is None if the role does not exist yet and *entry* still has its old value, which is valid
+    until the role exists.
     """
     path = permissions.need("read-static-user", role, mounts).path
     try:

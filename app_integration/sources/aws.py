@@ -59,15 +59,7 @@ class AwsSource:
         arns: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Send nothing yet.
-
-        Args:
-            connection: To the region of the secrets, and to those of their replicas.
-            scope: The service and environment.
-            arns: Name of a secret → its ARN, if it has another name in Secrets Manager.
-            clock: That of the connection.
-
-        """
+        """Send nothing yet."""
         self._connection = connection
         self._scope = scope
         self._arns = arns or {}
@@ -76,24 +68,9 @@ class AwsSource:
         self._may_batch = True
 
     def fetch(self, name: str, version: Version = None, field: str | None = None) -> FetchedSecret:
-        """Return the value of *name*; sends one request, and another one in two cases.
+        """Return the value of *name*.
 
-        These are a failure, and the version after another one.
-
-        Args:
-            name: The secret.
-            version: The id or label of a version, or the one before or after another one; None for
-                the current one. There are no numbered versions.
-            field: A key of the JSON object in the secret; None for the whole text.
-
-        Raises:
-            SecretDeleted: If the secret is being deleted.
-            SecretNotFound: If there is no such secret, or it has no such version or field.
-            AccessDenied: If the IAM policy does not grant the name, or it is absent.
-            KeyUnavailable: If its KMS key is disabled.
-            ServerError: If AWS is unavailable or throttles.
-            AuthenticationFailed: If there are no valid credentials.
-
+        It sends one request, and another one after a failure or for the version after another one.
         """
         secret = self._arns.get(name) or self._scope.secret(name)
         if isinstance(version, int):
@@ -179,10 +156,6 @@ class AwsSource:
 
         A name is left out if it has an ARN, or the batch has no current text for it. All are if
         the policy does not grant batches, which need a permission of their own.
-
-        Raises:
-            ServerError: If AWS is unavailable or throttles.
-
         """
         found: dict[str, FetchedSecret] = {}
         named = [name for name in wanted if name not in self._arns]

@@ -64,25 +64,10 @@ class Chain:
         is_final: Callable[[StrongroomError], bool],
         is_attempt: bool,
     ) -> tuple[FetchedSecret, StrongroomError | None]:
-        """Return the value, and the error that makes it only a fallback.
+        """Return the value, and the error that makes it only a fallback, None if it is none.
 
-        Args:
-            name: The secret.
-            version: A version; None for the current one.
-            field: A key of the entry; None for the key ``value``.
-            is_final: Returns whether no further source is tried after the error, because the
-                cache can answer or the caller wants no other source's value.
-            is_attempt: Whether to request a source whose outage is known, too. Otherwise it has the
-                error of the last attempt.
-
-        Returns:
-            The value and an error. The error is None if the value is no fallback.
-
-        Raises:
-            StrongroomError: If no source returned the value. It is the first error that says more
-                than that a source which is not authoritative lacks the name, or else the last
-                error.
-
+        No further source is tried after an error that *is_final* accepts. Without *is_attempt* a
+        source whose outage is known is not requested, and has the error of the last attempt.
         """
         reason = last = None
         with span("read_secret", secret=name) as note:
@@ -107,10 +92,6 @@ class Chain:
         """Return the values of those *names* that the first source returns in few requests.
 
         Any other name is to be requested singly, so that it has an error of its own.
-
-        Raises:
-            ServerError: If the first source is unavailable, and there is no other one.
-
         """
         first = self._sources[0] if self._sources else None
         if not isinstance(first, BatchSource):

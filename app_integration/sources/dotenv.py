@@ -24,29 +24,12 @@ class DotenvSource:
     is_authoritative: ClassVar = False
 
     def __init__(self, path: Path, variables: Mapping[str, str] | None = None) -> None:
-        """Read nothing yet.
-
-        Args:
-            path: The ``.env`` file; it need not exist.
-            variables: The environment; None for ``os.environ``.
-
-        """
+        """Read nothing yet."""
         self._path = path
         self._variables = os.environ if variables is None else variables
 
     def fetch(self, name: str, version: Version = None, field: str | None = None) -> FetchedSecret:
-        """Return the value of *name*; read the file each time, so that edits take effect at once.
-
-        Args:
-            name: The secret.
-            version: Must be None, because there are no versions.
-            field: Must be None, because there are no fields.
-
-        Raises:
-            SecretNotFound: If no variable is set for *name*, or a version or field is requested.
-            ConfigurationError: If the file cannot be read or is not UTF-8.
-
-        """
+        """Return the value of *name*; read the file each time, so that edits take effect."""
         reject_version_and_field(str(self._path), version, field)
         variable = names.variable_name(name)
         if variable in self._variables:
@@ -60,12 +43,7 @@ class DotenvSource:
         return FetchedSecret(Secret(value), source="dotenv")
 
     def _read(self) -> Mapping[str, str | None]:
-        """Return the variables of the file.
-
-        Raises:
-            ConfigurationError: If the file cannot be read or is not UTF-8.
-
-        """
+        """Return the variables of the file."""
         try:
             return dotenv_values(self._path)
         except UnicodeDecodeError:

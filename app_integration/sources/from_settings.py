@@ -21,17 +21,7 @@ def build_sources(
     get_session: Callable[[], Session],
     get_aws: Callable[[], AwsConnection],
 ) -> list[Source]:
-    """Return the sources that *settings* list, in that order. No request is sent.
-
-    Args:
-        settings: Settings of the application.
-        get_session: Returns the session; called only for a source that needs one.
-        get_aws: Returns the connection to AWS; called only for a source that needs it.
-
-    Raises:
-        ConfigurationError: If a setting that a source needs is missing.
-
-    """
+    """Return the sources that *settings* list, in that order. No request is sent."""
     return [_build_source(name, settings, get_session, get_aws) for name in settings.source_order]
 
 

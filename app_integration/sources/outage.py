@@ -47,10 +47,6 @@ class Outage:
 
     It is known until the next attempt, and for as long as that may last. If there is none, the
     source counts as available again.
-
-    Attributes:
-        has_thread: Whether a thread makes the attempts, so that no caller has to.
-
     """
 
     def __init__(
@@ -100,13 +96,7 @@ class Outage:
         )
 
     def observe(self, send: Callable[[], _T], name: str | None) -> _T:
-        """Return the result of *send*, and note whether the source has answered.
-
-        Args:
-            send: Requests the source.
-            name: The secret; None for several in one request.
-
-        """
+        """Return the result of *send*, and note whether the source has answered."""
         try:
             result = send()
         except StrongroomError as error:

@@ -25,28 +25,12 @@ class RenderedSource:
     is_authoritative: ClassVar = False
 
     def __init__(self, path: Path) -> None:
-        """Read nothing yet.
-
-        Args:
-            path: The delivered file; the first :meth:`fetch` reads it.
-
-        """
+        """Read nothing yet."""
         self._path = path
         self._file: ConfigFile[_Texts] | None = None
 
     def fetch(self, name: str, version: Version = None, field: str | None = None) -> FetchedSecret:
-        """Return the value of *name*; sends no request.
-
-        Args:
-            name: The secret.
-            version: Must be None, because there are no versions.
-            field: Must be None, because there are no fields.
-
-        Raises:
-            ConfigRejected: If no valid file has been delivered yet.
-            SecretNotFound: If the file has no text for *name*, or a version or field is requested.
-
-        """
+        """Return the value of *name*; sends no request."""
         reject_version_and_field(str(self._path), version, field)
         if self._file is None:
             self._file = ConfigFile(_Texts, self._path)
@@ -66,12 +50,7 @@ class _Texts:
 
     @classmethod
     def model_validate(cls, obj: Any, /) -> Self:
-        """Return the texts of *obj*.
-
-        Raises:
-            _Ambiguous: If the keys of two texts form the same variable.
-
-        """
+        """Return the texts of *obj*."""
         found: dict[str, str] = {}
         _collect(obj, "", found)
         return cls(found)

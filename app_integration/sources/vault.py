@@ -42,22 +42,7 @@ class VaultSource:
         self._folder = permissions.need("read-secret", "", mounts).path
 
     def fetch(self, name: str, version: Version = None, field: str | None = None) -> FetchedSecret:
-        """Return the value of *name*; sends one request, or two for an adopted secret.
-
-        Args:
-            name: The secret.
-            version: The number of a KV version; None for the current one.
-            field: A key of the entry; None for the key ``value``.
-
-        Raises:
-            SecretDeleted: If the version was deleted or destroyed.
-            SecretNotFound: If the server does not hold the name, or not this version or field of
-                it.
-            SecretError: If the entry has no string under the key ``value``.
-            AccessDenied: If the policy does not grant the name, or it is absent.
-            ServerError: If the server is unavailable.
-
-        """
+        """Return the value of *name*; sends one request, or two for an adopted secret."""
         if isinstance(version, str):
             raise ConfigurationError(
                 f"version={version!r} of {name}: a KV version has a number; pass an int or None"

@@ -123,14 +123,7 @@ class MemoryApplication(Application):
 def in_memory(
     service: str, folder: Path, mounts: Mounts = DEFAULT_MOUNTS
 ) -> Iterator[MemoryApplication]:
-    """Yield the application *service* on a new server in memory.
-
-    Args:
-        service: The name of the service.
-        folder: An existing folder for the files of the application.
-        mounts: Where the engines and the AppRole method are.
-
-    """
+    """Yield the application *service* on a new server in memory."""
     scope = Scope(service, ENVIRONMENT)
     server = MemoryVault(authorise=partial(policies.allows, scope, mounts=mounts), mounts=mounts)
     clock = server.clock
@@ -152,14 +145,7 @@ def in_memory(
 
 @contextmanager
 def application_on_server(address: str, root_token: str, folder: Path) -> Iterator[Application]:
-    """Yield a new application with a unique service name on a real server.
-
-    Args:
-        address: Address of the server.
-        root_token: Creates the policy, the AppRole and the Transit key.
-        folder: An existing folder for the files of the application.
-
-    """
+    """Yield a new application with a unique service name on a real server."""
     scope = Scope(f"test-{secrets.token_hex(6)}", ENVIRONMENT)
     with Session(address, StaticToken(Secret(root_token))) as operator:
         logins = _create_approle(operator, scope, folder)
@@ -186,15 +172,7 @@ def _create_approle(operator: Session, scope: Scope, folder: Path) -> AppRole:
 def approle_files(
     folder: Path, role_id: str, secret_id: str, mounts: Mounts = DEFAULT_MOUNTS
 ) -> AppRole:
-    """Write role-id and secret-id into *folder*; return the auth method that reads them.
-
-    Args:
-        folder: An existing folder.
-        role_id: The content of ``role-id``.
-        secret_id: The content of ``secret-id``.
-        mounts: Where the AppRole method is.
-
-    """
+    """Write role-id and secret-id into *folder*; return the auth method that reads them."""
     files = [folder / name for name in FILES]
     for path, text in zip(files, (role_id, secret_id), strict=True):
         path.touch(mode=0o600)

@@ -43,14 +43,7 @@ class AppRoles:
     """An AppRole auth method."""
 
     def __init__(self, clock: Clock, tokens: TokenStore, path: str = "approle") -> None:
-        """Start without roles.
-
-        Args:
-            clock: Clock of the server.
-            tokens: Issues the tokens of a login.
-            path: Path of the method below ``auth/``.
-
-        """
+        """Start without roles."""
         self._clock = clock
         self._tokens = tokens
         self._path = path
@@ -62,13 +55,7 @@ class AppRoles:
         return self._roles.setdefault(name, new)
 
     def login(self, request: Request) -> ServerResponse:
-        """Log in and return the response with a new token.
-
-        Raises:
-            ErrorResponse: If the role-id or the secret-id is wrong. Like the real server it does
-                not say which.
-
-        """
+        """Log in and return the response with a new token."""
         try:
             given = read(request, "role_id", "secret_id")
             role_id, secret_id = given.text("role_id"), given.text("secret_id")

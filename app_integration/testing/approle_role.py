@@ -23,13 +23,7 @@ _TYPES: Final = ("", "default", "service")
 
 @dataclass(slots=True)
 class SecretId:
-    """A secret-id of a role.
-
-    Attributes:
-        uses: Number of logins that are left; 0 for no limit.
-        expires: Expiry on the server's clock; infinity for never.
-
-    """
+    """A secret-id of a role; *uses* is 0 for no limit, and *expires* infinity for never."""
 
     accessor: str
     uses: int
@@ -59,20 +53,8 @@ class SecretId:
 class Role:
     """An AppRole; by default its tokens are periodic, like those of declared roles.
 
-    Attributes:
-        clock: The server's clock.
-        ttl: Seconds until its tokens expire, unless they are renewed; 0 for the server's default.
-        max_ttl: Seconds until they expire in spite of renewals; 0 for the server's default.
-        uses: Number of logins with a new secret-id; 0 for no limit.
-        secret_ids: Secret-id → what the server knows of it.
-        no_default_policy: Whether its tokens do not get the policy ``default``.
-        period: Seconds of each renewal of a periodic token; 0 for one that is not periodic.
-        explicit_max_ttl: Seconds until its tokens expire, even periodic ones; 0 for no limit.
-        token_uses: Number of requests with a token; 0 for no limit.
-        secret_id_ttl: Seconds until a new secret-id expires; 0 for never.
-        kind: The type of its tokens, as the server shows it.
-        entity: The id of the identity that its logins share.
-
+    Times are in seconds. A 0 is the server's default for *ttl* and *max_ttl*; elsewhere it sets no
+    limit, or no period.
     """
 
     name: str
@@ -137,23 +119,13 @@ class Role:
         return found
 
     def lifetime(self, default: float) -> tuple[float, float]:
-        """Return the TTL and the maximum TTL of a new token, in seconds.
-
-        Args:
-            default: Both, unless the role says otherwise.
-
-        """
+        """Return the TTL and the maximum TTL of a new token, in seconds."""
         max_ttl = NEVER if self.period else self.max_ttl or default
         max_ttl = min(max_ttl, self.explicit_max_ttl or NEVER)
         return min(self.period or self.ttl or default, max_ttl), max_ttl
 
     def updated(self, given: Parameters) -> Role:
-        """Return the role with the fields that are *given*.
-
-        Raises:
-            ErrorResponse: If one is invalid.
-
-        """
+        """Return the role with the fields that are *given*."""
         new = replace(
             self,
             policies=_policies(given, self.policies),
@@ -174,12 +146,7 @@ class Role:
         return new
 
     def check(self) -> None:
-        """Raise an error if the role is invalid.
-
-        Raises:
-            ErrorResponse: If it is.
-
-        """
+        """Raise an error if the role is invalid."""
         if self.kind == "batch":
             raise unsupported_parameter("token_type", "batch")
         if self.kind not in _TYPES:

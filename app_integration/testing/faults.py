@@ -38,14 +38,7 @@ class Faults:
 
     @contextmanager
     def inject(self, fault: Fault, path: str, times: int | None) -> Iterator[None]:
-        """Let requests below *path* meet *fault* during the block.
-
-        Args:
-            fault: The kind of failure.
-            path: Prefix of the API path, without ``/v1/``.
-            times: Number of requests that fail; None for all.
-
-        """
+        """Let requests below *path* meet *fault* during the block."""
         plan = _PlannedFault(fault, path, float("inf") if times is None else times)
         with self._lock:
             self._planned.append(plan)

@@ -29,15 +29,7 @@ _CAPABILITIES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request.
-
-    Attributes:
-        method: GET, HEAD, LIST, POST, PATCH or DELETE.
-        path: API path without ``/v1/``; an engine gets the part below its mount.
-        token: The Vault token, or None.
-        query: The parameters after ``?``.
-
-    """
+    """One request. *path* has no ``/v1/``, and for an engine begins below its mount."""
 
     method: str
     path: str
@@ -47,18 +39,7 @@ class Request:
 
     @classmethod
     def parse(cls, method: str, path: str, token: str | None, body: object) -> Request:
-        """Return the request for *path*, with its query and its body parsed.
-
-        Args:
-            method: The HTTP method; a PUT is a POST, as on the real server.
-            path: API path without ``/v1/``, with an optional query.
-            token: The Vault token, or None.
-            body: The JSON object, or None.
-
-        Raises:
-            ErrorResponse: If the server has no such method, or the body is no JSON object.
-
-        """
+        """Return the request for *path*, with its query and its body parsed."""
         plain, _, text = path.partition("?")
         query = dict(parse_qsl(text))
         method = "POST" if method == "PUT" else method
@@ -91,13 +72,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class ServerResponse:
-    """A response: a status, and a body unless it is empty (204).
-
-    Attributes:
-        unsupported: What the in-memory server does not do; "" unless that is why it fails.
-        is_plain: Whether the body has no fields but its own, like that of ``sys/health``.
-
-    """
+    """A response: a status, and a body unless it is empty (204)."""
 
     status: int
     body: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -150,12 +125,7 @@ def system_response(fields: Mapping[str, Any]) -> ServerResponse:
 
 
 def list_response(keys: list[str]) -> ServerResponse:
-    """Return the response to a LIST that found *keys*.
-
-    Raises:
-        ErrorResponse: If there are none.
-
-    """
+    """Return the response to a LIST that found *keys*; raise the error 404 without any."""
     if not keys:
         raise ErrorResponse(404)
     return data_response({"keys": keys})
@@ -197,10 +167,7 @@ def unsupported_route(request: Request) -> ErrorResponse:
 def unsupported_parameter(name: str, value: str = "") -> ErrorResponse:
     """Return the error for a parameter that the in-memory server would ignore.
 
-    Args:
-        name: The name of the parameter.
-        value: The value, if another one is supported. It must not be a secret.
-
+    The error shows *value*, so it must not be a secret.
     """
     shown = f"{value!r} as {name!r}" if value else f"the parameter {name!r}"
     message = f"{UNSUPPORTED} {shown}; remove it, or {_REMEDY}"

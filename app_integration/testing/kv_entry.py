@@ -21,12 +21,8 @@ SETTINGS: Final = ("max_versions", "cas_required", "delete_version_after")
 class KvSettings:
     """Settings of a mount or of one secret.
 
-    Attributes:
-        max_versions: Number of versions that are kept; 0 for the default.
-        cas_required: Whether a write needs the parameter ``cas``.
-        delete_version_after: Seconds until a version is deleted; 0 for never, negative on a mount
-            to ignore that of its secrets.
-
+    *delete_version_after* is in seconds: 0 for never, and negative on a mount to ignore that of its
+    secrets. *max_versions* is 0 for the default.
     """
 
     max_versions: int = 0
@@ -34,13 +30,7 @@ class KvSettings:
     delete_version_after: float = 0.0
 
     def update(self, given: Parameters, *, signed: bool = False) -> None:
-        """Set the settings that are *given*.
-
-        Args:
-            given: The parameters of the request.
-            signed: Whether ``delete_version_after`` may be negative.
-
-        """
+        """Set the settings that are *given*."""
         # All are converted first, so that a rejected request changes nothing.
         max_versions = given.integer("max_versions", self.max_versions) % 2**32
         cas_required = given.boolean("cas_required", self.cas_required)
@@ -61,13 +51,7 @@ class KvSettings:
 
 @dataclass(slots=True)
 class Version:
-    """One version of a secret.
-
-    Attributes:
-        created: When it was written, on the server's clock.
-        deleted: When it was or will be deleted; None for never.
-
-    """
+    """One version of a secret."""
 
     value: Mapping[str, Any] | None = field(repr=False)
     created: float
@@ -140,12 +124,7 @@ class Entry:
 
 
 def check_custom_metadata(given: Parameters) -> dict[str, str | None]:
-    """Return the custom metadata; None for a value that is null.
-
-    Raises:
-        ErrorResponse: If it has too many keys, or one of a wrong length or type.
-
-    """
+    """Return the custom metadata; None for a value that is null."""
     found = given.mapping("custom_metadata")
     if len(found) > _MAX_KEYS:
         message = f"payload must contain at most {_MAX_KEYS} keys, provided {len(found)}"
@@ -160,12 +139,7 @@ def check_custom_metadata(given: Parameters) -> dict[str, str | None]:
 
 
 def check_values(metadata: Mapping[str, str | None]) -> dict[str, str]:
-    """Return *metadata* if each value has an allowed length.
-
-    Raises:
-        ErrorResponse: If one is empty or too long.
-
-    """
+    """Return *metadata* if each value has an allowed length."""
     for key, value in metadata.items():
         if not 0 < len(value or "") <= _MAX_VALUE:
             limits = f"len(value) <= {_MAX_VALUE}"

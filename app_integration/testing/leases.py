@@ -42,13 +42,7 @@ class StaticRole:
 
 @dataclass(slots=True)
 class Lease:
-    """A lease, which is revoked with the token that requested it.
-
-    Attributes:
-        expires: Expiry on the server's clock.
-        max_expires: Latest expiry on the same clock; no renewal extends the lease beyond it.
-
-    """
+    """A lease, which is revoked with the token that requested it."""
 
     id: str
     user: Mapping[str, str] = field(repr=False)
@@ -86,13 +80,9 @@ class Leases:
             del self._leases[lease_id]
 
     def add_static_role(self, name: str, username: str, period: float) -> StaticRole:
-        """Declare the static role *name* and rotate its password.
+        """Declare the static role *name*, unless it exists, and return it.
 
-        Args:
-            name: Name of the role. If it exists, it is returned unchanged.
-            username: The database user.
-            period: Seconds between two rotations.
-
+        *period* is the number of seconds between two rotations.
         """
         role = StaticRole(username, period, self._clock(), secrets.token_urlsafe(20))
         return self.static_roles.setdefault(name, role)

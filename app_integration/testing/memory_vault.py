@@ -1,12 +1,8 @@
 """A Vault server in memory, for the tests of an application.
 
-It has the endpoints that the SDK and most users of hvac use: KV v2, Transit, AppRole, tokens,
-leases of database users, response wrapping, mounts and policies. What it does not do, it rejects
-with a message that says so. It replaces only the HTTP transport: the session, with login, renewal,
-retries and errors, is the real one. The conformance suite compares its responses with those of a
-real server.
-
-It is not a server for real secrets: there is no storage, and authorisation is a function.
+It replaces only the HTTP transport: the session, with login, renewal, retries and errors, is the
+real one. What it does not do, it rejects with a message that says so. It is not a server for real
+secrets: there is no storage, and authorisation is a function.
 """
 
 from __future__ import annotations
@@ -121,19 +117,7 @@ class MemoryVault(RequestSender):
         return sum(seen.path == path and 200 <= seen.status < 300 for seen in self.seen)  # noqa: PLR2004 (the statuses of success)
 
     def exchange(self, request: HttpRequest, *, timeout: float, token: str | None) -> HttpResponse:
-        """Handle one request and return its response. See :meth:`.RequestSender.exchange`.
-
-        Args:
-            request: The request.
-            timeout: Seconds; :attr:`Fault.SLOW` advances the clock by them.
-            token: The Vault token, or None.
-
-        Raises:
-            ServerError: If the response is an error other than 403, or a fault is injected.
-            AccessDenied: If the response is a 403.
-            UnsupportedCall: If this server does not do what *request* asks for.
-
-        """
+        """Handle one request and return its response. See :meth:`.RequestSender.exchange`."""
 
         def answer(
             method: str, path: str, body: object, wrap_ttl: str | None
@@ -154,7 +138,7 @@ class MemoryVault(RequestSender):
     ) -> HttpResponse:
         """Handle one request and return the response as it would be sent over HTTP.
 
-        Unlike :meth:`send` it raises no error for the status.
+        Unlike :meth:`exchange` it raises no error for the status.
 
         Args:
             method: The HTTP method, or LIST.

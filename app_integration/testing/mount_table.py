@@ -41,14 +41,7 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
 
 @dataclass(slots=True)
 class Mount:
-    """An engine or an auth method at a path.
-
-    Attributes:
-        kind: Its type, such as ``kv``.
-        handle: Handles the requests below its path.
-        login: Handles logins, which need no token; None for an engine.
-
-    """
+    """An engine or an auth method at a path."""
 
     kind: str
     handle: Handle
@@ -86,14 +79,9 @@ class MountTable:
         *,
         is_auth: bool = False,
     ) -> None:
-        """Start with *mounts*.
+        """Start with *mounts*, by path without a trailing slash.
 
-        Args:
-            mounts: Path without a trailing slash → mount.
-            build: Returns a new mount for a path, a type and options; raises ErrorResponse if the
-                type is unknown.
-            is_auth: Whether they are auth methods.
-
+        *build* returns a new mount for a path, a type and options; it rejects an unknown type.
         """
         self._mounts = {**mounts}
         self._build = build

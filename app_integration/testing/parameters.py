@@ -59,15 +59,7 @@ class Parameters:
     def seconds(
         self, name: str, default: float = 0.0, *, signed: bool = False, plain: bool = False
     ) -> float:
-        """Return a duration in whole seconds.
-
-        Args:
-            name: The name of the parameter.
-            default: The seconds if it was not sent.
-            signed: Whether it may be negative.
-            plain: Whether the server's error names no field.
-
-        """
+        """Return a duration in whole seconds. With *plain* the error names no field."""
         if name not in self.values:
             return default
         try:
@@ -79,13 +71,7 @@ class Parameters:
         return float(int(seconds))
 
     def texts(self, name: str, *, commas: bool = True) -> list[str]:
-        """Return a list of strings, which may be sent as one string with commas.
-
-        Args:
-            name: The name of the parameter.
-            commas: Whether commas separate strings.
-
-        """
+        """Return a list of strings, which may be sent as one string with commas."""
         value = self.values.get(name)
         if value is None or value == "":
             return []
@@ -123,16 +109,9 @@ class Parameters:
 
 
 def read(request: Request, *known: str, defaults: Mapping[str, Any] | None = None) -> Parameters:
-    """Return the parameters of *request*.
+    """Return the parameters of *request*, and reject any that is not *known*.
 
-    Args:
-        request: The request.
-        known: Names of the parameters that are supported.
-        defaults: Parameters that are supported with one value only, which the server assumes.
-
-    Raises:
-        ErrorResponse: If another parameter was sent, which would be ignored.
-
+    *defaults* are supported with one value only, which the server assumes.
     """
     for name in request.ignored:
         raise unsupported_parameter(name)
@@ -152,12 +131,7 @@ def check(
 ) -> Parameters:
     """Return *values* as parameters. See :func:`read`.
 
-    Args:
-        values: Their values, by name.
-        known: Names of the parameters that are supported.
-        defaults: Parameters that are supported with one value only.
-        prefix: Written before the names in errors, such as ``options.``.
-
+    *prefix* is written before the names in errors, such as ``options.``.
     """
     supported, fixed = {*known}, defaults or {}
     for name, value in values.items():
@@ -168,12 +142,7 @@ def check(
 
 
 def to_text(name: str, value: object) -> str:
-    """Return *value* as a string.
-
-    Raises:
-        ErrorResponse: If it is a list or an object.
-
-    """
+    """Return *value* as a string."""
     if value is None:
         return ""
     if isinstance(value, list | dict):
@@ -182,12 +151,7 @@ def to_text(name: str, value: object) -> str:
 
 
 def to_integer(name: str, value: object) -> int:
-    """Return *value* as an integer of 64 bits.
-
-    Raises:
-        ErrorResponse: If it is none.
-
-    """
+    """Return *value* as an integer of 64 bits, or raise the error of a response."""
     if isinstance(value, list | dict):
         raise _unconvertible(name, "int", value)
     try:
@@ -197,12 +161,7 @@ def to_integer(name: str, value: object) -> int:
 
 
 def parse_integer(value: object) -> int:
-    """Return *value* as an integer of 64 bits.
-
-    Raises:
-        ValueError: If it is none; its message is the real server's.
-
-    """
+    """Return *value* as an integer of 64 bits, or raise ValueError with the server's message."""
     if value is None or value == "":
         return 0
     text = str(int(value)) if isinstance(value, bool) else _digits(value)
@@ -217,12 +176,7 @@ def parse_integer(value: object) -> int:
 
 
 def parse_seconds(value: object) -> float:
-    """Return a duration, given as seconds or like ``1h30m``, in seconds.
-
-    Raises:
-        ValueError: If it is none; its message is the real server's.
-
-    """
+    """Return a duration, given as seconds or like ``1h30m``, in seconds."""
     if value is None or value == "":
         return 0.0
     # A boolean, a list and an object print as text that is no duration.

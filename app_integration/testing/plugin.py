@@ -29,14 +29,7 @@ if TYPE_CHECKING:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """Report a failed comparison of a secret without the characters in which it differs.
-
-    Args:
-        op: The operator.
-        left: Its first operand.
-        right: Its second operand.
-
-    """
+    """Report a failed comparison of a secret without the characters in which it differs."""
     if any(isinstance(each, Secret) for value in (left, right) for each in _compared(value)):
         return [f"{left!r} {op} {right!r}", "", "the difference of a secret is not shown"]
     return None

@@ -77,14 +77,6 @@ def allows(
     """Return whether *policies* grant *capability* on *path*.
 
     :data:`ROOT` grants everything, any other policy grants what *scope* needs.
-
-    Args:
-        scope: The service and its environment.
-        policies: The policies of the token.
-        capability: Such as ``read``.
-        path: API path without ``/v1/``.
-        mounts: Mounts of the deployment.
-
     """
     return ROOT in policies or any(
         need.capability == capability and fnmatchcase(path, need.path)
@@ -112,14 +104,7 @@ class PolicyStore:
         self._policies = {ROOT: _Policy("", 0, ""), DEFAULT: _Policy(_DEFAULT_RULES, 1, now)}
 
     def handle(self, name: str, request: Request, *, is_old: bool = False) -> ServerResponse:
-        """Handle a request for the policy *name*, or for the list if it is "".
-
-        Args:
-            name: The name of the policy.
-            request: The request.
-            is_old: Whether it is below ``sys/policy``, whose responses differ.
-
-        """
+        """Handle a request for the policy *name*, or for the list if it is ""."""
         name = name.lower()
         match request.method, name:
             case "LIST", "":

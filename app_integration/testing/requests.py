@@ -21,16 +21,7 @@ Answer = Callable[[str, str, object, str | None], tuple[ServerResponse, bytes]]
 
 
 def answer_request(request: Request, answer: Answer) -> Response:
-    """Return the response to *request*.
-
-    Args:
-        request: The request.
-        answer: Returns the response of the server.
-
-    Raises:
-        UnsupportedCall: If the server does not do what *request* asks for.
-
-    """
+    """Return the response to *request*."""
     if request.path.startswith(_OF_BYTES):
         raise UnsupportedCall(request, unsupported_feature("snapshots").response)
     try:

@@ -30,16 +30,7 @@ _SALT_BYTES: Final = 32
 
 
 class Router:
-    """The engines, auth methods and system paths of a server.
-
-    Attributes:
-        leases: The database engine.
-        tokens: The tokens.
-        approles: The AppRole method.
-        wrapping: The wrapped responses.
-        system: The system backend, which decides on each request with a valid token.
-
-    """
+    """The engines, auth methods and system paths of a server."""
 
     def __init__(
         self,
@@ -70,16 +61,7 @@ class Router:
         )
 
     def route(self, request: Request, ttl: float) -> ServerResponse:
-        """Return the response to *request*.
-
-        Args:
-            request: The request.
-            ttl: Seconds for which its response is to be wrapped; 0 for a plain response.
-
-        Raises:
-            ErrorResponse: If it is rejected.
-
-        """
+        """Return the response to *request*."""
         if _count_strings(request.body) > _MAX_STRINGS:
             reason = "exceeded maximum number of strings"
             raise ErrorResponse(400, f"refused JSON input due to high complexity: {reason}")

@@ -36,14 +36,7 @@ _NO_DEVICE: Final = (
 
 
 class System:
-    """The system backend of a server.
-
-    Attributes:
-        secrets: The mounts of the secrets engines.
-        auth: The mounts of the auth methods.
-        authorise: See :class:`MemoryVault`.
-
-    """
+    """The system backend of a server."""
 
     def __init__(
         self,

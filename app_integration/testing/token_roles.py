@@ -53,12 +53,7 @@ class TokenRole:
     kind: str = "default-service"
 
     def check(self, policies: Collection[str]) -> None:
-        """Raise an error unless the role allows *policies*.
-
-        Raises:
-            ErrorResponse: If it does not.
-
-        """
+        """Raise an error unless the role allows *policies*."""
         added = () if self.no_default_policy or not self.allowed_policies else ("default",)
         allowed = sorted({*self.allowed_policies, *added})
         if allowed and not {*policies} <= {*allowed}:
@@ -70,12 +65,7 @@ class TokenRole:
             raise ErrorResponse(400, f'token policy "{name}" is disallowed by this role')
 
     def updated(self, given: Parameters) -> TokenRole:
-        """Return the role with the fields that are *given*.
-
-        Raises:
-            ErrorResponse: If one is invalid.
-
-        """
+        """Return the role with the fields that are *given*."""
         new = replace(
             self,
             allowed_policies=_names(given, "allowed_policies", self.allowed_policies),
@@ -128,12 +118,7 @@ class TokenRoles:
         self._roles: dict[str, TokenRole] = {}
 
     def find(self, name: str) -> TokenRole:
-        """Return the role *name*.
-
-        Raises:
-            ErrorResponse: If there is none.
-
-        """
+        """Return the role *name*."""
         if name not in self._roles:
             raise ErrorResponse(400, f"unknown role {name}")
         return self._roles[name]

@@ -18,24 +18,10 @@ NEVER: Final = float("inf")
 
 @dataclass(slots=True)
 class Token:
-    """A token of the server.
+    """A token of the server. Durations are in seconds, and times on the server's clock.
 
-    Attributes:
-        name: Its display name: the auth method of a login.
-        ttl: Seconds from issue or renewal.
-        expires: Expiry on the server's clock.
-        max_expires: Latest expiry on the same clock; no renewal extends the token beyond it.
-            Infinity for a periodic token.
-        created: Time of issue on the same clock.
-        metadata: What the server shows as its ``meta``; None for none.
-        uses: Number of requests that are left; 0 for no limit, -1 when it is used up.
-        parent: The token whose revocation revokes this one; None for an orphan.
-        path: The API path that issued it.
-        period: Seconds of each renewal of a periodic token; 0 for another one.
-        explicit_max_ttl: The ``explicit_max_ttl`` that was requested, in seconds.
-        entity: The id of the identity that logged in; "" for none.
-        renewal: Seconds that the last renewal requested; 0 for its TTL.
-
+    *uses* counts the requests that are left: 0 for no limit, -1 when it is used up. *parent* is
+    None for an orphan, *period* 0 for a token that is not periodic, and *renewal* 0 for the TTL.
     """
 
     value: str = field(repr=False)
@@ -107,13 +93,7 @@ class TokenStore:
     """A token store."""
 
     def __init__(self, clock: Clock, on_revoke: Callable[[Token], None]) -> None:
-        """Start without tokens.
-
-        Args:
-            clock: Clock of the server.
-            on_revoke: Called with each token that is revoked or has expired, to revoke its leases.
-
-        """
+        """Start without tokens."""
         self._clock = clock
         self._on_revoke = on_revoke
         self._tokens: dict[str, Token] = {}
@@ -128,17 +108,7 @@ class TokenStore:
         renewable: bool = True,
         value: str = "",
     ) -> Token:
-        """Return a new token.
-
-        Args:
-            name: Its display name.
-            policies: Policies that the token gets.
-            ttl: Seconds until it expires, unless it is renewed.
-            max_ttl: Seconds until it expires in spite of renewals.
-            renewable: Whether it can be renewed.
-            value: The token itself; "" for a random one.
-
-        """
+        """Return a new token."""
         now = self._clock()
         value = value or f"s.{secrets.token_urlsafe(18)}"
         max_expires = now + max_ttl
@@ -198,13 +168,7 @@ class TokenStore:
                 child.parent = None
 
     def renew(self, token: Token, increment: float = 0.0) -> dict[str, Any]:
-        """Extend *token* and return the ``auth`` block of the response.
-
-        Args:
-            token: A renewable token.
-            increment: Seconds that are requested; 0 for those of the last renewal, or its TTL.
-
-        """
+        """Extend *token* and return the ``auth`` block of the response."""
         now = self._clock()
         token.renewal = increment or token.renewal
         seconds = token.period or token.renewal or token.ttl

@@ -47,12 +47,6 @@ class Wrapping:
         """Store *response* and return the response with its wrapping token.
 
         Errors and responses without a body are returned as they are.
-
-        Args:
-            response: The response to wrap.
-            path: Path of the request.
-            ttl: Seconds in which it can be unwrapped.
-
         """
         if response.status >= _FIRST_ERROR or not response.body or "wrap_info" in response.body:
             return response
@@ -72,13 +66,7 @@ class Wrapping:
         return ServerResponse(200, {"data": None, "wrap_info": about})
 
     def handle(self, request: Request, ttl: float) -> ServerResponse:
-        """Handle a request below ``sys/wrapping`` and return the response.
-
-        Args:
-            request: The request.
-            ttl: Seconds for which its response is to be wrapped; 0 for a plain response.
-
-        """
+        """Handle a request below ``sys/wrapping`` and return the response."""
         if request.path not in _METHODS:
             raise unsupported_path()
         if request.method not in _METHODS[request.path]:
@@ -117,12 +105,7 @@ class Wrapping:
 
 
 def parse_ttl(given: float | str | None) -> float:
-    """Return the seconds that a request asks its response to be wrapped for; 0 for not.
-
-    Raises:
-        ErrorResponse: If it is no duration, or negative.
-
-    """
+    """Return the seconds that a request asks its response to be wrapped for; 0 for not."""
     try:
         seconds = parse_seconds(given)
     except ValueError as error:

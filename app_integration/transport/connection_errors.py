@@ -19,14 +19,7 @@ _CHECK: Final = "check it, VAULT_CACERT, VAULT_ADDR and this machine's clock"
 
 
 def connection_error(request: object, address: str, error: Exception) -> StrongroomError:
-    """Return the error for a *request* that got no complete response.
-
-    Args:
-        request: The request; its text is its method and path.
-        address: The address of the server.
-        error: What urllib3 or the system raised.
-
-    """
+    """Return the error for a *request* that got no complete response."""
     if isinstance(error, ResponseTooLarge):
         return ServerFault(f"{request}: {error}")
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):

@@ -147,12 +147,7 @@ def create_pool(
 ) -> HTTPConnectionPool:
     """Create a pool of connections to *address*.
 
-    Args:
-        address: A URL with the scheme ``http``, ``https`` or ``unix`` (followed by the socket's
-            path). What follows host and port is ignored.
-        context: Returns the TLS context. It is called for ``https`` only.
-        on_certificate: Told of the server's certificate on each new connection with TLS.
-
+    Its scheme is ``http``, ``https`` or ``unix``, and *context* is called for ``https`` only.
     """
     parts = urlsplit(address)
     if parts.scheme == _UNIX:

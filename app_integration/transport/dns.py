@@ -28,12 +28,7 @@ class Resolver:
     """
 
     def __init__(self, lookup: Callable[..., AddressInfos] = socket.getaddrinfo) -> None:
-        """Use *lookup* to resolve names.
-
-        Args:
-            lookup: A function with the signature of ``socket.getaddrinfo``.
-
-        """
+        """Resolve names with *lookup*, which has the signature of ``socket.getaddrinfo``."""
         self._lookup = lookup
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
@@ -43,17 +38,9 @@ class Resolver:
         self._lookups: SingleFlight[AddressInfos] = SingleFlight()
 
     def resolve(self, host: str, port: int, timeout: float) -> AddressInfos:
-        """Return the addresses of *host*.
+        """Return the addresses of *host*, a name or an IP address.
 
-        Args:
-            host: A name or an IP address.
-            port: Port, which is copied into each returned address.
-            timeout: Timeout in seconds.
-
-        Raises:
-            socket.gaierror: If there is no such host.
-            TimeoutError: If the lookup does not finish within *timeout*.
-
+        Raises socket.gaierror if there is no such host, and TimeoutError after *timeout* seconds.
         """
         try:
             numeric = socket.AI_NUMERICHOST
@@ -80,18 +67,8 @@ _resolver = Resolver()
 def connect(host: str, port: int, timeout: float, options: Any = None) -> socket.socket:
     """Return a connection to *host*; lookup and connecting together take at most *timeout* seconds.
 
-    Each address of the host gets an equal share of the time that is left.
-
-    Args:
-        host: A name or an IP address.
-        port: The TCP port.
-        timeout: Timeout in seconds.
-        options: Socket options, each a tuple of arguments of ``setsockopt``.
-
-    Raises:
-        OSError: If no address accepts a connection; the error is that of the last one.
-        TimeoutError: If the time is over.
-
+    Each address of the host gets an equal share of the time that is left. If none accepts a
+    connection, the error is that of the last one. *options* are arguments of ``setsockopt``.
     """
     end = time.monotonic() + timeout
     addresses = _resolver.resolve(host, port, timeout)

@@ -27,26 +27,13 @@ class FailoverTransport(RequestSender):
     def __init__(
         self, senders: Sequence[RequestSender], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Send through *senders*.
-
-        Args:
-            senders: One for each address, in order of preference.
-            clock: Monotonic, in seconds.
-
-        """
+        """Send through *senders*, one for each address, in order of preference."""
         self._senders = senders
         self._clock = clock
         self._first = 0
 
     def exchange(self, request: Request, *, timeout: float, token: str | None) -> Response:
-        """Send *request* and return its response. See :meth:`.RequestSender.exchange`.
-
-        Raises:
-            Sealed: If every address is sealed.
-            ServerError: If no address can serve the request.
-            AccessDenied: If the server returns 403.
-
-        """
+        """Send *request* and return its response. See :meth:`.RequestSender.exchange`."""
         end = self._clock() + timeout
         failures: list[ServerError] = []
         for position in self._attempt_order():

@@ -34,12 +34,7 @@ class StoragePosition:
     """Position of a session's last write, which its later requests must see. Thread-safe.
 
     A standby answers reads from a copy of the storage that may lack a write which it has just
-    passed to the leader. With the position, a standby that lacks the write passes the read on, too.
-    A server without such a copy sends no position.
-
-    Attributes:
-        headers: The headers of a request that must see the last write.
-
+    passed to the leader. With *headers*, it passes such a read on, too.
     """
 
     def __init__(self) -> None:
@@ -74,22 +69,9 @@ class Transport(RequestSender):
     ) -> None:
         """Load the certificates; no connection is opened yet.
 
-        Args:
-            address: ``http(s)://host:port``, or ``unix://`` with the path of a socket.
-            cacert: A PEM file of the trusted authorities; None for certifi's bundle.
-            certificate: PEM files of the client's certificate and of its key, for a server that
-                requests one.
-            namespace: The Vault namespace; empty for the root namespace.
-            connect_timeout: Seconds for one attempt to connect.
-            clock: Monotonic, in seconds.
-            mounts: Mounts of the deployment, because errors below them do not repeat the server's
-                message.
-            on_certificate: Told of the server's certificate on each new connection with TLS.
-            position: Shared by the senders to one cluster; None for one of its own.
-
-        Raises:
-            ConfigurationError: If *cacert* or *certificate* cannot be read, or is not PEM.
-
+        *cacert* is None for certifi's bundle, *certificate* is the client's certificate and its
+        key, and the senders to one cluster share *position*. The server's messages about what is
+        below *mounts* are not repeated in errors.
         """
         self.address = address
         self._namespace = namespace or None
@@ -111,12 +93,6 @@ class Transport(RequestSender):
         """Send *request* and return its response. See :meth:`.RequestSender.exchange`.
 
         A standby redirects to the leader. One hop is followed, with the same request.
-
-        Raises:
-            ServerError: If there is no complete response, or it is an error other than a 403.
-            AccessDenied: If the server returns 403.
-            ConfigurationError: If *token* is none.
-
         """
         if token is not None and not is_token(token):
             raise ConfigurationError(
@@ -185,13 +161,7 @@ class Transport(RequestSender):
         return self._context
 
     def _leader_address(self, request: Request, location: str) -> str:
-        """Return the address in *location*.
-
-        Raises:
-            Unreachable: If the redirect is not for the same path, or leads to a less secure
-                connection.
-
-        """
+        """Return the address in *location*, which must be for the same path and no less secure."""
         here, there = urlsplit(self.address), _parse_location(location)
         if (
             there is None

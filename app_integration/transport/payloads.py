@@ -1,10 +1,8 @@
 """Typed values out of decoded responses: the one place where the shape of a response is checked.
 
-A proxy, a KV v1 mount or a server that fails half-way can return status 200 with another body. Each
-such response raises :class:`UnexpectedAnswer`, which counts as an outage: the server has said
-nothing about the secret, so a cached value stays in use. The error names the wrong key and the
-request. It is raised from a frame that no longer references the response, because a traceback may
-be printed with the local variables of each frame.
+A response of another shape raises :class:`UnexpectedAnswer`, which counts as an outage, so that a
+cached value stays in use. It is raised from a frame that no longer references the response, because
+a traceback may be printed with the local variables of each frame.
 """
 
 from __future__ import annotations
@@ -33,11 +31,7 @@ ResponseBody = Mapping[str, Any]
 class Auth:
     """Token data that a login or a renewal returned.
 
-    Attributes:
-        lease_duration: Duration in seconds; 0 for a token that never expires.
-        accessor: "" for a token that has none.
-        policies: Names of its policies; none if the response has none.
-
+    *lease_duration* is in seconds, 0 for a token that never expires; *accessor* may be "".
     """
 
     client_token: Secret
@@ -49,12 +43,7 @@ class Auth:
 
 @dataclass(frozen=True, slots=True)
 class KvVersion:
-    """One version of a KV v2 entry, with the metadata of the entry.
-
-    Attributes:
-        created_time: Creation time in the server's own format; "" if the response has none.
-
-    """
+    """One version of a KV v2 entry, with the metadata of the entry; *created_time* may be ""."""
 
     version: int
     fields: Mapping[str, Any]
@@ -64,21 +53,13 @@ class KvVersion:
 
     @property
     def template(self) -> str | None:
-        """Return the URL template of an adopted secret, or None for any other secret.
-
-        See :func:`adopted_template`.
-        """
+        """Return the URL template of an adopted secret, else None. See :func:`adopted_template`."""
         return adopted_template(self.custom_metadata, self.fields)
 
 
 @dataclass(frozen=True, slots=True)
 class StaticUser:
-    """A static database user.
-
-    Attributes:
-        ttl: Seconds until the server changes the password.
-
-    """
+    """A static database user, whose password the server changes in *ttl* seconds."""
 
     username: str
     password: Secret
@@ -88,12 +69,7 @@ class StaticUser:
 
 @dataclass(frozen=True, slots=True)
 class LeasedUser:
-    """A database user that the server created for one lease.
-
-    Attributes:
-        lease_duration: Duration in seconds.
-
-    """
+    """A database user that the server created for one lease, of *lease_duration* seconds."""
 
     username: str
     password: Secret
@@ -152,10 +128,7 @@ def parse_policies(block: Mapping[str, Any]) -> tuple[str, ...]:
 def parse_kv_version(response: ResponseBody, requested: int | None) -> KvVersion:
     """Return the secret version in the response to a read of ``<mount>/data/<name>``.
 
-    Args:
-        response: The decoded response.
-        requested: The version that the caller requested; None for the current one.
-
+    It must be the *requested* one; None stands for the current one.
     """
     data = _mapping(response, "data")
     if not data.keys() >= {"data", "metadata"}:
@@ -223,15 +196,7 @@ def parse_keys(response: ResponseBody) -> list[str]:
 
 
 def adopted_template(custom_metadata: Mapping[str, Any], fields: Mapping[str, Any]) -> str | None:
-    """Return the URL template of an adopted secret, or None for any other secret.
-
-    The metadata decides, not the fields: a plain secret may have a field of the template's name.
-
-    Args:
-        custom_metadata: The custom metadata of the entry.
-        fields: The fields of the version.
-
-    """
+    """Return the URL template of a secret, None unless the metadata says that it is adopted."""
     value = fields.get(names.TEMPLATE_KEY) if names.COMPOSED_KEY in custom_metadata else None
     return value if isinstance(value, str) else None
 

@@ -36,18 +36,9 @@ class Response:
 class Request:
     """One request, and its response; its ``repr`` shows neither headers nor bodies.
 
-    Attributes:
-        method: The HTTP method, in upper case.
-        target: API path without the leading ``/v1/``, with its query, encoded as it is sent.
-        headers: Headers without the Vault token.
-        body: The encoded body; None sends no body.
-        token: A Vault token of the caller; None for that of the session.
-        retry: Whether a second request does no harm, as a caller in the SDK knows it. None for a
-            request of the application, whose method and path decide.
-        response: The complete response of the last attempt; None if it got none.
-        payload: The decoded response to a request of the SDK; ``{}`` if it has no body.
-        sent: Whether the server may have carried out the request.
-
+    *target* has the encoded query, but no ``/v1/``. *token* is None for that of the session, and
+    *retry* for a request of the application, whose method and path decide. *sent* says that the
+    server may have carried it out.
     """
 
     method: str
@@ -72,17 +63,8 @@ class Request:
     ) -> Request:
         """Return a request of the SDK, whose response is a JSON object.
 
-        The encoded body is in no local variable of a function that raises: a traceback may show
-        those.
-
-        Args:
-            method: GET, POST, LIST or DELETE.
-            path: API path without the leading ``/v1/``.
-            body: Sent as JSON; None sends no body.
-            wrap_ttl: Seconds; requests a wrapped response, which can be unwrapped for so long. Such
-                a request is never sent twice.
-            retry: Whether a second request does no harm.
-
+        *path* has no ``/v1/``; with *wrap_ttl*, in seconds, the request is never sent twice. The
+        encoded body is in no local variable of a function that raises: a traceback may show those.
         """
         headers = {"X-Vault-Request": "true"}
         if body is not None:

@@ -59,17 +59,7 @@ class ResponseTooLarge(urllib3.exceptions.HTTPError):
 
 
 def read_whole(response: urllib3.BaseHTTPResponse, *, has_body: bool = True) -> Response:
-    """Read the response in chunks, to reject one that is too large before memory fills.
-
-    Args:
-        response: The response.
-        has_body: False for the response to a HEAD.
-
-    Raises:
-        ResponseTooLarge: If it has more than :data:`MAX_RESPONSE` bytes.
-        urllib3.exceptions.HTTPError: If it is incomplete.
-
-    """
+    """Read the response in chunks, to reject one that is too large before memory fills."""
     chunks, size = [], 0
     while chunk := response.read1(_CHUNK, decode_content=True):
         chunks.append(chunk)
@@ -94,12 +84,7 @@ def _retry_after(response: Response) -> float | None:
 def accept(request: Request, response: Response, mounts: Mounts = DEFAULT_MOUNTS) -> Response:
     """Keep *response* in *request*, with its JSON object if the SDK requested it, and return it.
 
-    Raises:
-        AccessDenied: If the status is 403.
-        RequestRefused: If the status is another 4xx.
-        ServerError: If the server failed, is sealed or limits its rate, or if the SDK requested it
-            and this is not a server's response.
-
+    An error status raises the error that it stands for. See :meth:`.RequestSender.exchange`.
     """
     request.response = response
     outcome = _outcome(request, response, mounts)
@@ -180,14 +165,7 @@ def _safe_data(status: int, data: object) -> dict[str, Any] | None:
 
 
 def redact_body(path: str, response: Response, mounts: Mounts) -> dict[str, Any]:
-    """Return the body of an error response without what may repeat a secret.
-
-    Args:
-        path: The API path of the request, without its query.
-        response: The response.
-        mounts: Mounts of the deployment, whose paths are sensitive.
-
-    """
+    """Return the body of an error response without what may repeat a secret."""
     try:
         body = _json(response.content) or {}
     except RecursionError:

@@ -13,16 +13,7 @@ from app_integration.errors import ConfigurationError
 def create_ssl_context(
     cacert: Path | None, certificate: tuple[Path, Path] | None
 ) -> ssl.SSLContext:
-    """Create a TLS context that trusts *cacert* and presents *certificate*.
-
-    Args:
-        cacert: A PEM file of the trusted authorities; None for certifi's bundle.
-        certificate: PEM files of the client's certificate and of its key; None to present none.
-
-    Raises:
-        ConfigurationError: If a file cannot be read, or does not hold what its variable names.
-
-    """
+    """Create a TLS context that trusts *cacert*, else certifi's bundle, and has *certificate*."""
     try:
         context = ssl.create_default_context(cafile=str(cacert or certifi.where()))
     except ssl.SSLError:

@@ -19,50 +19,22 @@ REFRESH_AT: Final = 0.75
 
 
 def count_reads(uses: float, seconds: float, limits: Limits) -> float:
-    """Return the requests for one secret.
-
-    One at the first use, then one for each refresh. A secret that is used once in a long time costs
-    two requests for each use: it is refreshed once more, in case it is used again.
-
-    Args:
-        uses: Reads of the secret in *seconds*.
-        seconds: How long the process runs.
-        limits: Have the TTL of a cached secret.
-
-    """
+    """Return the requests for one secret: one, and one for each refresh; two at most for a use."""
     refreshes = seconds / (REFRESH_AT * limits.cache_ttl)
     return min(2 * uses, 1 + refreshes)
 
 
 def count_wraps(encrypted: float, seconds: float, limits: Limits) -> float:
-    """Return the requests that wrap data keys, for one key.
-
-    One at the first use, then one for each data key that reaches nine tenths of its age or of its
-    messages.
-
-    Args:
-        encrypted: Values that are encrypted in *seconds*.
-        seconds: How long the process runs.
-        limits: Have the age and messages of a data key.
-
-    """
+    """Return the requests that wrap data keys of one key: the first, and those that replace it."""
     by_age = seconds / (RENEW_AT * limits.data_key_age)
     by_messages = encrypted / (RENEW_AT * limits.data_key_messages)
     return min(encrypted, 1 + max(by_age, by_messages))
 
 
 def count_unwraps(decrypted: float, seconds: float, data_keys: float, limits: Limits) -> float:
-    """Return the requests that unwrap data keys, for one key.
+    """Return the requests that unwrap data keys of one key.
 
-    A data key is cached for a day. If there are more than the cache has room for, the values are
-    taken to be spread evenly, so that a part of them finds its data key in the cache.
-
-    Args:
-        decrypted: Values that are decrypted in *seconds*.
-        seconds: How long the process runs.
-        data_keys: Data keys that these values were encrypted with, those of all processes.
-        limits: Have the age and number of cached data keys.
-
+    If the cache has no room for all *data_keys*, the values are taken to be spread evenly.
     """
     if data_keys > limits.data_key_cache:
         return decrypted * (1 - limits.data_key_cache / data_keys)
@@ -78,12 +50,8 @@ _DAY: Final = 86_400.0  # seconds
 class Inventory:
     """What is declared in an environment.
 
-    Attributes:
-        secrets: Name of each secret, one for each service that has it.
-        unread: Number of secrets that are paid for and that no service reads: the URLs of database
-            managers, and replicas.
-        keys: Operations that are allowed with each key.
-
+    *secrets* has a name for each service that reads it, and *keys* the operations allowed with each
+    key. *unread* secrets are paid for as well, such as replicas.
     """
 
     secrets: Sequence[str]
@@ -116,13 +84,7 @@ class Inventory:
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """Requests of a month.
-
-    Attributes:
-        secrets: To Secrets Manager.
-        kms: To KMS.
-
-    """
+    """Requests of a month to Secrets Manager and to KMS."""
 
     secrets: float
     kms: float
@@ -130,15 +92,7 @@ class Requests:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Cost of a month with a number of instances of each service.
-
-    Attributes:
-        instances: The number.
-        naive: A request for each use.
-        cached: The requests of the SDK.
-        prices: The prices.
-
-    """
+    """Cost of a month with a number of instances of each service."""
 
     instances: int
     naive: Requests
@@ -159,16 +113,7 @@ class Estimate:
 def estimate(
     inventory: Inventory, rates: Rates, instances: int, prices: Prices, limits: Limits
 ) -> Estimate:
-    """Return the cost of a month.
-
-    Args:
-        inventory: What is declared.
-        rates: The use by each instance.
-        instances: Instances of each service.
-        prices: The prices.
-        limits: The limits of the SDK's caches.
-
-    """
+    """Return the cost of a month with a number of *instances* of each service."""
     uses = [rates.measured.get(name, rates.reads) * MONTH for name in inventory.secrets]
     encrypts = rates.encrypts * MONTH * sum("encrypt" in each for each in inventory.keys)
     decrypts = rates.decrypts * MONTH * sum("decrypt" in each for each in inventory.keys)
@@ -181,10 +126,7 @@ def estimate(
 
 
 def count_data_keys(rates: Rates, instances: int, limits: Limits) -> float:
-    """Return the data keys of one key that the values were encrypted with that are read now.
-
-    Each instance generates its own, at each start and when one reaches its limits.
-    """
+    """Return the number of data keys that what is read now was encrypted with, by all instances."""
     life = MONTH / rates.starts
     each = count_wraps(rates.encrypts * life, life, limits)
     return instances * each * rates.days * _DAY / life

@@ -17,14 +17,9 @@ LOT: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Prices in US dollars.
+    """Prices in US dollars, those of requests for :data:`LOT` of them.
 
-    Attributes:
-        key_month: Of one KMS key for a month. KMS also bills the first two rotations of a key.
-        kms_requests: Of 10,000 requests to KMS.
-        secret_month: Of one secret for a month.
-        secret_requests: Of 10,000 requests to Secrets Manager.
-
+    KMS also bills the first two rotations of a key, which no price here contains.
     """
 
     key_month: float = 1.0
@@ -42,12 +37,7 @@ class Prices:
 
 
 def read_prices(path: Path) -> Prices:
-    """Return the prices in a JSON file; those that it leaves out are the default ones.
-
-    Raises:
-        ConfigurationError: If it is no object of prices, or cannot be read.
-
-    """
+    """Return the prices in a JSON file; those that it leaves out are the default ones."""
     known = ", ".join(asdict(Prices()))
     try:
         found = json.loads(read_input(path))

@@ -10,14 +10,9 @@ from dataclasses import dataclass, field
 class Rates:
     """Rates of use by one instance of a service. An instance is one process.
 
-    Attributes:
-        reads: Reads of each secret in a second.
-        encrypts: Values encrypted with each key in a second.
-        decrypts: Values decrypted with each key in a second.
-        starts: Times that an instance is started in a month; its caches are empty then.
-        days: Days in which the values were written that are read now.
-        measured: Name of a secret → its measured reads in a second, in place of *reads*.
-
+    *reads* of each secret, *encrypts* and *decrypts* with each key are those of a second, and
+    *starts* of a month. What is read was written in the last *days*. *measured* maps a secret to
+    its reads in a second.
     """
 
     reads: float = 1.0

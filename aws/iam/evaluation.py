@@ -21,14 +21,7 @@ _OPERATORS: Final = {"StringEquals"}
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """A call that IAM decides on.
-
-    Attributes:
-        action: Such as ``kms:Decrypt``.
-        resource: The ARN of its resource.
-        context: Values of condition keys, without those that the call does not have.
-
-    """
+    """A call that IAM decides on, such as ``kms:Decrypt``, with the condition keys that it has."""
 
     action: str
     resource: str
@@ -39,32 +32,17 @@ class ApiCall:
 
 
 def is_granted(document: Mapping[str, Any], call: ApiCall) -> bool:
-    """Return whether a policy grants *call*: a statement allows it, and none denies it.
-
-    Raises:
-        ConfigurationError: If the policy uses what is not evaluated here.
-
-    """
+    """Return whether a policy grants *call*: a statement allows it, and none denies it."""
     return {statement["Effect"] for statement in find_statements(document, call)} == {"Allow"}
 
 
 def find_statements(document: Mapping[str, Any], call: ApiCall) -> list[Mapping[str, Any]]:
-    """Return the statements of a policy that apply to *call*, which is denied if there is none.
-
-    Raises:
-        ConfigurationError: If the policy uses what is not evaluated here.
-
-    """
+    """Return the statements of a policy that apply to *call*, which is denied if there is none."""
     return [statement for statement in check_statements(document) if _applies(statement, call)]
 
 
 def check_statements(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the statements of a policy.
-
-    Raises:
-        ConfigurationError: If one uses what is not evaluated here.
-
-    """
+    """Return the statements of a policy, none of which has what is not evaluated here."""
     found = document["Statement"]
     statements = [found] if isinstance(found, Mapping) else [*found]
     for statement in statements:

@@ -19,14 +19,7 @@ KEY_ID: Final = "1234abcd-12ab-34cd-56ef-1234567890ab"
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Decision of a policy on one call.
-
-    Attributes:
-        call: The call.
-        granted: Whether the policy grants it.
-        statements: The names of the statements that decide, none if no statement applies.
-
-    """
+    """Decision of a policy on one call, with the names of the statements that decide."""
 
     call: ApiCall
     granted: bool
@@ -34,12 +27,7 @@ class Decision:
 
 
 def decide(document: Mapping[str, Any], calls: Iterable[ApiCall]) -> list[Decision]:
-    """Return the decision of a policy on each of *calls*.
-
-    Raises:
-        ConfigurationError: If the policy uses what is not evaluated here.
-
-    """
+    """Return the decision of a policy on each of *calls*."""
     return [
         Decision(
             call,

@@ -32,18 +32,7 @@ _WRITE: Final = (
 def rotation_policy(
     declaration: Declaration, environment: Environment, account: Account, function: str
 ) -> dict[str, Any]:
-    """Return the policy document of the function, without a statement if it rotates nothing.
-
-    Args:
-        declaration: The loaded declaration.
-        environment: The environment.
-        account: Its account and region.
-        function: The function's ARN.
-
-    Raises:
-        ConfigurationError: If the policy is longer than IAM allows.
-
-    """
+    """Return the policy document of the function, without a statement if it rotates nothing."""
     rotated, managers = _secrets(declaration, environment)
     by_function = {_FUNCTION: function}
     stages = [CURRENT, PENDING, *([NEXT] if any(rotated.values()) else ())]

@@ -31,17 +31,7 @@ _MAX_LENGTH: Final = 6144  # characters of a managed policy, white space not cou
 
 
 def service_policy(declaration: Declaration, scope: Scope, account: Account) -> dict[str, Any]:
-    """Return the policy document of a service, which has no statement if it needs nothing.
-
-    Args:
-        declaration: The loaded declaration.
-        scope: The service and environment.
-        account: The account and region of the environment.
-
-    Raises:
-        ConfigurationError: If the policy is longer than IAM allows.
-
-    """
+    """Return the policy document of a service, which has no statement if it needs nothing."""
     replicas = declaration.account(scope.environment).replicas
     accounts = [account, *(Account(account.id, region) for region in replicas)]
     own = sorted(declaration.own_secrets(scope))
@@ -61,17 +51,7 @@ def service_policy(declaration: Declaration, scope: Scope, account: Account) -> 
 
 
 def check_length(document: dict[str, Any], name: str, hint: str) -> None:
-    """Raise an error if a policy document is longer than IAM allows.
-
-    Args:
-        document: The document.
-        name: Whose policy it is.
-        hint: What to do about it.
-
-    Raises:
-        ConfigurationError: If it is.
-
-    """
+    """Raise an error if a policy document is longer than IAM allows."""
     length = len(json.dumps(document, separators=(",", ":")))
     if length > _MAX_LENGTH:
         raise ConfigurationError(
@@ -102,14 +82,7 @@ def _secrets(secrets: Sequence[str]) -> Iterator[dict[str, Any]]:
 def use_secret_keys(
     keys: Iterable[str], accounts: Sequence[Account], actions: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the statement about the KMS keys of secrets, if they have any but that of AWS.
-
-    Args:
-        keys: The keys, as they are declared.
-        accounts: The regions that the secrets are in.
-        actions: What Secrets Manager does with the keys for a role with the policy.
-
-    """
+    """Yield the statement about the KMS keys of secrets, if they have any but that of AWS."""
     if own := sorted({*keys} - {AWS_KEY}):
         yield {
             "Sid": "UseKeysOfSecrets",

@@ -45,13 +45,7 @@ def translate(
 ) -> list[ApiCall]:
     """Return the calls that a capability on *path* stands for, none if AWS has no such thing.
 
-    Args:
-        path: An API path without ``v1/``.
-        capability: Such as ``read``.
-        mounts: The mounts that the path names.
-        account: The account and region.
-        ids: Name of a declared secret → the same, or the ARN of one that others write.
-
+    *path* has no ``v1/``; *ids* maps a declared secret to its name, or that of others to its ARN.
     """
     if found := re.fullmatch(rf"{re.escape(mounts.kv)}/(data|metadata)/(.+)", path):
         return _on_secret(found[1], ids.get(found[2], found[2]), capability, account)

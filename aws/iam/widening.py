@@ -62,11 +62,7 @@ class _Part:
 def policy_widening(before: str, after: str, created: Collection[str] = ()) -> list[str]:
     """Return a line for each thing that a policy may grant beyond another one.
 
-    Args:
-        before: The policy of now, as JSON.
-        after: The policy that replaces it.
-        created: ARNs, as *after* names them, of objects that do not exist yet.
-
+    Both are JSON. *created* has the ARNs of objects that do not exist yet, which widen nothing.
     """
     old, new = json.loads(before), json.loads(after)
     if old.get("Version") != new.get("Version") and "${" in before + after:

@@ -16,19 +16,7 @@ from vault.declare.schema.monitoring import Severity
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition on a metric.
-
-    Attributes:
-        severity: Whether the alarm pages the operator.
-        summary: What happened.
-        action: What to do first.
-        threshold: What the values of a period are compared with.
-        period: Seconds.
-        statistic: What is computed of the values.
-        comparison: How it is compared, as CloudWatch words it.
-        missing_data: What a period without a value means, as CloudWatch words it.
-
-    """
+    """A condition on a metric, over *period* seconds, in the words of CloudWatch."""
 
     severity: Severity
     summary: str
@@ -85,13 +73,7 @@ _SILENT: Final = "audit-log-silent"
 
 
 def build_alarms(watched: Watched, tags: Tags) -> Iterator[Alarm]:
-    """Yield the alarms. One that is not enabled sends nothing, because nothing would delete it.
-
-    Args:
-        watched: The environment.
-        tags: The managed tags.
-
-    """
+    """Yield the alarms. One that is not enabled sends nothing, because nothing would delete it."""
     for name, condition in CONDITIONS.items():
         override: AlarmOverride = getattr(watched.monitoring.alarms, name.replace("-", "_"))
         changes = override.model_dump(exclude_unset=True, exclude={"enabled"})

@@ -36,14 +36,7 @@ _QUERIES: Final = {
 def build_dashboard(
     watched: Watched, alarms: Sequence[Alarm], services: Sequence[str]
 ) -> Dashboard:
-    """Return the dashboard.
-
-    Args:
-        watched: The environment.
-        alarms: Its alarms.
-        services: Those that read secrets.
-
-    """
+    """Return the dashboard."""
     widgets = [*_widgets(watched, alarms, services)]
     return Dashboard(watched.dashboard, policy_text({"widgets": widgets}))
 

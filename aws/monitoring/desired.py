@@ -21,17 +21,7 @@ _MAX_FILTERS: Final = 100
 def monitoring_resources(
     declaration: Declaration, watched: Watched, tags: Tags
 ) -> Iterator[AwsResource]:
-    """Yield the log group unless it is the team's own, its filters, the alarms and the dashboard.
-
-    Args:
-        declaration: The loaded declaration.
-        watched: The environment.
-        tags: The managed tags of what belongs to no service.
-
-    Raises:
-        ConfigurationError: If there are too many filters, or the pattern of one is too long.
-
-    """
+    """Yield the log group, unless it is the team's own, and its filters, alarms and dashboard."""
     if watched.monitoring.log_group is None:
         arn = watched.account.log_group(watched.log_group)
         yield LogGroup(watched.log_group, arn, watched.monitoring.retention, tags)

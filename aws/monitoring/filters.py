@@ -46,16 +46,7 @@ def any_of(*terms: str) -> str:
 
 
 def build_pattern(name: str, term: str) -> str:
-    """Return the pattern of *term*.
-
-    Args:
-        name: The filter, for the error.
-        term: The term.
-
-    Raises:
-        ConfigurationError: If it is longer than CloudWatch allows.
-
-    """
+    """Return the pattern of *term*."""
     text = f"{{ {term} }}"
     if len(text) > _MAX_LENGTH:
         raise ConfigurationError(
@@ -83,16 +74,7 @@ _NOT_ROTATED: Final = ("RotationFailed", "RotationAbandoned")
 
 
 def build_filters(declaration: Declaration, watched: Watched) -> Iterator[MetricFilter]:
-    """Yield the metric filters of an environment.
-
-    Args:
-        declaration: The loaded declaration.
-        watched: The environment.
-
-    Raises:
-        ConfigurationError: If a pattern is longer than CloudWatch allows.
-
-    """
+    """Yield the metric filters of an environment."""
     throttled = all_of(
         equals("eventSource", _SECRETS, _KEYS),
         equals("awsRegion", watched.account.region),

@@ -12,15 +12,7 @@ from vault.declare.schema.aws_monitoring import AwsMonitoring
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """An environment with monitoring.
-
-    Attributes:
-        environment: The environment.
-        account: Its account and region.
-        deployment: Id of the deployment, with which each name begins.
-        monitoring: What is declared.
-
-    """
+    """An environment with monitoring."""
 
     environment: Environment
     account: Account
@@ -53,12 +45,7 @@ class Watched:
 
 
 def find_watched(declaration: Declaration, environment: Environment) -> Watched | None:
-    """Return *environment*, None if it has no monitoring.
-
-    Raises:
-        ConfigurationError: If the environment is not on AWS.
-
-    """
+    """Return *environment*, None if it has no monitoring."""
     declared = declaration.account(environment)
     if declared.monitoring is None:
         return None

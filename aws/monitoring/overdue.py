@@ -14,15 +14,7 @@ OVERDUE: Final = "rotation-overdue"
 
 
 def publish_overdue(connection: AwsConnection, watched: Watched, count: int, now: datetime) -> None:
-    """Write how many secrets are overdue.
-
-    Args:
-        connection: Must be allowed to write metrics of the environment's namespace.
-        watched: The environment.
-        count: The number, 0 as well, because silence raises the alarm.
-        now: The current time.
-
-    """
+    """Write how many secrets are overdue, also 0, because silence raises the alarm."""
     data = {"MetricName": OVERDUE, "Timestamp": now, "Value": count, "Unit": "Count"}
     parameters = {"Namespace": watched.namespace, "MetricData": [data]}
     connection.call(AwsRequest("cloudwatch", "PutMetricData", watched.namespace, parameters))

@@ -48,20 +48,7 @@ class Metric:
 class Alarm:
     """An alarm, which sends to a topic when it is raised and when it ends.
 
-    Attributes:
-        name: Such as ``strongroom-prod-throttling``.
-        arn: The alarm's ARN.
-        description: What happened, and what to do first.
-        topic: ARN of the topic.
-        metric: What is watched.
-        statistic: What is computed of the values in a period.
-        period: Seconds.
-        comparison: How the result is compared with the threshold, as CloudWatch words it.
-        threshold: The threshold.
-        missing_data: What a period without a value means, as CloudWatch words it.
-        tags: The managed tags.
-        is_enabled: Whether it sends.
-
+    *period* is in seconds; *statistic*, *comparison* and *missing_data* are CloudWatch's words.
     """
 
     kind: ClassVar[str] = "alarm"

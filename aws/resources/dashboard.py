@@ -17,13 +17,7 @@ _SERVICE: Final = "cloudwatch"
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """A dashboard.
-
-    Attributes:
-        name: Such as ``strongroom-prod``.
-        body: Its widgets, as :func:`aws.resources.policy_text` returns them.
-
-    """
+    """A dashboard; *body* is JSON, as :func:`aws.resources.policy_text` returns it."""
 
     kind: ClassVar[str] = "dashboard"
 

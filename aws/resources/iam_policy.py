@@ -20,15 +20,7 @@ _MAX_VERSIONS: Final = 5  # that IAM keeps of a policy
 
 @dataclass(frozen=True, slots=True)
 class IamPolicy:
-    """A managed policy.
-
-    Attributes:
-        name: Such as ``gaara-store-prod``.
-        arn: The policy's ARN.
-        document: The document, as :func:`aws.resources.policy_text` returns it.
-        tags: The managed tags.
-
-    """
+    """A managed policy; *document* is as :func:`aws.resources.policy_text` returns it."""
 
     kind: ClassVar[str] = "iam-policy"
 

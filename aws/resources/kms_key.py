@@ -29,13 +29,8 @@ _PENDING: Final = "PendingDeletion"
 class KmsKey:
     """A symmetric key, and the alias that names the one of its versions that encrypts.
 
-    Attributes:
-        name: The alias without ``alias/``.
-        description: What the key protects.
-        policy: The key policy, as :func:`aws.resources.policy_text` returns it.
-        tags: The managed tags.
-        rotation_period: Seconds between two rotations of the key's material; None for none.
-
+    *name* is the alias without ``alias/``, *policy* is as :func:`aws.resources.policy_text` returns
+    it, and *rotation_period* is in seconds, None for none.
     """
 
     kind: ClassVar[str] = "kms-key"
@@ -92,12 +87,7 @@ class KmsKey:
         return days * durations.DAY
 
     def write(self, session: AwsConnection, before: Fields | None) -> None:
-        """Create the key and its alias, or mend the fields that differ.
-
-        Raises:
-            CannotChange: If the key is of another kind.
-
-        """
+        """Create the key and its alias, or mend the fields that differ."""
         self._check_spec(before)
         if before is None:
             key = self._create(session)

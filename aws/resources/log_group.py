@@ -20,15 +20,7 @@ _CLASS: Final = "STANDARD"
 
 @dataclass(frozen=True, slots=True)
 class LogGroup:
-    """A log group.
-
-    Attributes:
-        name: Such as ``strongroom/prod``.
-        arn: The group's ARN.
-        retention: Seconds for which events are kept.
-        tags: The managed tags, without one that must not exist.
-
-    """
+    """A log group, which keeps events for *retention* seconds."""
 
     kind: ClassVar[str] = "log-group"
 
@@ -61,12 +53,7 @@ class LogGroup:
         }
 
     def write(self, session: AwsConnection, before: Fields | None) -> None:
-        """Create the group, or mend the fields that differ.
-
-        Raises:
-            CannotChange: If the group is of another class.
-
-        """
+        """Create the group, or mend the fields that differ."""
         check_immutable(self, before, ("class",))
         if before is None:
             self._create(session)

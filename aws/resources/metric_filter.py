@@ -18,14 +18,7 @@ _ONE: Final = "1"
 class MetricFilter:
     """A metric filter. It has no tags, so that its name alone says whose it is.
 
-    Attributes:
-        name: Such as ``strongroom-prod-throttling``.
-        prefix: What the names of all filters of the deployment begin with.
-        log_group: Name of the log group.
-        pattern: What is counted, in the syntax of CloudWatch.
-        namespace: Namespace of the metric.
-        metric: The metric's name. Several filters may count into one.
-
+    *prefix* is what the names of all filters of the deployment begin with.
     """
 
     kind: ClassVar[str] = "metric-filter"

@@ -22,11 +22,7 @@ _OFF: Final = {"function": None, "every": None}
 class AwsRotation(ValueSetting):
     """The rotation of a secret with a value, or that it has none.
 
-    Attributes:
-        name: The secret.
-        function: The ARN of the function.
-        every: Seconds between two rotations, whole days; None if the function does not rotate it.
-
+    *every* is in seconds, whole days; None if *function* does not rotate the secret.
     """
 
     kind: ClassVar[str] = "secret-rotation"
@@ -54,12 +50,7 @@ class AwsRotation(ValueSetting):
         return {"function": function, "every": every}
 
     def write(self, session: AwsConnection, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Configure the rotation, which begins a period later, or switch it off.
-
-        Raises:
-            ConfigurationError: If Secrets Manager rejects it, such as for want of the function.
-
-        """
+        """Configure the rotation, which begins a period later, or switch it off."""
         if self.every is not None:
             self._configure(session, self.every, immediately=False)
             return
@@ -67,12 +58,7 @@ class AwsRotation(ValueSetting):
         session.call(AwsRequest(SERVICE, "CancelRotateSecret", self.name, parameters))
 
     def begin(self, session: AwsConnection) -> None:
-        """Configure the rotation of a secret that has one, and begin one now.
-
-        Raises:
-            ConfigurationError: If Secrets Manager rejects it. See :meth:`write`.
-
-        """
+        """Configure the rotation of a secret that has one, and begin one now."""
         if self.every is not None:
             self._configure(session, self.every, immediately=True)
 

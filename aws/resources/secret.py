@@ -32,13 +32,8 @@ def list_versions(reader: AwsReader, name: str) -> dict[str, dict[str, Any]]:
 class AwsSecret:
     """A secret, apart from its value.
 
-    Attributes:
-        name: Such as ``gaara-store/prod/jwt-secret``.
-        description: What the secret is for. AWS cannot clear it, so it is not compared if empty.
-        tags: The managed tags.
-        kms_key: The ARN of the KMS key that encrypts it, or the alias of AWS's own.
-        replicas: Region of a replica → the same of its key. Other replicas are not compared.
-
+    *replicas* maps a region to the KMS key there. Other replicas are not compared, and neither is
+    an empty *description*, because AWS cannot clear one.
     """
 
     kind: ClassVar[str] = "secret-metadata"
@@ -82,12 +77,7 @@ class AwsSecret:
         return AWS_KEY if metadata.get("KeyManager") == "AWS" else metadata["Arn"]
 
     def check(self, before: Fields | None) -> None:
-        """Check that no replica must get another key, which Secrets Manager does not change.
-
-        Raises:
-            CannotChange: If one must.
-
-        """
+        """Check that no replica must get another key, which Secrets Manager does not change."""
         existing = [name for name in map(_replica, self.replicas) if (before or {}).get(name)]
         fix = "remove the replica, and apply again"
         check_immutable(self, before, tuple(existing), fix)

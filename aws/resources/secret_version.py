@@ -36,12 +36,7 @@ def version_with(described: Mapping[str, Any], label: str) -> str | None:
 
 
 def check_size(name: str, value: Secret) -> None:
-    """Raise an error if Secrets Manager does not take a value of this length.
-
-    Raises:
-        ConfigurationError: If it does not.
-
-    """
+    """Raise an error if Secrets Manager does not take a value of this length."""
     size = len(value.reveal().encode())
     if not 0 < size <= _MAX_SIZE:
         raise ConfigurationError(
@@ -53,16 +48,7 @@ def check_size(name: str, value: Secret) -> None:
 def write_version(session: AwsConnection, name: str, value: Secret, seen: str | None) -> None:
     """Write a version under a label of its own, then make it the current one.
 
-    Args:
-        session: Must be allowed to write.
-        name: The secret.
-        value: The value.
-        seen: The version that was current when the plan was made; None if there was none.
-
-    Raises:
-        WrittenSince: If another version has become the current one since. That stays so.
-        ConfigurationError: If the value is empty or too long, or contains NUL or a lone surrogate.
-
+    Raises WrittenSince if *seen* is not the current version any more; None stands for no version.
     """
     check_secret_value(name, value)
     check_size(name, value)

@@ -15,16 +15,7 @@ Tags = Mapping[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class TagForm:
-    """Form of tags in the requests of one service.
-
-    Attributes:
-        service: The service, as boto3 names it.
-        id_key: The parameter that names the object.
-        add: The operation that sets tags.
-        remove: The operation that removes them.
-        prefix: What stands before ``Key`` and ``Value``.
-
-    """
+    """Form of tags in the requests of one service."""
 
     service: str
     id_key: str
@@ -46,15 +37,7 @@ class TagForm:
         return {key: by_key.get(key) for key in tags}
 
     def write(self, session: AwsConnection, name: str, tags: Tags, before: Fields) -> None:
-        """Set and remove those of *tags* that differ.
-
-        Args:
-            session: Must be allowed to write.
-            name: The object, as *id_key* names it.
-            tags: The managed tags.
-            before: The fields of the object.
-
-        """
+        """Set and remove those of *tags* that differ."""
         changed = {key: value for key, value in tags.items() if before.get(key) != value}
         if added := self.encode(changed):
             self._send(session, self.add, name, {"Tags": added})

@@ -24,13 +24,7 @@ _DERIVED_FROM: Final = "derived_from"
 
 @dataclass(frozen=True, slots=True)
 class AwsSecretValue(SuppliedValue):
-    """A generated or operator-provided value, written once, while the secret has no version.
-
-    Attributes:
-        available: Whether there is a value to write. An operator-provided one may still be missing.
-        get_value: Returns the value to write.
-
-    """
+    """A generated or operator-provided value, written once, while the secret has no version."""
 
     kind: ClassVar[str] = "secret-value"
 
@@ -56,10 +50,7 @@ class AwsSecretValue(SuppliedValue):
 class AwsDerivedValue(ComposedValue):
     """A value composed of other secrets, and written again when one of them has a new version.
 
-    Attributes:
-        template: See :mod:`vault.declare.derived_secret`.
-        parts: Each name that *template* uses → the name of its secret.
-
+    *parts* maps each name in *template* to the name of its secret.
     """
 
     kind: ClassVar[str] = "derived-secret"

@@ -35,14 +35,7 @@ class _LoginRejected(DatabaseFailed):
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What a login to the database is.
-
-    Attributes:
-        role: The role that it acts as, which differs from its user after ``SET role``.
-        is_superuser: Whether its user is a superuser.
-        expires: Whether its password is valid until a set time.
-
-    """
+    """What a login to the database is; *role* is the one that it acts as, after ``SET role``."""
 
     role: str
     is_superuser: bool
@@ -53,12 +46,7 @@ class Database:
     """Connections to the servers that URLs name."""
 
     def find_login(self, url: DatabaseUrl) -> Login | None:
-        """Log in, and return what the login is; None if the server rejects user or password.
-
-        Raises:
-            DatabaseFailed: If the server is unavailable or not trusted.
-
-        """
+        """Log in, and return what the login is; None if the server rejects user or password."""
         try:
             with _connect(url) as connection:
                 row = connection.execute(
@@ -82,23 +70,9 @@ class Database:
     ) -> Mapping[str, int]:
         """Set the password of *username*. The server gets its SCRAM verifier only.
 
-        *confirm* runs while this invocation holds *lock*. So an invocation of an older rotation
-        that was delayed cannot overwrite a newer password.
-
-        Args:
-            manager: A login with ADMIN OPTION on the user.
-            username: The user.
-            password: The new password.
-            lock: The name of a lock in the database.
-            confirm: Raises an error if the password must not be set any more.
-
-        Returns:
-            The number of open sessions of the user, by the name that the client reports. They go
-            on, but their processes have not read the secret since the last rotation.
-
-        Raises:
-            DatabaseFailed: If the database rejects it, or the lock is not free in time.
-
+        *confirm* runs while this invocation holds *lock*, so that a delayed, older one cannot
+        overwrite a newer password. Returns the number of the user's open sessions, by the name of
+        their client.
         """
         with _connect(manager) as connection, connection.transaction():
             connection.execute(SQL("SET LOCAL lock_timeout = {}").format(Literal("5s")))

@@ -22,15 +22,7 @@ _OTHER_SERVER: Final = frozenset(
 class DatabaseUrl:
     """A URL of one PostgreSQL server with a login.
 
-    Attributes:
-        scheme: Such as ``postgresql+psycopg``.
-        host: The host.
-        port: The port, 5432 if the URL has none.
-        database: The database.
-        username: The user.
-        password: Its password.
-        address: What follows the login in the URL, unchanged.
-
+    *address* is what follows the login in the URL, unchanged.
     """
 
     scheme: str
@@ -43,17 +35,7 @@ class DatabaseUrl:
 
     @classmethod
     def parse(cls, value: Secret, where: str) -> Self:
-        """Return the parts of *value*.
-
-        Args:
-            value: The URL.
-            where: The secret that has it, for errors.
-
-        Raises:
-            RotationRefused: If it is no URL of one PostgreSQL server with a database and a login,
-                or its query names another server.
-
-        """
+        """Return the parts of *value*, the URL in the secret *where*."""
         try:
             parts = urlsplit(value.reveal())
             port = parts.port or _PORT

@@ -37,28 +37,12 @@ def _now() -> datetime:
 
 
 def handler(event: Mapping[str, Any], context: object) -> None:  # noqa: ARG001 (of Lambda)
-    """Run the step that Secrets Manager requests.
-
-    Args:
-        event: Has ``Step``, ``SecretId`` and ``ClientRequestToken``.
-        context: What Lambda passes besides.
-
-    Raises:
-        StrongroomError: If the step failed, so that Secrets Manager repeats the rotation.
-
-    """
+    """Run the step that Secrets Manager requests; an error makes it repeat the rotation."""
     run(event, _connection().call)
 
 
 def run(event: Mapping[str, Any], call: Call, clock: Callable[[], datetime] = _now) -> Outcome:
-    """Run the step of *event*, and log how it has ended. See :func:`handler`.
-
-    Args:
-        event: The event.
-        call: Sends a request to AWS.
-        clock: Returns the current time.
-
-    """
+    """Run the step of *event*, and log how it has ended. See :func:`handler`."""
     try:
         step, secret, token = parse_event(event)
         versions = SecretVersions(call, secret)
@@ -72,12 +56,7 @@ def run(event: Mapping[str, Any], call: Call, clock: Callable[[], datetime] = _n
 
 
 def parse_event(event: Mapping[str, Any]) -> tuple[Step, str, str]:
-    """Return the step, the secret and the version of *event*.
-
-    Raises:
-        RotationRefused: If it is none of Secrets Manager.
-
-    """
+    """Return the step, the secret and the version of *event*."""
     step, secret, token = (event.get(key) for key in _KEYS)
     texts = all(isinstance(each, str) for each in (step, secret, token))
     if not texts or step not in [*Step]:

@@ -53,12 +53,7 @@ Instructions: TypeAlias = PairInstructions | GeneratedInstructions
 
 
 def parse_instructions(tags: Mapping[str, str]) -> Instructions:
-    """Return the instructions in the tags of a secret.
-
-    Raises:
-        RotationRefused: If there are none, or they have another form.
-
-    """
+    """Return the instructions in the tags of a secret."""
     match tags.get(HOW_TAG, "").split():
         case ["users", first, second] if first != second:
             return PairInstructions((first, second))
@@ -70,12 +65,7 @@ def parse_instructions(tags: Mapping[str, str]) -> Instructions:
 
 
 def parse_min_age(tags: Mapping[str, str]) -> int:
-    """Return the seconds that a version must have been current.
-
-    Raises:
-        RotationRefused: If the tag is absent or no number.
-
-    """
+    """Return the seconds that a version must have been current."""
     text = tags.get(MIN_AGE_TAG, "")
     if not text.isdecimal():
         raise RotationRefused(f"the tag {MIN_AGE_TAG!r} has no seconds; run strongroom apply")

@@ -12,15 +12,7 @@ _PARTS: Final = 3  # of a secret's name: service, environment, and the declared 
 
 
 def manager_secret(secret: str) -> str:
-    """Return the name of the secret with the manager's URL.
-
-    Args:
-        secret: The name of a secret of the same service and environment.
-
-    Raises:
-        RotationRefused: If it has another form than ``<service>/<environment>/<name>``.
-
-    """
+    """Return the name of the secret with the manager's URL, for the service of *secret*."""
     parts = secret.split("/", _PARTS - 1)
     if len(parts) != _PARTS:
         raise RotationRefused(

@@ -42,10 +42,7 @@ class Outcome(StrEnum):
 class Result:
     """How a step has ended.
 
-    Attributes:
-        outcome: The outcome.
-        lagging: How often each application uses the value before the current one.
-
+    *lagging* is how often each application uses the value before the current one.
     """
 
     outcome: Outcome
@@ -83,10 +80,6 @@ def is_current(description: Description, token: str) -> bool:
     """Return whether the version *token* is the current one, so that nothing is left to do.
 
     A finished version keeps ``AWSPENDING`` until Secrets Manager takes it off, after the last step.
-
-    Raises:
-        RotationRefused: If it is neither current nor pending, such as that of an older rotation.
-
     """
     labels = description.stages.get(token, ())
     if CURRENT in labels:
@@ -106,10 +99,6 @@ def check_order(pending: StoredVersion, current: StoredVersion) -> None:
     """Raise an error if *pending* is older than *current*.
 
     It is then of a rotation that has finished, or during which another value was written.
-
-    Raises:
-        RotationRefused: If it is.
-
     """
     if pending.created < current.created:
         raise RotationRefused(
@@ -122,10 +111,6 @@ def check_age(current: StoredVersion, description: Description, now: datetime) -
     """Raise an error if a process may still use the version before *current* from its cache.
 
     The next rotation retires that version: the password of the other user, or ``AWSPREVIOUS``.
-
-    Raises:
-        RotationRefused: If *current* has been current for less than the seconds in the tag.
-
     """
     # A version is created when its rotation begins, and may become current much later.
     since = max(current.created, description.last_rotated or current.created)
@@ -139,30 +124,14 @@ def check_age(current: StoredVersion, description: Description, now: datetime) -
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """The rotation of one secret.
-
-    Attributes:
-        versions: Its versions.
-        build_kind: Returns what is special to the secret, from its description.
-        clock: Returns the current time, with a time zone.
-
-    """
+    """The rotation of one secret."""
 
     versions: SecretVersions
     build_kind: Callable[[Description], Kind]
     clock: Callable[[], datetime]
 
     def run(self, step: Step, token: str) -> Result:
-        """Run one step.
-
-        Args:
-            step: The step.
-            token: The id of the version that becomes the current one.
-
-        Raises:
-            StrongroomError: If the step failed. Secrets Manager calls it again.
-
-        """
+        """Run one step for the version *token*, which becomes the current one."""
         description = self.versions.describe()
         if is_current(description, token):
             self._announce(description, token)

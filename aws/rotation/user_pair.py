@@ -27,13 +27,8 @@ _CHARACTERS: Final = ALPHABETS["alphanumeric"]
 class UserPair:
     """The steps for one database URL.
 
-    Attributes:
-        secret: The name of the secret, which also names the lock in the database.
-        instructions: The two users.
-        database: Connects to the database.
-        read_manager: Returns the URL of the user that may set their passwords.
-        generate: Returns a random password.
-
+    *secret* also names the lock in the database, and *read_manager* returns the URL of the user
+    that may set both passwords.
     """
 
     secret: str
@@ -49,12 +44,7 @@ class UserPair:
         return url.with_login(other, self.generate(_LENGTH, _CHARACTERS)).render()
 
     def check(self, pending: Secret, current: Secret) -> None:
-        """Raise an error unless *pending* differs from *current* in the login only.
-
-        Raises:
-            RotationRefused: If it has another server, the same user, or a user outside of the pair.
-
-        """
+        """Raise an error unless *pending* differs from *current* in the login only."""
         new, old = self._parse(pending), self._parse(current)
         if (new.scheme, new.address) != (old.scheme, old.address):
             raise RotationRefused(
@@ -70,16 +60,7 @@ class UserPair:
     def set(
         self, pending: Secret, current: Secret, confirm: Callable[[], None]
     ) -> Mapping[str, int]:
-        """Set the password of the pending URL, unless the database accepts it already.
-
-        Returns:
-            The open sessions of its user. See :meth:`.Database.set_password`.
-
-        Raises:
-            RotationRefused: If the database rejects the current URL, or the manager's URL is one of
-                another database.
-
-        """
+        """Set the password of the pending URL, unless the database accepts it already."""
         new, old = self._parse(pending), self._parse(current)
         if self.database.find_login(new) is not None:
             return {}
@@ -99,12 +80,7 @@ class UserPair:
         )
 
     def test(self, pending: Secret, current: Secret) -> None:
-        """Log in with both URLs, and check that they act as the same role.
-
-        Raises:
-            RotationRefused: If a login fails, or the pending one is not fit to replace the other.
-
-        """
+        """Log in with both URLs, and check that they act as the same role."""
         new, old = self._parse(pending), self._parse(current)
         login, before = self.database.find_login(new), self.database.find_login(old)
         if login is None:

@@ -30,13 +30,7 @@ Call: TypeAlias = Callable[[AwsRequest], Mapping[str, Any]]
 class Description:
     """Description of a secret, which has no value.
 
-    Attributes:
-        name: Such as ``shop/prod/database-url``.
-        is_rotated: Whether rotation is switched on.
-        tags: Its tags.
-        stages: The id of each version → its labels.
-        last_rotated: When the last rotation ended, None if there was none.
-
+    *stages* maps the id of a version to its labels; *last_rotated* is when a rotation last ended.
     """
 
     name: str
@@ -69,13 +63,7 @@ class SecretVersions:
     """Versions of one secret."""
 
     def __init__(self, call: Call, secret: str) -> None:
-        """Send nothing yet.
-
-        Args:
-            call: Sends a request.
-            secret: The name or ARN of the secret.
-
-        """
+        """Send nothing yet; *secret* is a name or an ARN."""
         self._call = call
         self.secret = secret
 
@@ -94,12 +82,7 @@ class SecretVersions:
         )
 
     def current(self) -> StoredVersion:
-        """Return the current version.
-
-        Raises:
-            RotationRefused: If there is none.
-
-        """
+        """Return the current version."""
         found = self._read(VersionStage=CURRENT)
         if found is None:
             raise RotationRefused(f"{self.secret} has no value; write one with strongroom apply")
@@ -128,12 +111,7 @@ class SecretVersions:
                 raise
 
     def promote(self, token: str, current: str) -> None:
-        """Make the version *token* the current one, in place of *current*.
-
-        Raises:
-            RotationRefused: If another version became the current one first. That stays so.
-
-        """
+        """Make the version *token* current, unless another one than *current* came first."""
         try:
             self._send(
                 "UpdateSecretVersionStage",

@@ -36,14 +36,7 @@ class AwsSecrets:
     def __init__(
         self, connection: AwsConnection, owner: Owner, resources: Iterable[AwsResource]
     ) -> None:
-        """Send nothing yet.
-
-        Args:
-            connection: Reads the values, and writes them on the target.
-            owner: The deployment.
-            resources: The declared secrets.
-
-        """
+        """Send nothing yet."""
         self._connection = connection
         self._owner = owner
         found = [*resources]
@@ -51,14 +44,7 @@ class AwsSecrets:
         self._derived = {each.name: each for each in found if isinstance(each, AwsDerivedValue)}
 
     def read(self, path: str) -> Stored:
-        """Return what there is of a secret; sends two requests if it has a value.
-
-        Raises:
-            SecretDeleted: If it is being deleted.
-            SecretError: If its value is not text.
-            OwnedByOther: If another deployment owns it.
-
-        """
+        """Return what there is of a secret; sends two requests if it has a value."""
         # A reader for each secret, because a reader caches, and a read-back must not be cached.
         found = describe(AwsReader(self._connection), path)
         if found is None:
@@ -102,10 +88,6 @@ class AwsSecrets:
 
         So a value that was copied is never without the tag. If another writer came first, the tag
         is that of the other value again.
-
-        Raises:
-            ValueChanged: If another writer came first.
-
         """
         self._mark(path, content, stored)
         try:

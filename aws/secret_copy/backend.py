@@ -13,13 +13,7 @@ from aws.secret_copy.entry import Entry
 class Stored:
     """What a backend has of one secret.
 
-    Attributes:
-        exists: Whether there is a secret of that name, with or without a value.
-        entry: Its current value, None if it has none.
-        version: The current version, None if there is none.
-        content: The tag on AWS that says what the value is. See :mod:`aws.secret_copy.entry`.
-        problem: Why nothing can be copied from it or to it; empty if it can.
-
+    *content* is the tag on AWS that says what the value is; *problem* is why it cannot be copied.
     """
 
     exists: bool = False

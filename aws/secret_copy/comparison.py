@@ -27,12 +27,8 @@ class State(StrEnum):
 class CopiedSecret:
     """A declared secret.
 
-    Attributes:
-        path: ``<service>/<environment>/<name>``.
-        format: The format of a derived secret, None for any other one.
-        parts: Each name in the format → its path.
-        is_adopted: Whether Vault changes its password.
-
+    *format* is None unless it is derived, and *parts* maps each name in it to a path. Vault changes
+    the password of one that *is_adopted*.
     """
 
     path: str
@@ -43,14 +39,7 @@ class CopiedSecret:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One secret on both backends.
-
-    Attributes:
-        entry: What the target must have; None if there is nothing to copy.
-        held: What the target has.
-        reason: Why it is refused; empty in any other state.
-
-    """
+    """One secret on both backends; *entry* is what the target must have, *held* what it has."""
 
     secret: CopiedSecret
     state: State
@@ -68,13 +57,7 @@ def compare(
 ) -> Comparison:
     """Return the comparison of a secret. Nothing is sent.
 
-    Args:
-        secret: The secret.
-        found: What the source has of each secret of the service, by path.
-        held: What the target has of this one.
-        source: The source.
-        target: The target.
-
+    *found* is what the source has of each secret, by path, and *held* what the target has of this.
     """
     original = found[secret.path]
     entry = original.entry

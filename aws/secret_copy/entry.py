@@ -26,10 +26,7 @@ FIELDS: Final = "fields"
 class Entry:
     """The value of a secret, the same on both backends.
 
-    Attributes:
-        text: The text, or the JSON object of the fields with sorted keys.
-        has_fields: Whether it is the latter.
-
+    If it *has_fields*, *text* is the JSON object of these with sorted keys.
     """
 
     text: Secret
@@ -48,12 +45,7 @@ class Entry:
         return HiddenBody(json.loads(self.text.reveal()))
 
     def check_numbers(self, where: str) -> None:
-        """Raise an error if a field has a whole number that Vault would round.
-
-        Raises:
-            ConfigurationError: If it has. The error does not show it.
-
-        """
+        """Raise an error if a field has a whole number that Vault would round."""
         if self.has_fields and _has_rounded_number(self.text):
             raise ConfigurationError(
                 f"{where} has a number of too many digits, which Vault would round; write it as "
@@ -62,17 +54,7 @@ class Entry:
 
 
 def from_fields(where: str, fields: Mapping[str, Any]) -> Entry:
-    """Return the entry of a KV secret with *fields*.
-
-    Args:
-        where: The secret, for the error.
-        fields: The fields of its version.
-
-    Raises:
-        SecretError: If Secrets Manager cannot have the same: there is a text beside other fields,
-            or no text under ``value``, or no field.
-
-    """
+    """Return the entry of a KV secret with *fields*, if Secrets Manager can have the same."""
     fields = {key: each for key, each in fields.items() if key != NEXT_KEY}
     has_text = isinstance(fields.get(VALUE_KEY), str)
     if has_text and len(fields) == 1:
@@ -92,11 +74,8 @@ def from_fields(where: str, fields: Mapping[str, Any]) -> Entry:
 def from_text(text: Secret, *, has_fields: bool) -> Entry:
     """Return the entry of a secret on AWS.
 
-    Args:
-        text: Its text.
-        has_fields: Whether its tag says that these are fields. If the text is no such JSON object,
-            because the tag is written before the value, the text counts.
-
+    Its tag says that it *has_fields*, and is written before the value: a text that is no such JSON
+    object counts as it is.
     """
     if has_fields:
         try:

@@ -39,14 +39,7 @@ class SecretCopy:
     def __init__(
         self, source: SecretBackend, target: SecretBackend, secrets: Sequence[CopiedSecret]
     ) -> None:
-        """Send nothing yet.
-
-        Args:
-            source: The backend to copy from. Nothing is written there.
-            target: The backend to copy to.
-            secrets: The secrets, derived ones after their parts.
-
-        """
+        """Send nothing yet; in *secrets*, derived ones come after their parts."""
         self._source = source
         self._target = target
         self._secrets = secrets
@@ -55,11 +48,6 @@ class SecretCopy:
         """Read all secrets on both backends, and return their comparisons. Nothing is written.
 
         What keeps a single secret from being copied is part of its comparison.
-
-        Raises:
-            ServerError: If a backend is unavailable.
-            AuthenticationFailed: If it rejects the login.
-
         """
         paths = [secret.path for secret in self._secrets]
         found = {path: _read(self._source, path) for path in paths}
@@ -70,17 +58,7 @@ class SecretCopy:
         ]
 
     def write(self, comparison: Comparison) -> None:
-        """Write one secret to the target, unless it changed since, and read it on both again.
-
-        Args:
-            comparison: The secret, which is missing or different there.
-
-        Raises:
-            ValueChanged: If another writer came first.
-            ConfigurationError: If another value was read back, or the source has another one now.
-            ServerError: If the target is unavailable. The next run goes on.
-
-        """
+        """Write one secret to the target, unless it changed since, and read it on both again."""
         secret, entry = comparison.secret, comparison.entry
         if entry is None:
             raise ConfigurationError(f"{secret.path} has nothing to copy")

@@ -31,14 +31,7 @@ class VaultSecrets:
     name: Final = "vault"
 
     def __init__(self, session: Session, owner: Owner, resources: Iterable[Resource]) -> None:
-        """Send nothing yet.
-
-        Args:
-            session: Reads the values, and writes them on the target.
-            owner: The deployment, with the mount.
-            resources: The declared secrets.
-
-        """
+        """Send nothing yet."""
         self._session = session
         self._owner = owner
         self._mount = owner.mounts.kv
@@ -47,15 +40,7 @@ class VaultSecrets:
         self._derived = {each.name: each for each in found if isinstance(each, DerivedValue)}
 
     def read(self, path: str) -> Stored:
-        """Return what there is of a secret; sends two requests if it exists.
-
-        Raises:
-            SecretDeleted: If its latest version was deleted.
-            SecretError: If AWS cannot have the same value.
-            OwnedByOther: If another deployment owns it.
-            ConfigurationError: If it is adopted.
-
-        """
+        """Return what there is of a secret; sends two requests if it exists."""
         metadata = read_data(self._session, metadata_path(path, self._mount))
         if metadata is None:
             return Stored()

@@ -61,12 +61,7 @@ class Conversion:
     of_typer: Callable[[], Any]
 
     def coerce(self, value: Any, **place: Any) -> Any:
-        """Return *value* as what the command takes.
-
-        Raises:
-            BadParameter: If it cannot be that.
-
-        """
+        """Return *value* as what the command takes."""
         if value is None:
             return None
         kind = self._plain_kind()

@@ -19,12 +19,7 @@ class _Session:
 
 
 class Access:
-    """Access of one visitor, in memory: it ends with the process.
-
-    Attributes:
-        token: Opens the page once.
-
-    """
+    """Access of one visitor, in memory: it ends with the process. *token* opens the page once."""
 
     def __init__(
         self,
@@ -36,12 +31,8 @@ class Access:
     ) -> None:
         """Generate the token.
 
-        Args:
-            idle: Seconds without a request after which the session ends.
-            lifetime: Seconds after which it ends in any case.
-            clock: Monotonic, in seconds.
-            generate: Returns a random text that cannot be guessed.
-
+        A session ends after *idle* seconds without a request, and after *lifetime* seconds in any
+        case.
         """
         self.token = generate()
         self._idle = idle

@@ -22,16 +22,7 @@ _OTHER: Final = "OTHER"
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """Commands about one environment.
-
-    Attributes:
-        environment: Name of the environment.
-        is_local: Whether it is the local deployment.
-        root: Folder of the local deployment, None for the default one.
-        audit_logs: Files of the audit devices that the operator has named.
-        store: Folder of the store of audit lines, None for the default one.
-
-    """
+    """Commands about one environment."""
 
     environment: str
     is_local: bool = False

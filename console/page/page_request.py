@@ -42,15 +42,7 @@ NAVIGATION: Final = (
 
 @dataclass(frozen=True, slots=True)
 class SourceLine:
-    """What the page says of one source: when it was read, or why it was not.
-
-    Attributes:
-        label: Name of the source, with its environment.
-        age: Time since it was read, such as ``4 s``; empty if it was not.
-        problem: Why the last read failed and what to do, None if it did not.
-        is_pending: Whether the first read is under way, or another one while the value is old.
-
-    """
+    """What the page says of one source: when it was read, or why it was not."""
 
     label: str
     age: str
@@ -68,13 +60,7 @@ class PageParts:
 
 
 class PageRequest:
-    """Request for a view.
-
-    Attributes:
-        now: The current time.
-        sources: Sources of all environments.
-
-    """
+    """Request for a view."""
 
     def __init__(self, request: Request, parts: PageParts) -> None:
         self.now: datetime = parts.clock()
@@ -89,12 +75,7 @@ class PageRequest:
         return self._request.query_params.get(name, "").strip()[:_MAX_TEXT]
 
     def choice(self, name: str, allowed: Collection[str]) -> str:
-        """Return what the address says of *name*, empty if nothing.
-
-        Raises:
-            HTTPException: If it is none of *allowed*.
-
-        """
+        """Return what the address says of *name*, empty if nothing."""
         found = self.text(name)
         if found and found not in allowed:
             raise HTTPException(
@@ -104,12 +85,7 @@ class PageRequest:
         return found
 
     def number(self, name: str) -> int:
-        """Return the positive number that the address says of *name*, 1 if none.
-
-        Raises:
-            HTTPException: If it is no such number.
-
-        """
+        """Return the positive number that the address says of *name*, 1 if none."""
         found = self.text(name) or "1"
         if not (found.isascii() and found.isdigit() and 0 < int(found) < 10**6):
             raise HTTPException(
@@ -118,12 +94,7 @@ class PageRequest:
         return int(found)
 
     def find_environment(self) -> EnvironmentSources | None:
-        """Return the environment in the address, None if none is.
-
-        Raises:
-            HTTPException: If the page does not show it.
-
-        """
+        """Return the environment in the address, None if none is."""
         name = self.choice("env", self.sources.keys())
         return self.sources[name] if name else None
 
@@ -146,17 +117,7 @@ class PageRequest:
         status: HTTPStatus = HTTPStatus.OK,
         **parts: Any,
     ) -> Response:
-        """Return a page.
-
-        Args:
-            template: Name of its template.
-            title: Its heading.
-            crumbs: Links to what it is a part of, by default to its environment.
-            environment: The one environment that it shows, None for all.
-            status: Status of the response.
-            parts: What the template shows.
-
-        """
+        """Return a page."""
         name = None if environment is None else environment.name
         if crumbs is None:
             crumbs = () if name is None else (Link(name, build_url("/", env=name)),)

@@ -20,13 +20,8 @@ def find_refusal(
 ) -> HTTPStatus | None:
     """Return the status that rejects a request, None if it may be answered.
 
-    Args:
-        method: Its method.
-        path: Its target, up to the query.
-        headers: Its headers.
-        hosts: Values of the header ``Host`` that are this server's. A page of another site can
-            point a name of its own at this machine, but cannot send another name than that.
-
+    A page of another site can point a name of its own at this machine, but the header ``Host`` has
+    that name then, which is not among *hosts*.
     """
     if method not in METHODS:
         return HTTPStatus.METHOD_NOT_ALLOWED

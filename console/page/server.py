@@ -36,15 +36,7 @@ class _Server(uvicorn.Server):
 
 
 def listen(port: int) -> socket.socket:
-    """Return a socket that listens on the loopback interface.
-
-    Args:
-        port: The port, or 0 for any.
-
-    Raises:
-        ConfigurationError: If the port is in use, or not this user's to use.
-
-    """
+    """Return a socket that listens on the loopback interface."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -22,12 +22,7 @@ def build_url(path: str, **query: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What the address of a view asks for; each part is its default if it does not matter.
-
-    Attributes:
-        path: Path of the view.
-
-    """
+    """What the address of a view asks for; each part is its default if it does not matter."""
 
     path: ClassVar[str]
 

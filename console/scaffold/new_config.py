@@ -22,15 +22,7 @@ _RESERVED: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class NewConfig:
-    """Config of the service *service* with all of its *secrets* and *settings*.
-
-    Attributes:
-        service: Name of the service.
-        secrets: Names of its secrets.
-        settings: Setting name → its type.
-        folder: Folder of the application, relative to the repository; the model is in it.
-
-    """
+    """Config of the service *service* with all of its *secrets* and *settings*."""
 
     service: str
     secrets: Sequence[str]
@@ -43,12 +35,7 @@ class NewConfig:
         return f"{self.service.replace('-', '_')}_config"
 
     def model_path(self, root: Path) -> Path:
-        """Return the path of the model's module.
-
-        Args:
-            root: The repository's folder.
-
-        """
+        """Return the path of the model's module."""
         return root / self.folder / f"{self.module}.py"
 
     @property
@@ -102,12 +89,9 @@ class NewConfig:
 
 
 def field_name(name: str, prefix: str = "secret") -> str:
-    """Return the field of the secret or setting *name*, which is an identifier.
+    """Return the identifier for the secret or setting *name*.
 
-    Args:
-        name: Name of the secret or setting.
-        prefix: Is put before a name that is no identifier, or that pydantic reserves.
-
+    It gets *prefix* if it is no identifier otherwise, or pydantic reserves it.
     """
     text = name.replace("-", "_").replace("/", "_")
     is_usable = text.isidentifier() and not keyword.iskeyword(text) and not text.startswith("_")

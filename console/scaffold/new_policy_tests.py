@@ -16,13 +16,7 @@ _OPERATIONS = ("encrypt", "decrypt")
 class NewPolicyTests:
     """Tests of the policy of the service *service*.
 
-    Attributes:
-        service: Name of the service.
-        secrets: Names of its secrets.
-        keys: Names of its Transit keys.
-        has_database: Whether it leases users of a database.
-        other: Path below the KV mount of a secret that is another service's.
-
+    *other* is the path of another service's secret below the KV mount.
     """
 
     service: str
@@ -32,12 +26,7 @@ class NewPolicyTests:
     other: str
 
     def text(self, comment: str | None) -> str:
-        """Return the file.
-
-        Args:
-            comment: First line, which names the schema for an editor, or None.
-
-        """
+        """Return the file."""
         lines = [
             *([comment] if comment else []),
             f"# What the policy of {self.service} allows and denies, in every environment. Run:",

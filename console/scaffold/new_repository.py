@@ -51,13 +51,8 @@ _KEPT: Final = frozenset(
 class NewRepository:
     """Repository to be written.
 
-    Attributes:
-        deployment: The deployment's id.
-        owner: An e-mail address or a team.
-        addresses: URL of the server of each environment besides dev.
-        github: Name of its repository on GitHub, such as ``parcels/secrets``, for a workflow that
-            plans and applies those environments. None for no workflow.
-
+    *addresses* are the servers of all environments but dev. *github* names the repository for a
+    workflow that plans and applies these; None for no workflow.
     """
 
     deployment: str
@@ -79,21 +74,10 @@ class NewRepository:
             )
 
     def write(self, folder: Path) -> tuple[list[Path], list[Path]]:
-        """Write the files to *folder*.
+        """Write the files to *folder*; return these, and those that were there and stay.
 
         They are written to another folder and checked there first, so that a wrong value leaves
         nothing behind. A file with the same content was left by a command that was killed.
-
-        Args:
-            folder: Is created if it does not exist. Its other files stay.
-
-        Returns:
-            The files that were written, and those that were there and stay: :data:`_KEPT`.
-
-        Raises:
-            ConfigurationError: If another of the files exists, *folder* is inside a repository, or
-                a value is not valid. Nothing was written.
-
         """
         texts = self._render()
         with tempfile.TemporaryDirectory() as unfinished:
@@ -165,18 +149,7 @@ def parse_addresses(
     option: str = "--environment",
     example: str = "https://vault.example.com:8200",
 ) -> dict[Environment, str]:
-    """Return the address in each text ``<environment>=<address>``.
-
-    Args:
-        texts: Values of the option.
-        option: Name of the option, for errors.
-        example: An address, for errors.
-
-    Raises:
-        ConfigurationError: If a text has another form, or names dev, whose server is local.
-        InvalidName: If a name is not that of an environment.
-
-    """
+    """Return the address in each text ``<environment>=<address>``."""
     addresses = {}
     for text in texts:
         name, equals, address = text.partition("=")
@@ -229,12 +202,7 @@ def _write(folder: Path, texts: Mapping[str, str]) -> None:
 
 
 def _check(folder: Path) -> None:
-    """Check the repository in the temporary *folder*.
-
-    Raises:
-        ConfigurationError: If a value is not valid. It names files relative to the repository.
-
-    """
+    """Check the repository in the temporary *folder*."""
     try:
         repository.read(folder).load()
     except DeclarationError as error:

@@ -37,20 +37,8 @@ _MODE: Final = 0o644
 class NewService:
     """Service to be declared.
 
-    Attributes:
-        name: Its name.
-        owner: An e-mail address or a team.
-        description: What it does.
-        generated: Names of secrets that the server generates.
-        given: Names of secrets that an operator provides.
-        keys: Names of Transit keys that it may encrypt and decrypt with.
-        has_database: Whether it owns a PostgreSQL database.
-        databases: Host and port of the database server of each environment besides dev.
-        application: Folder of the application that gets a config, relative to the repository, or
-            None for a service without a config.
-        settings: Its settings by name, with type and default.
-        derived: Secrets that are composed of others → their format.
-
+    *databases* has host and port of each environment's database server but dev's. *application* is
+    None for a service without a config. *derived* maps secrets to the format that composes them.
     """
 
     name: str
@@ -66,24 +54,11 @@ class NewService:
     derived: Mapping[str, str] = field(default_factory=dict)
 
     def write(self, repository: Repository) -> dict[str, str]:
-        """Write the service file, and an entry in the file of each environment that it can run in.
+        """Write the service file, and an entry in the file of each environment it can run in.
 
-        Tests of its policy, template and model are written first, and the entry in dev last: a
-        service that runs there is complete. After a kill, the same call writes what is missing.
-
-        Args:
-            repository: Contains the declaration.
-
-        Returns:
-            Each environment without an entry → what is not known of it.
-
-        Raises:
-            ConfigurationError: If the service is declared, another template or test file of its
-                name exists, an environment in *databases* is not declared, or a secret is both
-                generated and given. No file was written.
-            InvalidName: If a name is not valid. No file was written.
-            DeclarationError: If another value is not valid. No file was written.
-
+        Returns each environment without an entry, with what is not known of it. The entry in dev is
+        written last, so a service that runs there is complete. After a kill, the same call writes
+        what is missing.
         """
         for name in (self.name, *self.keys):
             check_service_name(name)

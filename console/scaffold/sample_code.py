@@ -23,16 +23,7 @@ def sample_lines(
     has_redis: bool = False,
     frameworks: Collection[str] = (),
 ) -> list[str]:
-    """Return lines of Python that print what the service has, and no secret value.
-
-    Args:
-        secret: Name of one of its secrets, or None if it has none.
-        keys: Names of the keys that it may encrypt with. The first is used.
-        has_database: Whether it owns a database.
-        has_redis: Whether it leases Redis users.
-        frameworks: Packages that its application has, as :func:`.find_frameworks` returns them.
-
-    """
+    """Return lines of Python that print what the service has, and no secret value."""
     hints = {
         "django": [_DJANGO] * has_database,
         "celery": [_CELERY] * has_redis,

@@ -35,14 +35,7 @@ class Checkout:
 
     @cached_property
     def repository(self) -> Repository:
-        """Return the repository.
-
-        Raises:
-            ConfigurationError: If the working directory is in none.
-            DeclarationError: If ``strongroom.yaml`` has a fault, or needs another version of the
-                tool.
-
-        """
+        """Return the repository."""
         from vault.declare.repository import open_repository  # noqa: PLC0415 (down needs no declaration)
 
         return open_repository(Path.cwd(), declaration_folder())
@@ -52,12 +45,6 @@ class Checkout:
         """Return the declaration after all checks.
 
         With ``SECRETS_BACKEND=aws``, dev is on AWS, whatever its file says.
-
-        Raises:
-            ConfigurationError: If the working directory is in no repository, or dev cannot be on
-                AWS.
-            DeclarationError: If a file has a fault.
-
         """
         from local.aws.dev_on_aws import apply_backend  # noqa: PLC0415 (as above)
 
@@ -68,13 +55,7 @@ class Checkout:
         return self.repository.load()
 
     def find_declaration(self) -> Declaration | None:
-        """Return the declaration, or None if the working directory is in no repository.
-
-        Raises:
-            ConfigurationError: If the repository belongs to another user.
-            DeclarationError: If a file has a fault.
-
-        """
+        """Return the declaration, or None if the working directory is in no repository."""
         folder = declaration_folder()
         is_there = folder is not None and folder.is_dir()
         return self.declaration if is_there or find_root(Path.cwd()) else None

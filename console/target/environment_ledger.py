@@ -36,23 +36,7 @@ def read_ledger(
     store: Path | None,
     now: datetime,
 ) -> tuple[list[Row], AuditLogs | None]:
-    """Return the rows of an environment, and what its audit logs say, None if there is none.
-
-    Args:
-        target: The environment.
-        service: The only service to return rows of, or None for all services and the jobs.
-        audit_logs: Files of the server's audit devices, and folders of archives. Those of the local
-            deployment are read if none is named.
-        store: Folder of the store of audit lines, or None.
-        now: The current time.
-
-    Raises:
-        ConfigurationError: If the service does not run there, a file is no audit log, there is no
-            local deployment, credential or address, or an identity belongs to another account.
-        AccessDenied: If the credential may not read the metadata.
-        OSError: If an audit log cannot be read.
-
-    """
+    """Return the rows of an environment, and what its audit logs say, None if there is none."""
     declared = target.declared
     if target.is_on_aws:
         if audit_logs or store is not None:

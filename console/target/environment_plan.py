@@ -34,12 +34,7 @@ if TYPE_CHECKING:
 class PlanOptions:
     """Part of the declaration that is compared with the server, and what may be changed.
 
-    Attributes:
-        given: Folder of operator-provided values, or None.
-        prune: Orphaned resources to delete, or None.
-        service: The only service whose resources are read and changed, or None.
-        may_widen: Whether apply may grant more on AWS than is granted now.
-
+    With *may_widen*, apply may grant more on AWS than is granted now.
     """
 
     given: Path | None = None
@@ -50,14 +45,7 @@ class PlanOptions:
 
 @dataclass(frozen=True, slots=True)
 class OpenPlan:
-    """A plan, with what it was read by.
-
-    Attributes:
-        plan: The plan.
-        session: Session on Vault, or connection to AWS, which may apply it if its role may.
-        vault: The session if it is on Vault, otherwise None.
-
-    """
+    """A plan, with what it was read by; *vault* is None on AWS."""
 
     plan: Plan
     session: Session | AwsConnection
@@ -67,12 +55,7 @@ class OpenPlan:
 def prune_options(
     environment: Environment, *, prune: bool, destroy: Collection[str]
 ) -> Prune | None:
-    """Return which orphaned resources a plan deletes, or None if it deletes none.
-
-    Raises:
-        ConfigurationError: If *destroy* is not empty, and *prune* is False.
-
-    """
+    """Return which orphaned resources a plan deletes, or None if it deletes none."""
     if destroy and not prune:
         raise ConfigurationError(
             "--destroy-data requires --prune; add it. Nothing was read or changed"
@@ -86,11 +69,6 @@ def open_plan(target: Target, role: str, options: PlanOptions) -> Iterator[OpenP
 
     On AWS the identity is the one that boto3 finds. Elsewhere, see
     :func:`.sessions.open_operator_session`.
-
-    Raises:
-        ConfigurationError: If there is no credential or address, or an option does not go with it.
-        StrongroomError: If the declaration has a fault, or the server cannot be read.
-
     """
     if target.is_on_aws:
         with closing(open_connection(target.declaration, target.environment)) as connection:

@@ -44,14 +44,8 @@ Report = Callable[[Item, Step, Record], None]
 class Rotations:
     """Rotations of the items of one environment.
 
-    Attributes:
-        context: What they share.
-        items: The items, of one service or of all.
-        report: Receives each step of an item, and the record after it.
-        expect_paths: Receives the API paths whose reads the audit logs will be searched for.
-        clock: Returns monotonic seconds.
-        sleep: Waits that many seconds.
-
+    *report* gets each step of an item with the record after it. *expect_paths* gets the API paths
+    whose reads the audit logs will be searched for.
     """
 
     context: RotationContext
@@ -62,12 +56,7 @@ class Rotations:
     sleep: Callable[[float], None] = time.sleep
 
     def find(self, name: str, kind: Kind | None) -> Item:
-        """Return the item *name*.
-
-        Raises:
-            ConfigurationError: If there is none, or more than one.
-
-        """
+        """Return the item *name*."""
         found = [each for each in self.items if each.name == name and kind in {None, each.kind}]
         if len(found) == 1:
             return found[0]
@@ -88,10 +77,7 @@ class Rotations:
     def rotation(self, item: Item) -> Rotation:
         """Return the rotation of *item*. No request is sent.
 
-        Raises:
-            OwnedElsewhere: If only the owner of the value can change it.
-            ConfigurationError: If the item cannot be rotated.
-
+        Raises OwnedElsewhere if only the owner of the value can change it.
         """
         return Rotation(
             steps=build_steps(self.context, item),
@@ -111,12 +97,7 @@ class Rotations:
         return replace(self, context=replace(self.context, is_retired=True))
 
     def is_due(self, item: Item) -> bool:
-        """Return whether a scheduled run begins or continues the rotation of *item*.
-
-        Raises:
-            StrongroomError: If its record or its age cannot be read.
-
-        """
+        """Return whether a scheduled run begins or continues the rotation of *item*."""
         context, now = self.context, self.context.clock()
         ages = partial(read_ages, context.session, item, context.mounts, now)
         return needs_run(item, self.read_record(item), ages, now)
@@ -133,13 +114,10 @@ class Rotations:
         self.expect_paths(paths)
 
     def run(self, item: Item, *, is_compromised: bool = False, patience: float = 0) -> Result:
-        """Begin or continue the rotation of *item*, and wait *patience* seconds for the consumers.
+        """Begin or continue the rotation of *item*, and wait *patience* seconds for consumers.
 
-        With *is_compromised*, the old value stops working at once, although consumers use it.
-
-        Raises:
-            StrongroomError: If a step fails. The next call repeats it.
-
+        With *is_compromised*, the old value stops working at once, although consumers use it. The
+        next call repeats a step that fails.
         """
         rotation, deadline = self.rotation(item), self.clock() + patience
         result = rotation.run(is_compromised=is_compromised)
@@ -159,11 +137,6 @@ def open_rotations(
     """Yield the rotations of one service or all, with a session that may rotate.
 
     The folders that the local deployment reads are added to *handover*.
-
-    Raises:
-        ConfigurationError: If the service does not run there, or there is no local deployment,
-            credential or address.
-
     """
     target = evidence.target
     items = declared_items(target.declaration, target.environment, service)

@@ -18,16 +18,7 @@ from vault.rotation.response_log import ResponseLog
 
 @dataclass(slots=True)
 class EvidenceSources:
-    """What an operator names as evidence, by default the audit logs of the local deployment.
-
-    Attributes:
-        target: The environment.
-        audit_logs: Files of the server's audit devices, and folders of archives, that the operator
-            names.
-        store: Folder of the store of audit lines that the operator names, or None.
-        prometheus: Address of a Prometheus server that scrapes the consumers, or None.
-
-    """
+    """What an operator names as evidence, by default the audit logs of the local deployment."""
 
     target: Target
     audit_logs: Sequence[Path]

@@ -26,13 +26,7 @@ AWS_ROOT: Final = ".strongroom-aws"
 
 
 def local_root(root: Path = DEFAULT_ROOT) -> Path:
-    """Return the folder of the local deployment.
-
-    Args:
-        root: The folder, or the default one, which is in the repository. Outside a repository it is
-            in the working directory.
-
-    """
+    """Return the folder of the local deployment, by default the one in the repository."""
     if root != DEFAULT_ROOT:
         return root
     return (find_own_root(Path.cwd()) or Path()) / DEFAULT_ROOT
@@ -45,13 +39,7 @@ def make_root() -> Path:
 
 
 def open_layout(root: Path) -> Layout:
-    """Return the paths of the local deployment in a folder, once its format was checked.
-
-    Raises:
-        UnreadableFormat: If another version of the tool made the deployment. Nothing was changed.
-        ConfigurationError: If the folder is one of something else, or a symlink.
-
-    """
+    """Return the paths of the local deployment in a folder, once its format was checked."""
     # Each path of the folder is the same deployment. A link in its place stays one, and is refused.
     layout = Layout(check(root, DEPLOYMENT))
     folder_format.check(layout)
@@ -59,37 +47,22 @@ def open_layout(root: Path) -> Layout:
 
 
 def local_address(root: Path) -> str:
-    """Return the URL of the secrets server of the local deployment in *root*.
-
-    Raises:
-        ConfigurationError: If a variable of a port is wrong.
-
-    """
+    """Return the URL of the secrets server of the local deployment in *root*."""
     return choose_ports(open_layout(root), os.environ).vault_address
 
 
 def stoppable_servers(root: Path) -> StartedDeployment:
     """Return the servers of the local deployment in a folder, to stop or to erase them.
 
-    Neither a variable of a port nor the declaration is read, so that a shell with the ports of the
-    next start can stop them, and a fault in the declaration keeps nothing running.
-
-    Raises:
-        ConfigurationError: If the runtime is wrong.
-
+    Neither a variable of a port nor the declaration is read, so that a fault in them keeps nothing
+    running.
     """
     layout = open_layout(root)
     return _servers(layout, remembered_ports(layout), StatusRecord())
 
 
 def started_servers(root: Path) -> StartedDeployment | None:
-    """Return what the last ``up`` started, to look at it; None if its folder does not show that.
-
-    Raises:
-        ConfigurationError: If a port or the runtime is wrong, or a variable names another port than
-            the one that a server is running on.
-
-    """
+    """Return what the last ``up`` started, to look at it; None if its folder does not show that."""
     layout = open_layout(root)
     record = StatusRecord.read(layout)
     return None if record is None else _servers(layout, choose_ports(layout, os.environ), record)

@@ -26,15 +26,7 @@ if TYPE_CHECKING:
 
 
 def startable_deployment(target: Target) -> LocalDeployment:
-    """Return the local deployment, to start it. Variables may move stopped servers.
-
-    Raises:
-        DeclarationError: If a file of the declaration has a fault.
-        ConfigurationError: If a port or the runtime is wrong, or if containers would start from
-            another declaration, because their image contains that of the repository, or it has no
-            file for containers.
-
-    """
+    """Return the local deployment, to start it. Variables may move stopped servers."""
     local = target.local_deployment(movable=ALL)
     if local.servers.agent_host is None:
         _check_containers(target.checkout.repository)
@@ -63,12 +55,6 @@ def local_aws(target: Target, *, movable: Collection[str] = ()) -> LocalAwsDeplo
 
     It is if the declaration or ``SECRETS_BACKEND`` says so, or the deployment was started so.
     Variables may change the ports in *movable*, if their servers do not run.
-
-    Raises:
-        DeclarationError: If a file of the declaration has a fault.
-        ConfigurationError: If a port is wrong, moto is not installed, the deployment was started on
-            another runtime, or dev cannot be on AWS.
-
     """
     layout, declaration = target.layout, target.declaration
     if started_on(layout) == MOTO:

@@ -34,14 +34,9 @@ _LOGIN_VARIABLES: Final = ("STRONGROOM_AUTH", "STRONGROOM_ROLE_ID_FILE")
 def open_service_client(target: Target, service: str) -> Iterator[Client]:
     """Open a client of *service*, which logs in as the service does.
 
-    On the local deployment it has the deployment's variables, and those of AWS. Elsewhere the
-    variables of an application name its credential, and ``VAULT_ADDR`` overrides the declared
-    address. Without a repository, such as on the host of a job, they name all else too.
-
-    Raises:
-        ConfigurationError: If a variable is missing or wrong.
-        DeclarationError: If a file of the declaration has a fault.
-
+    On the local deployment it has the deployment's variables, and those of AWS. Elsewhere this
+    shell's name its credential, and all else too if there is no repository, such as on the host of
+    a job.
     """
     local: Mapping[str, str] = {}
     if target.is_local:
@@ -59,13 +54,8 @@ def _settings(
 ) -> Settings:
     """Return the settings of a service.
 
-    Args:
-        target: The environment.
-        service: Name of the service.
-        local: Variables of the local deployment, empty elsewhere.
-        kept: Names of the variables of this shell that count with them.
-        login: Variables of a login elsewhere, which those of this shell replace.
-
+    With *local* variables, only those *kept* of this shell count. Elsewhere all do, and replace
+    those of *login*.
     """
     scope = target.scope(service)
     if not local:
@@ -76,12 +66,7 @@ def _settings(
 
 
 def _local_settings(scope: Scope, variables: Mapping[str, str]) -> Settings:
-    """Return the settings in the variables of a local deployment, and in none of this shell.
-
-    Raises:
-        ConfigurationError: If one is wrong, or they are those of another service.
-
-    """
+    """Return the settings in the variables of a local deployment, and in none of this shell."""
     settings = from_environment(variables)
     if settings.scope != scope:
         raise ConfigurationError(
@@ -115,17 +100,10 @@ def _remote_settings(target: Target | None, scope: Scope, variables: Mapping[str
 def open_reader(target: Target, scope: Scope, *, from_server: bool = False) -> Iterator[Client]:
     """Open a client that reads the declared secrets of a service, as the service or as a person.
 
-    On the local deployment it has the variables that ``up`` wrote, and of this shell only limits.
-    From then on this process has those of AWS, because boto3 reads them there. Elsewhere the
-    variables of an application name the credential. Without one, it is the token of a person, which
-    the command ``login`` of the server's own program has stored. With *from_server*, no fallback of
-    a developer's machine has the value.
-
-    Raises:
-        ConfigurationError: If a variable is missing or wrong, or the credential is that of an
-            operator.
-        Unreachable: If the server is. That of a local deployment was stopped.
-
+    On the local deployment it has the variables that ``up`` wrote, and of this shell only limits;
+    this process then has those of AWS, because boto3 reads them there. Elsewhere the variables of
+    an application name the credential, else it is the token of a person's ``login``. With
+    *from_server*, no fallback of a developer's machine has the value.
     """
     local = read_local_variables(target, scope.service)
     if not local and not target.is_on_aws and target.is_local:
@@ -185,10 +163,6 @@ def _check_reader(client: Client, declared: EnvironmentDeclaration) -> None:
     """Check that the credential is none of an operator's, and that an account is the declared one.
 
     On AWS nothing tells whose identity it is.
-
-    Raises:
-        ConfigurationError: If it is not so.
-
     """
     if "aws" in client.settings.source_order:
         read_account(client.aws, declared)

@@ -21,16 +21,7 @@ _URL_SECRET: Final = "database-url"  # noqa: S105 (a name)
 
 
 def read_url(client: Client) -> URL:
-    """Return driver, host and database of the declared address or secret, without a user.
-
-    Args:
-        client: Client of the service.
-
-    Raises:
-        ConfigurationError: If that is not the URL of a database.
-        StrongroomError: If it cannot be read.
-
-    """
+    """Return driver, host and database of the declared address or secret, without a user."""
     found = client.databases.find_url()
     try:
         # Any driver may be in the URL of an application.
@@ -44,12 +35,7 @@ def read_url(client: Client) -> URL:
 
 @contextmanager
 def driver_connection(engine: Engine) -> Iterator[psycopg.Connection]:
-    """Yield a connection of *engine* as the driver has it.
-
-    Raises:
-        psycopg.Error: If the server accepts none.
-
-    """
+    """Yield a connection of *engine* as the driver has it. Its errors are the driver's, too."""
     try:
         pooled = engine.raw_connection()
     except DBAPIError as error:

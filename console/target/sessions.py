@@ -33,17 +33,9 @@ JWT_FILE: Final = "STRONGROOM_OPERATOR_JWT_FILE"
 def open_operator_session(target: Target, role: str) -> Session:
     """Open a session with the credential of an operator's role.
 
-    On the local deployment, that is the deployment's own credential. Elsewhere,
-    ``STRONGROOM_OPERATOR_ROLE_ID_FILE`` and ``STRONGROOM_OPERATOR_SECRET_ID_FILE`` name its files,
-    or ``STRONGROOM_OPERATOR_JWT_FILE`` that of a JWT, and ``VAULT_ADDR`` overrides the declared
-    address. They are not the variables of the service's credential, because `import-env` needs that
-    too, to read the values back.
-
-    Raises:
-        ConfigurationError: If there is no local deployment, credential or address.
-        UnexpectedListener: If another process listens on the local server's port, or none.
-            Nothing was sent.
-
+    On the local deployment, that is the deployment's own. Elsewhere variables name its files, which
+    are not those of the service's credential, because ``import-env`` needs that too, to read the
+    values back; ``VAULT_ADDR`` overrides the declared address.
     """
     if target.is_local:
         here = target.local_deployment()
@@ -70,11 +62,6 @@ def open_explained_session(target: Target, role: str) -> Iterator[Session]:
     """Yield the session of :func:`open_operator_session`, for a command that needs just that role.
 
     A denial in the block says which credential the command needs.
-
-    Raises:
-        AccessDenied: If a request in the block is denied.
-        ApplyFailed: If that of a change is denied.
-
     """
     try:
         with open_operator_session(target, role) as session:
@@ -105,10 +92,6 @@ def declare_on_vault(declared: EnvironmentDeclaration) -> EnvironmentDeclaration
 
     If its file names AWS, the mounts are those of ``STRONGROOM_KV_MOUNT`` and the like, as for an
     application.
-
-    Raises:
-        ConfigurationError: If a variable is wrong.
-
     """
     if declared.aws is None:
         return declared
@@ -137,7 +120,6 @@ def open_job_session(target: Target, job: str) -> Session:
     """Open a session of the auditor or the rotator. See :func:`open_operator_session`.
 
     The local deployment issues no credential of these jobs, so that its own is used there.
-
     """
     return open_operator_session(target, APPLY_JOB if target.is_local else job)
 
@@ -147,10 +129,6 @@ def open_folder_session(target: Target, folder: Path) -> Session:
 
     The variables name one credential for one server, so that commands that ask several servers
     have a folder.
-
-    Raises:
-        ConfigurationError: If the environment is on AWS, or no address is declared.
-
     """
     target.require_vault()
     own = folder / target.environment
@@ -164,10 +142,6 @@ def open_session_on_server(target: Target, login: AuthMethod) -> Session:
 
     ``VAULT_ADDR`` counts only if no address is declared, because *login* may be an
     administrator's, and a shell may have the address of some local server.
-
-    Raises:
-        ConfigurationError: If the environment is on AWS, or there is no address.
-
     """
     declared = target.declared
     addresses = () if declared.vault.address else _addresses(target)
@@ -190,11 +164,8 @@ def _login(files: Mapping[str, Path], declared: EnvironmentDeclaration, role: st
 def _addresses(target: Target) -> tuple[str, ...]:
     """Return the addresses in the shell's variables; none if none is set.
 
-    Raises:
-        ConfigurationError: If one is not an address, is http to another machine outside dev, or is
-            the local deployment's outside dev. A shell that has read a service's variables has
-            that, and the credential of prod would go to whatever listens on this machine.
-
+    Outside dev the local deployment's is refused, because the credential of prod would go to
+    whatever listens on this machine.
     """
     environment = target.environment
     addresses = server_urls.read_addresses(os.environ, environment)
@@ -222,12 +193,7 @@ def _other_server(target: Target) -> str:
 def open_session_at(
     declared: EnvironmentDeclaration, addresses: Sequence[str], login: AuthMethod
 ) -> Session:
-    """Open a session on an environment's server, which is Vault.
-
-    Raises:
-        ConfigurationError: If there is no address.
-
-    """
+    """Open a session on an environment's server, which is Vault."""
     addresses = addresses or declared.vault.addresses
     if not addresses:
         raise ConfigurationError(

@@ -38,11 +38,7 @@ _ON_AWS: Final = (
 class Target:
     """What a command works on. It is opened once, and passed to all that the command calls.
 
-    Attributes:
-        environment: The environment.
-        root: Folder of the local deployment, also if that is not the target.
-        checkout: The repository, whose declaration is loaded once.
-
+    *root* is the folder of the local deployment, also if that is not the target.
     """
 
     environment: Environment
@@ -68,13 +64,8 @@ class Target:
     def is_local(self) -> bool:
         """Return whether the environment is the local deployment.
 
-        That is dev, if no address is set or the first one is the local deployment's. ``VAULT_ADDR``
-        is set to that one in a shell that has read ``dev.env``. The credential in ``dev.env`` is
-        not used here, because it is the service's and not an operator's.
-
-        Raises:
-            ConfigurationError: If a variable of a port is wrong.
-
+        That is dev, if no address is set or the first one is the local deployment's, as in a shell
+        that has read ``dev.env``.
         """
         address = server_urls.first_address(os.environ)
         if not self.environment.is_dev or not address:
@@ -96,12 +87,7 @@ class Target:
         return Scope(service, self.environment)
 
     def find_scope(self, service: str | None) -> Scope:
-        """Return the scope of *service*, by default that of the only one in the environment.
-
-        Raises:
-            ConfigurationError: If it does not run there, or none is named and there is not one.
-
-        """
+        """Return the scope of *service*, by default that of the only one in the environment."""
         if service:
             scope = self.scope(service)
             self.declaration.deployment(scope)
@@ -117,12 +103,7 @@ class Target:
         )
 
     def with_environment(self, text: str) -> Target:
-        """Return the target of the declared environment that *text* names, such as ``production``.
-
-        Raises:
-            ConfigurationError: If it is not declared. The message suggests a similar name.
-
-        """
+        """Return the target of the environment that *text* names, such as ``production``."""
         environment = self.declaration.resolve_environment(text)
         return Target(environment, self.root, self.checkout)
 
@@ -131,12 +112,7 @@ class Target:
         return Target(self.environment, self.root, Checkout())
 
     def require_vault(self) -> None:
-        """Check that the environment is not on AWS.
-
-        Raises:
-            ConfigurationError: If it is. The message names the commands for it.
-
-        """
+        """Check that the environment is not on AWS."""
         if self.is_on_aws:
             raise ConfigurationError(
                 f"{self.environment} is on AWS, and this command is for environments on Vault; "
@@ -147,12 +123,6 @@ class Target:
         """Return the local deployment, on the ports that it was started on.
 
         Variables may change the ports in *movable*, if their servers do not run.
-
-        Raises:
-            DeclarationError: If a file of the declaration has a fault.
-            ConfigurationError: If a port or the runtime is wrong, or a variable names another port
-                than the one that a server is running on, or dev is on AWS.
-
         """
         from local.deployment import LocalDeployment  # noqa: PLC0415 (few commands need servers and agents)
 
@@ -183,12 +153,7 @@ def open_target(env: str = Environment.DEV, root: Path = DEFAULT_ROOT) -> Target
 
 
 def open_remote_target(env: str) -> Target:
-    """Return the target of an environment whose server is not the local deployment's.
-
-    Raises:
-        ConfigurationError: If it is dev.
-
-    """
+    """Return the target of an environment whose server is not the local deployment's."""
     target = open_target(env)
     if target.environment.is_dev:
         raise ConfigurationError("dev has a local server, which 'make vault-up' bootstraps")

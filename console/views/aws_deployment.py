@@ -19,18 +19,7 @@ if TYPE_CHECKING:
 
 
 def up_on_aws(console: Console, local: LocalAwsDeployment, services: Sequence[str]) -> None:
-    """Start a local deployment on AWS, apply the declaration, and show how it is used.
-
-    Args:
-        console: To print on.
-        local: The deployment.
-        services: Services that the command line names, which must be none.
-
-    Raises:
-        ConfigurationError: If it names some.
-        StrongroomError: If a step fails.
-
-    """
+    """Start a local deployment on AWS, apply the declaration, and show how it is used."""
     if services:
         raise ConfigurationError(
             "on AWS all services are started together; run up without the names of services"

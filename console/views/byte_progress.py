@@ -18,10 +18,6 @@ def show_progress(console: Console) -> Iterator[Progress]:
     """Yield a function that shows a bar for each step, with an estimate of the time.
 
     It shows nothing if *console* is not a terminal.
-
-    Args:
-        console: Console to print on.
-
     """
     if not console.is_terminal:
         yield no_progress

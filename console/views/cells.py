@@ -20,12 +20,7 @@ UNKNOWN: Final = "\N{EN DASH}"
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link.
-
-    Attributes:
-        is_current: Whether it leads to what is shown.
-
-    """
+    """A link."""
 
     label: str
     href: str
@@ -69,14 +64,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Bars beside each other, and lines across them. All places are of 100.
-
-    Attributes:
-        parts: Class of the colour, start and length of each bar.
-        marks: Class and place of each line.
-        label: Text after the bars, empty for none.
-
-    """
+    """Bars beside each other, and lines across them. All places are of 100."""
 
     parts: tuple[tuple[str, float, float], ...]
     marks: tuple[tuple[str, float], ...] = ()
@@ -111,13 +99,7 @@ def to_text(cell: Cell) -> str:
 
 
 def stack(counts: Iterable[tuple[str, int]], top: int) -> Bars:
-    """Return the bars of series beside each other, as long as their part of the longest row.
-
-    Args:
-        counts: Class and number of each series.
-        top: Sum of the longest row, 0 if all rows are empty.
-
-    """
+    """Return the bars of series beside each other, as long as their part of the longest row."""
     parts, start = [], 0.0
     for series, count in counts:
         length = 100 * count / top if top else 0.0

@@ -28,12 +28,7 @@ STEPS: Final = {"hour": timedelta(hours=1), "day": _DAY}
 
 @dataclass(frozen=True, slots=True)
 class Rectangle:
-    """A part of a column.
-
-    Attributes:
-        series: Number of its series, which decides its colour.
-
-    """
+    """A part of a column."""
 
     x: float
     y: float
@@ -44,17 +39,7 @@ class Rectangle:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Columns over time, each of stacked parts.
-
-    Attributes:
-        id: Anchor of the chart.
-        title: Its title.
-        series: Name and class of each series.
-        rows: Label and values of each column, for the table.
-        columns: Label with all values, and rectangles of each column.
-        top: The greatest sum.
-
-    """
+    """Columns over time, each of stacked parts."""
 
     id: str
     title: str
@@ -81,13 +66,7 @@ class Timeline:
 
 
 def build_request_chart(timeline: Mapping[str, Any], least: int = 1) -> Timeline:
-    """Return the chart of requests over time: reads, others, and what was refused.
-
-    Args:
-        timeline: Step and rows, as a report has them.
-        least: See :func:`build_timeline`.
-
-    """
+    """Return the chart of requests over time: reads, others, and what was refused."""
     counts = {
         row["time"]: (row["reads"], row["ok"] - row["reads"], _refused(row))
         for row in timeline["rows"]
@@ -134,17 +113,7 @@ def build_timeline(
     step: timedelta,
     least: int = 1,
 ) -> Timeline:
-    """Return a chart over time.
-
-    Args:
-        anchor: Its anchor.
-        title: Its title.
-        series: Name and class of each series.
-        values: Time → the value of each series. Steps without one are filled in.
-        step: Length of a column.
-        least: Least number of columns. Empty ones before the first are added.
-
-    """
+    """Return a chart over time."""
     form = "%Y-%m-%d %H:%MZ" if step < _DAY else "%Y-%m-%d"
     rows = tuple((time.strftime(form), counts) for time, counts in _fill(values, step, least))
     top = max((sum(counts) for _, counts in rows), default=0)

@@ -20,14 +20,8 @@ _LOCAL_MODES, _CHARACTERS = 3, 6  # indexes in the attributes of a terminal
 def read_hidden_line(question: str) -> bytes:
     """Return the line that is typed after *question*, and discard what is typed after it.
 
-    The function of the standard library drops all other lines of what was pasted, and the end of a
-    long line, and tells nobody.
-
-    Raises:
-        EOFError: If there is none.
-        ConfigurationError: If there is no terminal, or more was typed than one line, or than a
-            terminal passes on of a line.
-
+    It raises EOFError if there is none. The function of the standard library silently drops other
+    lines that were pasted, and the end of a long one.
     """
     with _hiding_terminal() as terminal:
         os.write(terminal, f"{question}: ".encode())
@@ -45,12 +39,7 @@ def read_hidden_line(question: str) -> bytes:
 
 @contextmanager
 def _hiding_terminal() -> Iterator[int]:
-    """Yield the process's terminal, which shows nothing that is typed during the block.
-
-    Raises:
-        ConfigurationError: If the process has none, although its input is one.
-
-    """
+    """Yield the process's terminal, which shows nothing that is typed during the block."""
     try:
         terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
     except OSError as error:

@@ -26,14 +26,7 @@ _UNITS: Final = (("d", durations.DAY), ("h", durations.HOUR), ("m", durations.MI
 
 
 def show_ledger(console: Console, rows: Sequence[Row], logs: AuditLogs | None) -> None:
-    """Print one line for each row, and what the audit logs cover.
-
-    Args:
-        console: Console to print on.
-        rows: The rows.
-        logs: What the audit logs say, None if none was read.
-
-    """
+    """Print one line for each row, and what the audit logs cover."""
     print_columns(console, [_HEADINGS, *map(_cells, rows)])
     counts = ", ".join(f"{sum(row.state is state for row in rows)} {state}" for state in State)
     is_on_aws = any(row.last_read.reason == IN_CLOUDTRAIL for row in rows)

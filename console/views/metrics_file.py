@@ -14,12 +14,7 @@ METRICS_MODE: Final = 0o644
 
 
 def check_metrics_file(path: Path | None) -> Path | None:
-    """Return *path* if the collector reads a file of that name, before any request.
-
-    Raises:
-        BadParameter: If it does not end in ``.prom``, is a folder, or its folder does not exist.
-
-    """
+    """Return *path* if the collector reads a file of that name, before any request."""
     if path is None:
         return None
     if path.suffix != ".prom":

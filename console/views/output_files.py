@@ -52,16 +52,7 @@ CredentialFolder = Annotated[
 
 
 def check_output_file(option: str, path: Path) -> None:
-    """Check that a file can be written, before any request.
-
-    Args:
-        option: The option that names it.
-        path: The file.
-
-    Raises:
-        BadParameter: If it is a folder, or its folder does not exist.
-
-    """
+    """Check that a file can be written, before any request."""
     if not path.parent.is_dir():
         raise typer.BadParameter(f"{option} {path}: {path.parent} is not a folder; create it first")
     if path.is_dir():
@@ -69,16 +60,7 @@ def check_output_file(option: str, path: Path) -> None:
 
 
 def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
-    """Write *files*, and print the path of each. Anybody may read them: they have no secret.
-
-    Args:
-        folder: Their folder, which is created if it does not exist.
-        files: Path below the folder → text or bytes.
-
-    Raises:
-        ConfigurationError: If it is a folder of something else. Nothing was changed.
-
-    """
+    """Write *files*, and print the path of each. Anybody may read them: they have no secret."""
     owned = owned_folder.create(folder, BUILD, mode=0o777)
     for name, content in files.items():
         path = Path(name)

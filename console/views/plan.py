@@ -30,13 +30,7 @@ _SECONDS: Final = ("_ttl", "_period", "ttl")
 
 
 def show_plan(console: Console, plan: Plan) -> None:
-    """Print each change with its fields, what apply does not change and why, and a summary.
-
-    Args:
-        console: Console to print on.
-        plan: Plan to print.
-
-    """
+    """Print each change with its fields, what apply does not change and why, and a summary."""
     for change in plan.changes:
         _show_change(console, change)
     for name in plan.missing:
@@ -87,11 +81,6 @@ def progress(console: Console, plan: Plan) -> Iterator[Callable[[Change], None]]
     """Yield a function that shows the progress when it is called after each change.
 
     On a terminal it moves a bar with an estimate of the time, otherwise it prints a line.
-
-    Args:
-        console: Console to print on.
-        plan: Plan that is applied.
-
     """
     if not console.is_terminal or not plan.changes:
         yield lambda change: _print_line(console, "green", f"done: {change}")
@@ -135,13 +124,7 @@ def _colour(line: str, otherwise: str) -> str:
 
 
 def describe_field(field: FieldChange, *, is_created: bool) -> list[str]:
-    """Return the lines that show a change: old and new value, or a diff if they have lines.
-
-    Args:
-        field: The change.
-        is_created: Whether the resource does not exist yet.
-
-    """
+    """Return the lines that show a change: old and new value, or a diff if they have lines."""
     before, after = str(field.before), str(field.after)
     if is_created and "\n" not in after:
         return [f"{field.field}: {_format_value(field.field, field.after)}"]

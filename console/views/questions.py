@@ -14,14 +14,7 @@ from console.views.hidden_line import read_hidden_line
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Question for the value of an option.
-
-    Attributes:
-        text: The question.
-        value: Value of the option, or None if it was not passed.
-        default: Value if the answer is empty, or None if it may not be empty.
-
-    """
+    """Question for the value of an option."""
 
     text: str
     value: str | None = None
@@ -34,15 +27,7 @@ def has_terminal() -> bool:
 
 
 def answer(questions: Mapping[str, Question]) -> dict[str, str]:
-    """Return the value of each option, after asking for those that were not passed.
-
-    Args:
-        questions: Option → question.
-
-    Raises:
-        ConfigurationError: If there is no terminal to ask on. It names every missing option.
-
-    """
+    """Return the value of each option, after asking for those that were not passed."""
     missing = [option for option, each in questions.items() if each.value is None]
     if missing and not has_terminal():
         options = " and ".join(missing)
@@ -56,16 +41,7 @@ def answer(questions: Mapping[str, Question]) -> dict[str, str]:
 
 
 def read_hidden(text: str) -> str:
-    """Return standard input, or a line that is typed on a terminal, which does not show it.
-
-    Args:
-        text: What is asked for on a terminal.
-
-    Raises:
-        typer.Abort: If the question is interrupted, as any other.
-        ConfigurationError: If more than a line was typed, or the input is not UTF-8.
-
-    """
+    """Return standard input, or a line that is typed on a terminal, which does not show it."""
     try:
         if has_terminal():
             return read_hidden_line(text).decode()

@@ -50,14 +50,7 @@ def show_answer(
 
 
 def show_tables(console: Console, tables: Iterable[Table], most: int | None = None) -> None:
-    """Print tables, empty ones as such.
-
-    Args:
-        console: Console to print on.
-        tables: The tables.
-        most: Rows of each that are printed, or None for all.
-
-    """
+    """Print tables, empty ones as such."""
     for table in tables:
         title = f"\n{table.title}" if table.rows else f"\n{table.title}: none"
         console.print(title, style="bold", markup=False, highlight=False)

@@ -20,10 +20,7 @@ Cells = tuple[tuple[Column, Callable[[Row], object]], ...]
 def _cells(text: str, read: Callable[[Row], object] | None = None) -> Cells:
     """Return columns whose content is that of the key of the row, by default the heading's.
 
-    Args:
-        text: The columns, such as ``name actor, number requests=count``.
-        read: Returns the content, by default that of the key.
-
+    *text* has kind, heading and key of each, such as ``name actor, number requests=count``.
     """
     found = []
     for each in columns(text):

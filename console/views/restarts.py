@@ -31,13 +31,7 @@ _REMEDY = (
 
 
 class Kept(NamedTuple):
-    """Place in a process of this machine, which has the value of a secret until the process ends.
-
-    Attributes:
-        pid: The process.
-        place: A field of settings, or a variable of a program.
-
-    """
+    """Place in a process of this machine, which has a secret's value until the process ends."""
 
     pid: int
     place: str

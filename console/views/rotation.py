@@ -50,12 +50,7 @@ def find_skipped(item: Item) -> frozenset[Step]:
 
 
 class RotationView:
-    """Printer of rotations.
-
-    Args:
-        console: Console to print on.
-
-    """
+    """Printer of rotations."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -17,17 +17,7 @@ _EQUAL: Final = {str(State.EQUAL), _COPIED, _REPLACED}
 
 @dataclass
 class CopyReport:
-    """What was found, and what was written since.
-
-    Attributes:
-        environment: The environment.
-        source: The backend to copy from.
-        target: The backend to copy to.
-        places: Where each of them is.
-        found: The secrets.
-        replace: Whether different values are replaced.
-
-    """
+    """What was found, and what was written since."""
 
     environment: str
     source: str
@@ -87,12 +77,7 @@ class CopyReport:
         return sum(self._state(each) in _EQUAL for each in self.found)
 
     def check(self) -> None:
-        """Raise an error if a secret must not be copied.
-
-        Raises:
-            ConfigurationError: If one is refused, or has another value that is not to be replaced.
-
-        """
+        """Raise an error if a secret must not be copied."""
         if refused := self.refused:
             raise ConfigurationError(
                 f"{len(refused)} of {len(self.found)} secrets cannot be copied, see above; nothing "

@@ -38,15 +38,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column.
-
-    Attributes:
-        heading: Its heading.
-        kind: The kind of its cells.
-        href: Address that sorts by it, empty for none.
-        order: ``ascending`` or ``descending`` if the rows are sorted by it.
-
-    """
+    """A column."""
 
     heading: str
     kind: Kind
@@ -56,16 +48,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """Pages of rows, and the one that is shown.
-
-    Attributes:
-        asked: Number of the page. One after the last is the last one.
-        total: Number of rows on all pages.
-        url: Returns the address of a page.
-        size: Rows of a page.
-        note: What else is said of the rows, empty if nothing.
-
-    """
+    """Pages of rows, and the one that is shown."""
 
     asked: int
     total: int
@@ -114,19 +97,7 @@ class Pages:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table.
-
-    Attributes:
-        title: Its title.
-        columns: Its columns.
-        rows: The cells of each row. A single cell spans all columns.
-        style: Class of its look. ``bars`` has no frame, and its headings are not seen.
-        pages: Place of the rows among all, None if they are all.
-        id: Its key in a document, which is an anchor.
-        note: What it shows.
-        left_out: Number of rows that the document has not.
-
-    """
+    """A table."""
 
     title: str
     columns: tuple[Column, ...]
@@ -147,15 +118,7 @@ def columns(text: str) -> tuple[Column, ...]:
 def bar_table(
     title: str, headings: str, counts: Iterable[tuple[Link | str, int, str]], top: int = 0
 ) -> Table:
-    """Return a table of bars, each as long as its part of the largest number.
-
-    Args:
-        title: Its title.
-        headings: Its columns. See :func:`columns`.
-        counts: Name, number and class of each bar.
-        top: The largest number, 0 for that of *counts*.
-
-    """
+    """Return a table of bars, each as long as its part of the largest number."""
     found = list(counts)
     most = top or max((count for _, count, _ in found), default=0)
     rows = [(name, stack([(series, count)], most), count) for name, count, series in found]

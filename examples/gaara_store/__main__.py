@@ -26,10 +26,6 @@ def main() -> int:
 
     The service manager should restart the store after an exit code of 1, because the server that
     was unavailable may have recovered.
-
-    Returns:
-        The exit code: 1 if the store cannot start.
-
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

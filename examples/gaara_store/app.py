@@ -28,15 +28,7 @@ def create_app(
 ) -> Flask:
     """Create the tables and return the application.
 
-    Args:
-        config_file: By default, the file that ``STRONGROOM_CONFIG`` names.
-        engine: By default, an engine with leased users for the database that the config names.
-
-    Raises:
-        ConfigRejected: If no usable config was delivered.
-        StrongroomError: If no database user can be leased.
-        OperationalError: If the database is unavailable.
-
+    By default, *config_file* is what ``STRONGROOM_CONFIG`` names, and *engine* leases users.
     """
     redaction.install()
     config_file = config_file or ConfigFile(StoreConfig)

@@ -1,11 +1,8 @@
-"""A rate limit for logins, counted in Redis.
+"""A rate limit for logins, counted in Redis by user name, whatever the client's address is.
 
-It fails closed: while Redis is unavailable, every login is rejected. Otherwise an attacker who can
-disturb Redis could guess passwords without limit. Users who are logged in are not affected, because
-verifying their tokens does not need Redis.
-
-Attempts are counted per user name. This also stops guessing from many addresses. The price is that
-an attacker who knows a user name can block that user's login for :data:`WINDOW` seconds.
+It fails closed: while Redis is unavailable, every login is rejected, because an attacker that can
+disturb Redis could otherwise guess passwords without limit. The price of counting by name is that
+an attacker can block the login of a known user for :data:`WINDOW` seconds.
 """
 
 from __future__ import annotations
@@ -30,14 +27,9 @@ class LoginAttempts:
     url: SecretStr
 
     def count(self, username: str) -> int:
-        """Count one more attempt.
+        """Count one more attempt, and return the seconds to wait; 0 if it may continue.
 
-        Returns:
-            The seconds to wait before the next attempt. If it is 0, this attempt may continue.
-
-        Raises:
-            Unavailable: If Redis cannot be reached. The attempt must not continue.
-
+        Raises Unavailable if Redis cannot be reached. The attempt must not continue then.
         """
         key = _key(username)
         with self._client() as client, client.pipeline(transaction=True) as pipeline:
@@ -49,22 +41,12 @@ class LoginAttempts:
         return max(int(left), 1) if attempts > LIMIT else 0
 
     def reset(self, username: str) -> None:
-        """Delete the counter of *username*, after a login with the right password.
-
-        Raises:
-            Unavailable: If Redis cannot be reached.
-
-        """
+        """Delete the counter of *username*, after a login with the right password."""
         with self._client() as client:
             client.delete(_key(username))
 
     def ping(self) -> None:
-        """Send PING to Redis.
-
-        Raises:
-            Unavailable: If Redis cannot be reached.
-
-        """
+        """Send PING to Redis."""
         with self._client() as client:
             client.ping()
 

@@ -120,10 +120,5 @@ def require_user(view: Callable[[UUID], Response]) -> Callable[[], Response]:
 
 
 def raise_unauthorized(message: str) -> NoReturn:
-    """Raise the error that becomes a response with status 401.
-
-    Raises:
-        Unauthorized: Always.
-
-    """
+    """Raise the error that becomes a response with status 401."""
     raise Unauthorized(message, www_authenticate=WWWAuthenticate("bearer"))

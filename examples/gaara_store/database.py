@@ -92,12 +92,7 @@ class Users:
     def add(
         self, username: str, password_hash: str, *, email: str, phone: str, address: str
     ) -> UUID:
-        """Add a user and return the new id.
-
-        Raises:
-            UsernameTaken: If another user has that name. Nothing was added.
-
-        """
+        """Add a user and return the new id; raise UsernameTaken if another user has the name."""
         self.keys.store_check_value()
         user_id = uuid4()
         user = User(
@@ -142,12 +137,6 @@ class Users:
         )
 
     def ping(self) -> None:
-        """Run a query.
-
-        Raises:
-            StrongroomError: If no database user can be leased.
-            SQLAlchemyError: If the database is unavailable.
-
-        """
+        """Run a query."""
         with self._engine.connect() as connection:
             connection.execute(select(1))

@@ -1,9 +1,8 @@
 """Detection of lost encryption keys: keys that can no longer decrypt the stored data.
 
-A server in dev mode keeps its keys in memory. After a restart and a new setup it has new keys under
-the same names, and a token of the old keys looks as if it was tampered with. Therefore the store
-keeps a check value: a known plaintext that the server itself encrypted. If the server cannot
-decrypt it, no stored data can be decrypted.
+After a restart and a new setup, a server in dev mode has new keys under the same names, and a token
+of the old ones looks as if it was tampered with. Therefore the store keeps a check value: a known
+plaintext that the server itself encrypted.
 """
 
 from __future__ import annotations
@@ -74,13 +73,9 @@ class Keys:
             log.warning("could not encrypt the check value of the keys: %s", error)
 
     def are_lost(self) -> bool:
-        """Return whether the server has lost the keys of the stored data.
+        """Return whether the server has lost the keys of the stored data; False if unknown.
 
         The server is asked each time, because the data keys that this process caches still work.
-
-        Returns:
-            False also if the server or the database is unavailable, or no check value is stored.
-
         """
         try:
             ciphertext = self._read_check_value()
@@ -116,13 +111,7 @@ def _can_decrypt(ciphertext: str) -> bool:
 
 
 def _is_uninitialised() -> bool:
-    """Return whether the server is new and not initialised.
-
-    Raises:
-        ServerError: If the server is unavailable.
-        ConfigurationError: If no address is set.
-
-    """
+    """Return whether the server is new and not initialised."""
     settings = from_environment()
     address, cacert = settings.require_address(), settings.vault_cacert
     with closing(Transport(address, cacert=cacert, connect_timeout=TIMEOUT)) as transport:

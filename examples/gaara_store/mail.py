@@ -15,12 +15,7 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def send(smtp: Smtp, message: EmailMessage) -> None:
-    """Send *message* from the account *smtp*.
-
-    Raises:
-        Unavailable: If the mail server did not accept the message.
-
-    """
+    """Send *message* from the account *smtp*."""
     message["From"] = smtp.sender or f"{smtp.username}@{smtp.host}"
     try:
         with smtplib.SMTP(smtp.host, smtp.port, timeout=TIMEOUT) as server:

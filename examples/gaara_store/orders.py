@@ -53,14 +53,6 @@ class Orders:
 
         The order is announced before the commit, so no order is stored without its message. If the
         commit fails, a message is left whose order does not exist; its reader drops it.
-
-        Args:
-            user_id: The customer.
-            item: What is ordered.
-            quantity: How many of them.
-            now: Time of the order, with a time zone.
-            announce: Called with the id of the order. If it raises, no order is stored.
-
         """
         order = Order(id=uuid4(), user_id=user_id, item=item, quantity=quantity, placed_at=now)
         order_id = order.id
@@ -78,13 +70,7 @@ class OrderQueue:
     url: SecretStr
 
     def add(self, order_id: UUID, recipient: str) -> None:
-        """Add a message about the order, with the encrypted address of its customer.
-
-        Raises:
-            Unavailable: If Redis cannot be reached.
-            ConfigurationError: If the URL has no password.
-
-        """
+        """Add a message about the order, with the encrypted address of its customer."""
         message = seal_message(order_id, recipient, self.url.get_secret_value())
         with open_redis(self.url, "the order queue") as client:
             client.xadd(STREAM, {**message.fields()})

@@ -36,10 +36,7 @@ RETRY_AFTER: Final = 5  # seconds
 class Unavailable(Exception):
     """A part of the store is unavailable.
 
-    Args:
-        part: Its name in the response.
-        reason: The text for the log, without secrets.
-
+    The response names *part*; *reason* is for the log, without secrets.
     """
 
     def __init__(self, part: str, reason: str) -> None:
@@ -65,13 +62,7 @@ SIGNS_OF_LOST_KEYS: Final = (DecryptionFailed, KeyUnavailable, AuthenticationFai
 
 
 def register_error_handlers(app: Flask, keys: Keys) -> None:
-    """Answer every error of *app* with JSON.
-
-    Args:
-        app: The application.
-        keys: The keys to check after an error that lost keys may have caused.
-
-    """
+    """Answer every error of *app* with JSON."""
     for kind, part in PARTS.items():
         app.register_error_handler(kind, _unavailable(part))
     for kind in SIGNS_OF_LOST_KEYS:

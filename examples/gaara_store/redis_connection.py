@@ -20,14 +20,7 @@ TIMEOUT: Final = 2.0  # seconds, to connect and for each answer
 def open_redis(url: SecretStr, part: str) -> Iterator[redis.Redis]:
     """Yield the client of the server at *url*. It repeats no command, because it counts.
 
-    Args:
-        url: The URL that was delivered last. The users are leased, whatever user is in it.
-        part: The part of the store that is unavailable without Redis, for the error.
-
-    Raises:
-        Unavailable: If a command in the block fails.
-        StrongroomError: If no user can be leased.
-
+    The users are leased, whatever user is in *url*. Errors in the block are raised as Unavailable.
     """
     try:
         yield build_client(url.get_secret_value())

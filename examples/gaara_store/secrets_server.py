@@ -16,13 +16,7 @@ SECRET: Final = "jwt-secret"  # noqa: S105 (a name)
 
 
 def ping_secrets() -> None:
-    """Send one request to the server, unless secrets need none.
-
-    Raises:
-        StrongroomError: If Vault is unavailable, or the variables name no server.
-        Unavailable: If AWS is unavailable, or rejects the request.
-
-    """
+    """Send one request to the server, unless secrets need none."""
     settings = from_environment()
     if settings.backend == "aws":
         _ping_aws(settings)

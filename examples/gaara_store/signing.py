@@ -28,13 +28,7 @@ RETRY_INTERVAL: Final = 30.0
 
 
 class SigningKeys:
-    """Keys that sign and verify login tokens. Thread-safe.
-
-    Args:
-        config_file: The delivered config with the signing key.
-        clock: A monotonic clock, in seconds.
-
-    """
+    """Keys that sign and verify login tokens. Thread-safe."""
 
     def __init__(
         self, config_file: ConfigFile[StoreConfig], clock: Callable[[], float] = time.monotonic
@@ -50,9 +44,9 @@ class SigningKeys:
     def verification_keys(self) -> Iterator[SecretStr]:
         """Yield the delivered key, then the next, the current and the previous one of the server.
 
-        The server is only asked if the caller needs more than the delivered key: another process
-        may have the next one delivered already. It does not return a destroyed version, so
-        destroying a leaked key invalidates its tokens.
+        The server is only asked if the delivered key does not suffice: another process may have the
+        next one already. It does not return a destroyed version, so that destroying a leaked key
+        invalidates its tokens.
         """
         yield self.signing_key()
         if self._clock() < self._retry_at:

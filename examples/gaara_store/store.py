@@ -21,11 +21,8 @@ EXTENSION: Final = "gaara_store"
 class Store:
     """Shared state of one store.
 
-    Attributes:
-        config_file: Call its ``current()`` at each use and keep no part of the result, so that a
-            changed secret needs no restart.
-        signing: The keys of login tokens.
-
+    Call ``config_file.current()`` at each use and keep no part of the result, so that a changed
+    secret needs no restart.
     """
 
     config_file: ConfigFile[StoreConfig]

@@ -21,14 +21,7 @@ class InvalidToken(Exception):
 
 
 def issue(user_id: UUID, secret: SecretStr, *, now: datetime) -> str:
-    """Return a login token for *user_id* that expires :data:`LIFETIME` after *now*.
-
-    Args:
-        user_id: The subject of the token.
-        secret: The signing key.
-        now: The time of issue, with a time zone.
-
-    """
+    """Return a login token for *user_id* that expires :data:`LIFETIME` after *now*."""
     claims = {
         "sub": str(user_id),
         "iss": ISSUER,
@@ -40,17 +33,9 @@ def issue(user_id: UUID, secret: SecretStr, *, now: datetime) -> str:
 
 
 def verify(token: str, keys: Iterable[SecretStr]) -> UUID:
-    """Verify *token* and return the id of its user.
+    """Verify *token* and return the id of its user, or raise InvalidToken.
 
-    Args:
-        token: The token as the client sent it.
-        keys: Keys that may have signed it. The next key is only requested if the previous one does
-            not match.
-
-    Raises:
-        InvalidToken: If the token has expired, is for another audience, or none of the keys
-            signed it.
-
+    The next of *keys* is only requested if the one before has not signed it.
     """
     for secret in keys:
         try:

@@ -26,12 +26,7 @@ PHASES: Final = (PLAINTEXT, "dual-writing", "switched", "nulling", ENCRYPTED)
 
 
 def read_phase(variables: Mapping[str, str]) -> str | None:
-    """Return the phase of this process, None if the table of users was created encrypted.
-
-    Raises:
-        ConfigurationError: If there is no such phase.
-
-    """
+    """Return the phase of this process, None if the table of users was created encrypted."""
     phase = variables.get(_VARIABLE)
     if phase is not None and phase not in PHASES:
         raise ConfigurationError(f"{_VARIABLE} is {phase!r}; use one of {', '.join(PHASES)}")
@@ -41,11 +36,7 @@ def read_phase(variables: Mapping[str, str]) -> str | None:
 def personal_column(name: str, phase: str | None, index: Index | None = None) -> Any:
     """Return the mapped attribute of a column of personal data.
 
-    Args:
-        name: Name of the attribute, and of its column of plaintext.
-        phase: The phase of the migration; None if the table was created encrypted.
-        index: Declaration of the blind index, if users are searched by the attribute.
-
+    *phase* is None if the table was created encrypted; *index* is for a search by the attribute.
     """
     if phase == PLAINTEXT:
         return mapped_column(Text, nullable=False, index=index is not None)

@@ -29,12 +29,7 @@ log = logging.getLogger("orders_mail")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Send mail until SIGTERM or SIGINT, or print one receipt.
-
-    Returns:
-        The exit code: 1 if there is no usable config, or no such receipt.
-
-    """
+    """Send mail until SIGTERM or SIGINT, or print one receipt."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     redaction.install()
     try:

@@ -11,13 +11,7 @@ T = TypeVar("T")
 
 
 class DeliveredUrl(Generic[T]):
-    """An object that connects to a URL, replaced when another URL is delivered.
-
-    Args:
-        build: Returns the object for a URL, without connecting.
-        close: Closes an object.
-
-    """
+    """An object that connects to a URL, replaced when another URL is delivered."""
 
     def __init__(self, build: Callable[[str], T], close: Callable[[T], object]) -> None:
         self._build = build

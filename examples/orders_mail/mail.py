@@ -31,12 +31,7 @@ def build_message(order: Order, recipient: str) -> EmailMessage:
 def send(smtp: Smtp, message: EmailMessage) -> None:
     """Send *message* from the account *smtp*.
 
-    Raises:
-        Rejected: If the mail server refuses this message or its recipient for good.
-        Postponed: If it refuses them for now.
-        SMTPException: If it refuses the login, or offers no TLS.
-        OSError: If it is unavailable.
-
+    Raises Rejected or Postponed if the mail server refuses it for good or for now.
     """
     message["From"] = smtp.sender or f"{smtp.username}@{smtp.host}"
     with smtplib.SMTP(smtp.host, smtp.port, timeout=TIMEOUT) as server:

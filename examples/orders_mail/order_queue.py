@@ -28,14 +28,7 @@ MAX_DELIVERIES: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One delivery of a message.
-
-    Attributes:
-        id: Id of the message in the stream.
-        fields: Its fields.
-        count: How often it was delivered, this time included.
-
-    """
+    """One delivery of a message; *count* is how often it was delivered, this time included."""
 
     id: bytes
     fields: dict[bytes, bytes]
@@ -43,14 +36,7 @@ class Delivery:
 
 
 class OrderQueue:
-    """Consumer of the stream in the Redis server at *url*.
-
-    Args:
-        url: URL with the password.
-        consumer: Name of this worker in the group.
-        claim_after: Seconds after which an unacknowledged message is delivered again.
-
-    """
+    """Consumer of the stream in the Redis server at *url*."""
 
     def __init__(self, url: str, consumer: str, claim_after: float = CLAIM_AFTER) -> None:
         # Bytes, because one message that is not UTF-8 would fail each read of the stream.
@@ -64,12 +50,7 @@ class OrderQueue:
         self._claim_after = round(claim_after * 1000)  # milliseconds
 
     def receive(self) -> Delivery | None:
-        """Return the next message, or None if there is none within :data:`BLOCK`.
-
-        Raises:
-            RedisError: If Redis is unavailable.
-
-        """
+        """Return the next message, or None if there is none within :data:`BLOCK`."""
         try:
             return self._claim() or self._read()
         except redis.ResponseError as error:
@@ -79,11 +60,9 @@ class OrderQueue:
             return None
 
     def keep(self, delivery: Delivery) -> bool:
-        """Tell the group that this worker still handles the message, so that no other gets it.
+        """Tell the group that this worker still handles the message, and return whether it may.
 
-        Returns:
-            False if the message was acknowledged or rejected in the meantime, by another worker.
-
+        It may not if another worker has acknowledged or rejected the message.
         """
         ids = [delivery.id]
         return bool(self._client.xclaim(STREAM, GROUP, self._consumer, 0, ids, justid=True))

@@ -50,18 +50,7 @@ def connect(url: str) -> Engine:
 
 
 def find_order(engine: Engine, order_id: UUID, wait: Callable[[float], object]) -> Order | None:
-    """Return the order, or None if it is not committed after :data:`COMMIT_WAITS`.
-
-    Args:
-        engine: Engine of the store's database.
-        order_id: Id of the order.
-        wait: Waits for a number of seconds.
-
-    Raises:
-        StrongroomError: If no database user can be leased.
-        SQLAlchemyError: If the database is unavailable.
-
-    """
+    """Return the order, or None if it is not committed after :data:`COMMIT_WAITS`."""
     for seconds in (*COMMIT_WAITS, None):
         if order := _read(engine, order_id):
             return order

@@ -17,12 +17,7 @@ LIFETIME: Final = 30 * 24 * 3600  # seconds
 
 
 def seal(order_id: UUID, recipient: str, now: datetime) -> str:
-    """Return an encrypted receipt, which is bound to the order.
-
-    Raises:
-        EncryptionError: If the key is unavailable.
-
-    """
+    """Return an encrypted receipt, which is bound to the order."""
     receipt = {"recipient": recipient, "sent_at": now.isoformat()}
     token: str = encrypt_field(receipt, context={"order": str(order_id)}, key=KEY)
     return token
@@ -39,13 +34,7 @@ def exists(queue: OrderQueue, order_id: UUID) -> bool:
 
 
 def load(queue: OrderQueue, order_id: UUID) -> dict[str, Any] | None:
-    """Return the decrypted receipt of the order, or None if no mail was sent.
-
-    Raises:
-        DecryptionFailed: If the receipt is not authentic.
-        KeyUnavailable: If the key is unavailable.
-
-    """
+    """Return the decrypted receipt of the order, or None if no mail was sent."""
     token = queue.load(_name(order_id))
     if token is None:
         return None

@@ -36,13 +36,6 @@ class Worker:
     """Worker that handles one message at a time.
 
     The config is read at each use, so that a changed secret needs no restart.
-
-    Args:
-        config_file: The delivered config.
-        engine: Returns an engine for the URL of the database.
-        queue: Returns a queue for its URL.
-        now: Returns the time, with a time zone.
-
     """
 
     def __init__(
@@ -93,12 +86,7 @@ class Worker:
         return None
 
     def _settle(self, delivery: Delivery) -> None:
-        """Handle a message, and acknowledge, postpone or reject it.
-
-        Raises:
-            Exception: One of :data:`.OUTAGE`, if the message is to be handled again.
-
-        """
+        """Handle a message, and acknowledge, postpone or reject it; an outage is raised."""
         queue = self._queue
         try:
             if queue.keep(delivery):

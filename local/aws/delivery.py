@@ -28,12 +28,7 @@ DELIVERY_SECONDS: Final = 30.0
 
 
 class LocalAwsDelivery:
-    """Delivery of one service's config file.
-
-    Attributes:
-        live: The file that the service reads.
-
-    """
+    """Delivery of one service's config file."""
 
     def __init__(self, service: LocalAwsService, config: Config, live: Path) -> None:
         self.live = live
@@ -55,10 +50,6 @@ class LocalAwsDelivery:
 
         It is not started on an interpreter that cannot deliver, which :meth:`wait` raises, so that
         the other services get their config.
-
-        Raises:
-            TemplateRejected: If the template cannot be compiled, or needs an agent.
-
         """
         for folder in (self._folder, self.live.parent, self._staging.parent):
             ensure_private_folder(folder)
@@ -71,26 +62,13 @@ class LocalAwsDelivery:
     def find_missing(self, missing: Collection[str]) -> list[str]:
         """Return those secrets of the template that have no value.
 
-        Args:
-            missing: Secrets without a value, as ``<service>/<environment>/<name>``.
-
+        *missing* has them as ``<service>/<environment>/<name>``.
         """
         scope = self._service.scope
         return [name for name in self._read_skeleton().lines if scope.secret(name) in missing]
 
     def wait(self, servers: MotoRuntime, step: Step) -> None:
-        """Wait until the config is delivered.
-
-        Args:
-            servers: Run the process.
-            step: Shows the wait.
-
-        Raises:
-            ConfigRejected: If the config is rejected. The reason names fields, never values.
-            ConfigurationError: If the application's interpreter cannot deliver.
-            StartFailed: If the process exits, or does not deliver in time.
-
-        """
+        """Wait until the config is delivered."""
         service = self._service.scope.service
         with step(f"config of {service} delivered"):
             if self._fault is not None:

@@ -39,16 +39,7 @@ from vault.reconcile.planning.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class AwsUpResult:
-    """Changes that :meth:`LocalAwsDeployment.up` made.
-
-    Attributes:
-        started: Names of the servers that it started.
-        plan: The changes that it applied.
-        has_lost_data: Whether moto, and with it the databases, began empty although they had data.
-        delivered: Services whose config it delivered, again or for the first time.
-        waiting: Service whose config is not delivered → the secrets that have no value.
-
-    """
+    """Changes that :meth:`LocalAwsDeployment.up` made."""
 
     started: tuple[str, ...]
     plan: Plan
@@ -63,12 +54,7 @@ class AwsUpResult:
 
 
 class LocalAwsDeployment:
-    """Deployment of all services of ``dev``, which is on AWS, on this machine.
-
-    Attributes:
-        services: The services by name, in the order of the environment's file.
-
-    """
+    """Deployment of all services of ``dev``, which is on AWS, on this machine."""
 
     def __init__(self, layout: Layout, ports: Ports, declaration: Declaration) -> None:
         self.layout = layout
@@ -92,13 +78,7 @@ class LocalAwsDeployment:
         }
 
     def service(self, name: str) -> LocalAwsService:
-        """Return the service *name*.
-
-        Raises:
-            ConfigurationError: If it is not in the environment's file. The message suggests a
-                similar name.
-
-        """
+        """Return the service *name*."""
         self.declaration.deployment(Scope(name, Environment.DEV))
         return self.services[name]
 
@@ -108,14 +88,6 @@ class LocalAwsDeployment:
         Steps that are already done are skipped. If a step before the delivery fails, the servers
         that this call started are stopped. If a config is not delivered, all stay, because the
         operator fixes the wrong value on them.
-
-        Args:
-            step: Shows each step.
-
-        Raises:
-            StrongroomError: If a step fails. An error of a process contains the last lines of its
-                log.
-
         """
         with self.servers.exclusive():
             started = self.servers.start(step)
@@ -137,23 +109,12 @@ class LocalAwsDeployment:
         return self.layout.given / mounts.kv / Scope(service, Environment.DEV).secret(secret)
 
     def read_keys(self) -> None:
-        """Read which KMS keys the services have, so that their variables name them.
-
-        Raises:
-            UnexpectedListener: If another process listens on moto's port, or none.
-            StrongroomError: If a key does not exist, because the declaration was not applied.
-
-        """
+        """Read which KMS keys the services have, so that their variables name them."""
         with closing(self.connection()) as connection:
             self._read_keys(connection)
 
     def connection(self) -> AwsConnection:
-        """Return a connection to moto, whatever identity and endpoint the shell's variables have.
-
-        Raises:
-            UnexpectedListener: If another process listens on its port, or none. Nothing was sent.
-
-        """
+        """Return a connection to moto, whatever the shell's variables have."""
         self.check_listeners("aws")
         region = self.declaration.account(Environment.DEV).region
         return AwsConnection(
@@ -161,13 +122,7 @@ class LocalAwsDeployment:
         )
 
     def check_listeners(self, *names: str) -> None:
-        """Check that these servers of this deployment listen on their ports.
-
-        Raises:
-            UnexpectedListener: If another process listens on one of them, or none. No credential
-                may be sent then.
-
-        """
+        """Check that these servers of this deployment listen on their ports."""
         for name in names:
             self.servers.check_listener(name)
 
@@ -199,11 +154,8 @@ class LocalAwsDeployment:
     def _deliver(self, step: Step, plan: Plan, *, is_new: bool) -> dict[str, list[str]]:
         """Start the deliveries again, and wait for those whose secrets have values.
 
-        A running one would be on the model and template before, and its status on the values.
-
-        Returns:
-            Each other service, with the secrets that have none.
-
+        A running one would be on the model and template before, and its status on the values. The
+        result is each other service, with the secrets that have none.
         """
         waiting = {}
         self.servers.stop_deliveries()

@@ -28,17 +28,7 @@ DEFAULT_REGION: Final = "eu-central-1"
 
 
 def apply_backend(declaration: Declaration, variables: Mapping[str, str]) -> Declaration:
-    """Return *declaration* with dev on AWS, if ``SECRETS_BACKEND`` is ``aws``.
-
-    Args:
-        declaration: The loaded declaration.
-        variables: Variables of the environment.
-
-    Raises:
-        ConfigurationError: If the variable is none of the backends, a key of a service in dev has
-            another period than KMS allows, or the region is not one.
-
-    """
+    """Return *declaration* with dev on AWS, if ``SECRETS_BACKEND`` is ``aws``."""
     backend = read_choice(variables, BACKEND_VARIABLE, BACKENDS)
     return put_on_aws(declaration, variables) if backend == "aws" else declaration
 
@@ -53,10 +43,6 @@ def put_on_aws(declaration: Declaration, variables: Mapping[str, str]) -> Declar
     """Return *declaration* with dev on AWS, without what is about Vault there.
 
     A dev that is declared on AWS stays as it is, as does a declaration without dev.
-
-    Raises:
-        ConfigurationError: See :func:`apply_backend`.
-
     """
     declared = declaration.environments.get(Environment.DEV)
     if declared is None or declared.aws is not None:

@@ -19,14 +19,7 @@ ACCESS_KEY: Final = ("local", "local")
 
 
 class LocalAwsService:
-    """Service of a local deployment on AWS.
-
-    Attributes:
-        access: Accounts of the service on the servers.
-        declaration: The declaration, with this machine's addresses.
-        kms_keys: ARNs of its keys; moto chooses new ones at each start.
-
-    """
+    """Service of a local deployment on AWS."""
 
     def __init__(self, access: Access, declaration: Declaration) -> None:
         self.access = access
@@ -49,12 +42,7 @@ class LocalAwsService:
         return from_environment(self.variables())
 
     def provided_values(self, shared: Secret | None) -> dict[str, Secret]:
-        """Return the URLs and passwords of the local servers, by the path of their secret.
-
-        Args:
-            shared: URL of another service's database, with a user, or None if it uses none.
-
-        """
+        """Return the URLs and passwords of the local servers, by the path of their secret."""
         values = self.access.provided_secrets()
         if shared is not None:
             values["database-url"] = shared

@@ -30,18 +30,7 @@ _POLL_SECONDS: Final = 0.2
 
 
 def restart_unit(container: Any, unit: AgentUnit, template: str | None) -> None:
-    """Have the supervisor in *container* restart an agent, and wait until it has delivered.
-
-    Args:
-        container: The running container, an object of the engine's client.
-        unit: The agent.
-        template: A compiled template for the agent, or None to keep the one that it has.
-
-    Raises:
-        ConfigRejected: If the rendered config is rejected.
-        StartFailed: If the agent has no files, or does not deliver in time.
-
-    """
+    """Have the supervisor in *container* restart an agent, and wait until it has delivered."""
     generation = secrets.token_hex(8)
     run, target = INSIDE / unit.folder / "run.json", INSIDE / unit.template
     arguments = [str(run), generation, str(target), template or ""]

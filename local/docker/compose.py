@@ -61,15 +61,7 @@ def find_titles(services: Iterable[str]) -> dict[str, str]:
 
 
 def to_status(name: str, title: str, port: int, state: Mapping[str, Any]) -> Status:
-    """Return the status of the service *name*.
-
-    Args:
-        name: Name of the service.
-        title: Title for people.
-        port: Port that clients connect to, or 0.
-        state: State of the container, from the engine; empty if there is no container.
-
-    """
+    """Return the status of the service *name*."""
     running = bool(state) and is_healthy(state)
     return Status(
         name=name,

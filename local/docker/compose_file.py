@@ -28,14 +28,7 @@ _NEEDED: Final = frozenset({*ONE_SHOT, *SERVERS, "network", "agent"})
 
 @dataclass(frozen=True, slots=True)
 class ComposeFile:
-    """A ``docker-compose.yml`` that starts a deployment.
-
-    Attributes:
-        name: Name of the compose project, unless another one is passed.
-        services: Names of its services.
-        needs_tool: Whether its image begins from the tool's, which must be built before.
-
-    """
+    """A ``docker-compose.yml`` that starts a deployment."""
 
     name: str
     services: tuple[str, ...]
@@ -43,13 +36,7 @@ class ComposeFile:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Return the file in *folder*.
-
-        Raises:
-            ConfigurationError: If there is none that starts a deployment, or docker compose would
-                read another one.
-
-        """
+        """Return the file in *folder*."""
         path = folder / FILE
         try:
             text = path.read_bytes()

@@ -41,15 +41,7 @@ class ComposeProject:
         self._ports = ports
 
     def run(self, *arguments: str) -> None:
-        """Run ``docker compose`` with the project's name and ports, and hide its output.
-
-        Args:
-            *arguments: The command of compose, and its arguments.
-
-        Raises:
-            StartFailed: If it fails. The error contains the end of its output.
-
-        """
+        """Run ``docker compose`` with the project's name and ports, and hide its output."""
         self._run_as(self.name, *arguments)
 
     def _run_as(self, name: str, *arguments: str) -> None:
@@ -64,25 +56,15 @@ class ComposeProject:
         )
 
     def file(self) -> ComposeFile:
-        """Return the project's file.
-
-        Raises:
-            ConfigurationError: If there is none that starts a deployment.
-
-        """
+        """Return the project's file."""
         return ComposeFile.read(self.folder)
 
     def ensure_images(self, file: ComposeFile) -> None:
         """Build the images of *file* from the current code, and pull those that are missing.
 
-        They are built under the file's own name, because compose writes the project's into an
-        image: another deployment of the same code would replace it by one with another id, and
-        the next ``up`` here would recreate the containers, with which a dev-mode server loses
-        its data.
-
-        Raises:
-            NoEngine: If an image is not available.
-
+        They have the file's own name, because another deployment of the same code would replace
+        those of the project; the next ``up`` would then recreate a dev-mode server, which loses its
+        data.
         """
         try:
             if file.needs_tool:
@@ -125,12 +107,7 @@ class ComposeProject:
             ]
 
     def reject_other_clone(self) -> None:
-        """Check that no container of this project was started from another folder.
-
-        Raises:
-            ConfigurationError: If one was, because a command here would erase its data.
-
-        """
+        """Check that no container of this project was started from another folder."""
         with open_engine() as engine:
             folders = {each.labels.get(_FOLDER, "") for each in self.containers(engine)}
         for folder in sorted(folders - {""}):
@@ -147,13 +124,7 @@ class ComposeProject:
 
 
 def server_binary(variables: Mapping[str, str]) -> str:
-    """Return the secrets server's program in its image, ``bao`` or ``vault`` unless it is named.
-
-    Args:
-        variables: ``VAULT_BINARY`` is returned; without it, the name in ``VAULT_IMAGE`` decides,
-            such as ``hashicorp/vault-enterprise:2.1.2-ent``.
-
-    """
+    """Return the secrets server's program in its image: ``VAULT_BINARY``, or by ``VAULT_IMAGE``."""
     name = re.split("[:@]", variables.get("VAULT_IMAGE", "").rpartition("/")[2])[0]
     is_vault = name == "vault" or name.startswith("vault-")
     return variables.get("VAULT_BINARY") or ("vault" if is_vault else "bao")

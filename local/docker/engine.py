@@ -35,12 +35,7 @@ class NoEngine(ConfigurationError):
 
 
 def require_engine() -> None:
-    """Check that a container engine and ``docker compose`` are available.
-
-    Raises:
-        NoEngine: If the engine is unreachable, or a command is not installed.
-
-    """
+    """Check that a container engine and ``docker compose`` are available."""
     # Use the command, because the library leaks its socket when the engine is unreachable.
     if shutil.which("docker") is None:
         raise NoEngine(
@@ -59,18 +54,7 @@ def _succeeds(*command: str) -> bool:
 def run_compose(
     title: str, *arguments: str, folder: Path | None = None, variables: Mapping[str, str] = {}
 ) -> None:
-    """Run ``docker compose`` and hide its output.
-
-    Args:
-        title: Names the command in an error.
-        *arguments: Options, the command of compose, and its arguments.
-        folder: Working directory; this process's if None.
-        variables: Variables besides those of this process.
-
-    Raises:
-        StartFailed: If it fails. The error contains the end of its output.
-
-    """
+    """Run ``docker compose`` and hide its output."""
     done = subprocess.run(
         ["docker", "compose", *arguments],  # noqa: S607 (the user's own)
         cwd=folder,
@@ -87,12 +71,7 @@ def run_compose(
 
 @contextmanager
 def open_engine() -> Iterator[Any]:
-    """Open a client of the engine, and close it at the end.
-
-    Raises:
-        NoEngine: If the engine is unreachable.
-
-    """
+    """Open a client of the engine, and close it at the end."""
     try:
         engine = docker.from_env()
     except DockerException:

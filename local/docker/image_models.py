@@ -25,13 +25,7 @@ def replace_missing(
 ) -> tuple[Declaration, tuple[str, ...]]:
     """Return *declaration* with a model that accepts everything where the image lacks the model.
 
-    Args:
-        declaration: The declaration.
-        paths: Folders that modules are imported from, or None for those of this process.
-
-    Returns:
-        The declaration, and the services whose model was replaced.
-
+    The second result is the services whose model was replaced.
     """
     missing = tuple(
         name
@@ -42,13 +36,7 @@ def replace_missing(
 
 
 def has_module(name: str, paths: Sequence[str] | None = None) -> bool:
-    """Return whether there is a module *name*. Nothing is imported, also no parent package.
-
-    Args:
-        name: Name with dots.
-        paths: Folders to search, or None for those of this process.
-
-    """
+    """Return whether there is a module *name*. Nothing is imported, also no parent package."""
     found: Sequence[str] | None = sys.path if paths is None else paths
     for part in name.split("."):
         # Only the last part, because a parent of the whole name would have to be imported.

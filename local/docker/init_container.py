@@ -77,27 +77,11 @@ class ComposeInit:
             self._write_redis_configuration()
 
     def exclusive(self) -> AbstractContextManager[None]:
-        """Lock the deployment against other commands. The lock is reentrant.
-
-        Raises:
-            Busy: If another command has the lock.
-
-        """
+        """Lock the deployment against other commands. The lock is reentrant."""
         return self._lock.exclusive()
 
     def start(self, progress: Progress = no_progress) -> StartResult:
-        """Set up the running servers: create the database roles, initialise the secrets server.
-
-        Args:
-            progress: Shows each step.
-
-        Raises:
-            ConfigurationError: If the secrets server is initialised, but not by a setup that
-                was completed.
-            StartFailed: If a server is unreachable, or PostgreSQL rejects a statement.
-            ServerError: If the secrets server rejects a request.
-
-        """
+        """Set up the running servers: create the database roles, initialise the secrets server."""
         with self.exclusive():
             with progress("databases and their roles"):
                 self._ensure_roles()
@@ -177,11 +161,8 @@ class ComposeInit:
 class ExternalAgent:
     """Agents in a container of their own, which the engine starts once their files exist.
 
-    Attributes:
-        vault_address: URL of the secrets server for the agents.
-        needs_values: True, because ``docker compose up --wait`` would fail after minutes if an
-            agent waited for values.
-
+    ``needs_values`` is True, because ``docker compose up --wait`` would fail after minutes if an
+    agent waited for them.
     """
 
     needs_values: Final = True

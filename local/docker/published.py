@@ -22,12 +22,7 @@ ENGINES: Final = frozenset(
 
 
 def published_ports(containers: Mapping[str, Any]) -> dict[str, int]:
-    """Return the published ports of a running project by name.
-
-    Args:
-        containers: Containers of the project by service, as the engine's client returns them.
-
-    """
+    """Return the published ports of a running project by name."""
     if NETWORK not in containers or PREPARE not in containers:
         return {}
     published = _published(containers[NETWORK])
@@ -37,18 +32,7 @@ def published_ports(containers: Mapping[str, Any]) -> dict[str, int]:
 
 
 def check_published(title: str, port: int, containers: Mapping[str, Any]) -> None:
-    """Check that a connection to 127.0.0.1 at *port* reaches the project's containers.
-
-    Args:
-        title: Title of the server, for the error.
-        port: Port that clients connect to.
-        containers: Containers of the project by service, as the engine's client returns them.
-
-    Raises:
-        UnexpectedListener: If the project does not publish the port, or if another program than
-            the engine's proxy for it listens there.
-
-    """
+    """Check that a connection to 127.0.0.1 at *port* reaches the project's containers."""
     network = containers.get(NETWORK)
     listeners = find_listeners(port)
     if network is None or str(port) not in _published(network):
@@ -60,14 +44,7 @@ def check_published(title: str, port: int, containers: Mapping[str, Any]) -> Non
 
 
 def is_engine_proxy(listener: Listener, port: int, addresses: Collection[str]) -> bool:
-    """Return whether *listener* is the engine's, and forwards *port* to one of *addresses*.
-
-    Args:
-        listener: A process that listens on the port.
-        port: The published port.
-        addresses: Addresses of the container.
-
-    """
+    """Return whether *listener* is the engine's, and forwards *port* to one of *addresses*."""
     if listener.owner not in (0, os.geteuid()):
         return False
     if listener.pid is None:

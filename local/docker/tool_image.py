@@ -31,23 +31,13 @@ _PACKAGES: Final = (
 
 
 def ensure() -> None:
-    """Build the image, unless a variable names another one.
-
-    Raises:
-        StartFailed: If the build fails.
-
-    """
+    """Build the image, unless a variable names another one."""
     if not os.environ.get(SETTING):
         build(NAME)
 
 
 def build(name: str) -> None:
-    """Build the image *name*. Nothing is built again if the files are the same.
-
-    Raises:
-        StartFailed: If the build fails. The error contains the end of its output.
-
-    """
+    """Build the image *name*. Nothing is built again if the files are the same."""
     with tempfile.TemporaryDirectory() as temporary:
         context = Path(temporary)
         copy_files(context)
@@ -65,14 +55,7 @@ def copy_files(target: Path) -> None:
 
 
 def describe(name: str, number: str, variables: Mapping[str, str]) -> dict[str, Any]:
-    """Return the content of a compose file that builds the image *name*.
-
-    Args:
-        name: Name of the image.
-        number: Version of the tool.
-        variables: Variables of the environment.
-
-    """
+    """Return the content of a compose file that builds the image *name*."""
     arguments = {"VERSION": number}
     if site := variables.get(_SITE):
         arguments["SITE"] = site

@@ -20,13 +20,7 @@ TIMEOUT: Final = 200.0
 
 
 def commands(root: Path, folder: Path) -> Iterator[list[str]]:
-    """Yield the command of each check.
-
-    Args:
-        root: Folder of the local deployment.
-        folder: Folder of the files.
-
-    """
+    """Yield the command of each check."""
     python = [sys.executable, "-P", "-m"]
     environment = ["--env", "dev", "--root", str(root)]
     for name, words in (

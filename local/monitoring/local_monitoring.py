@@ -36,18 +36,7 @@ class LocalMonitoring:
         self._stack = MonitoringStack(layout, ports)
 
     def start(self, repository: Repository) -> tuple[str, ...]:
-        """Start what does not run, and return the names of what was started.
-
-        Args:
-            repository: Has the declaration, and ``monitoring.yaml`` if the team has one.
-
-        Raises:
-            ConfigurationError: If the deployment was not started as processes, or a program is not
-                installed.
-            DeclarationError: If ``monitoring.yaml`` is invalid.
-            StartFailed: If a process exits, or is not ready in time.
-
-        """
+        """Start what does not run, and return the names of what was started."""
         self._require_processes()
         declaration = repository.load()
         monitoring = self._localise(read_monitoring(repository.declaration, declaration))

@@ -66,18 +66,9 @@ class MonitoringStack:
         self._processes = ProcessManager(layout)
 
     def start(self, files: Mapping[str, str], checks: Program) -> tuple[str, ...]:
-        """Write *files*, and start what does not run on them; return the names of what was started.
+        """Write *files*, start what does not run on them, and return the names of what started.
 
-        Args:
-            files: Name → text of the configuration files.
-            checks: Writes the files of the checks. Its name must be :data:`CHECKS`.
-
-        Raises:
-            ConfigurationError: If a program is not installed, or a file cannot be used.
-            PortTaken: If another process listens on a port. Nothing was started.
-            StartFailed: If a process exits, or is not ready in time.
-            StopFailed: If a process survives SIGKILL. No file was written.
-
+        *files* maps the name of a file to its text. The name of *checks* must be :data:`CHECKS`.
         """
         programs = [*self._programs(), checks]
         self.folders.create()
@@ -94,12 +85,7 @@ class MonitoringStack:
         return tuple(each.name for each in stopped)
 
     def stop(self) -> tuple[str, ...]:
-        """Stop the processes, and return the names of those that were running.
-
-        Raises:
-            StopFailed: If a process survives SIGKILL.
-
-        """
+        """Stop the processes, and return the names of those that were running."""
         names = [name for name in (CHECKS, *PROGRAMS) if self._processes.find(name)]
         for name in (CHECKS, *PROGRAMS):
             self._processes.stop(name)
@@ -125,12 +111,7 @@ class MonitoringStack:
             self._processes.wait_until(running, lambda: _responds(url), START_SECONDS)
 
     def _programs(self) -> list[Program]:
-        """Return the programs.
-
-        Raises:
-            ConfigurationError: If one is not installed.
-
-        """
+        """Return the programs."""
         paths = {name: shutil.which(program) for name, program in PROGRAMS.items()}
         missing = [PROGRAMS[name] for name, path in paths.items() if path is None]
         if missing:

@@ -17,11 +17,6 @@ class AgentProcess:
     """Supervisor of a deployment's agents, whose servers are processes too.
 
     It runs an agent for each folder in the folder of agents.
-
-    Attributes:
-        vault_address: URL of the secrets server for the agents.
-        needs_values: False, because an agent that waits for values holds nothing up.
-
     """
 
     needs_values: Final = False
@@ -48,10 +43,6 @@ class AgentProcess:
 
         One of an earlier version is replaced, because it leaves the first delivery to a command of
         the agent, which has none.
-
-        Raises:
-            StartFailed: If it cannot be executed.
-
         """
         running = self._processes.find(AGENT)
         if running is not None and not self._is_current(running.pid):
@@ -73,16 +64,7 @@ class AgentProcess:
         return found == f"{pid}\n"
 
     def wait_until(self, is_delivered: Callable[[], bool], seconds: float) -> None:
-        """Wait until *is_delivered* returns True.
-
-        Args:
-            is_delivered: Called repeatedly. It may raise to end the wait.
-            seconds: Longest wait.
-
-        Raises:
-            StartFailed: If the supervisor exits, or the wait takes too long.
-
-        """
+        """Wait until *is_delivered* returns True."""
         running = self._processes.find(AGENT)
         if running is None:
             raise self._processes.failure(AGENT, "it has exited")

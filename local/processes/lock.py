@@ -27,11 +27,6 @@ class Lock:
         """Lock the deployment against other commands. The lock is reentrant.
 
         It does not exclude other threads of this process.
-
-        Raises:
-            Busy: If another command has the lock.
-            UnreadableFormat: If another version of the tool made the deployment.
-
         """
         if self._is_locked:
             yield

@@ -53,16 +53,7 @@ class StopFailed(StrongroomError):
 def python_program(
     name: str, module: str, *arguments: str, folder: Path, ports: tuple[int, ...] = ()
 ) -> Program:
-    """Return a program that runs a module of this project on the current Python.
-
-    Args:
-        name: Name of the process.
-        module: Module, as for ``python -m``.
-        *arguments: Its command-line arguments; none is a secret.
-        folder: Working directory.
-        ports: Ports that the module listens on.
-
-    """
+    """Return a program that runs a module of this project on the current Python."""
     return Program(
         name=name,
         command=(sys.executable, "-P", "-m", module, *arguments),
@@ -92,10 +83,6 @@ class ProcessManager:
         """Start *program*, unless it is running.
 
         Processes that an earlier one of that name left behind are stopped first.
-
-        Raises:
-            StartFailed: If it cannot be executed.
-
         """
         if running := self.find(program.name):
             return running
@@ -105,17 +92,9 @@ class ProcessManager:
         return record.running(program.name)
 
     def run_and_wait(self, program: Program, timeout: float) -> None:
-        """Run *program*, and wait until it exits.
+        """Run *program*, wait until it exits, and kill it after *timeout* seconds.
 
         If this process is killed before that, :meth:`stop` with the same name stops the program.
-
-        Args:
-            program: Program to run.
-            timeout: Seconds, after which it is killed.
-
-        Raises:
-            StartFailed: If its exit code is not 0, or it does not exit in time.
-
         """
         record = f"{program.name}{_SETUP}"
         child, _ = self._spawn(program, record)
@@ -143,16 +122,8 @@ class ProcessManager:
     def stop(self, name: str, timeout: float = STOP_SECONDS) -> None:
         """Stop the process *name* and all its descendants, if any is running.
 
-        Its process group gets the program's stop signal. The group and all descendants that are
-        still running after *timeout* seconds are killed, also if the group's leader is dead.
-
-        Args:
-            name: Name of the process.
-            timeout: Seconds.
-
-        Raises:
-            StopFailed: If a process survives SIGKILL.
-
+        Its process group gets the program's stop signal. What is left of them after *timeout*
+        seconds is killed, also if the group's leader is dead.
         """
         self._stop(f"{name}{_SETUP}", timeout)
         self._stop(name, timeout)
@@ -179,17 +150,7 @@ class ProcessManager:
         self._record(name).unlink(missing_ok=True)
 
     def wait_until(self, running: Running, check: Callable[[], bool], timeout: float) -> None:
-        """Wait until *check* returns True.
-
-        Args:
-            running: The process that *check* depends on.
-            check: Function that is called every 20 ms.
-            timeout: Seconds.
-
-        Raises:
-            StartFailed: If the process exits, or the time is over.
-
-        """
+        """Wait until *check* returns True."""
         deadline = self._clock() + timeout
         while not check():
             if self.find(running.name) is None:

@@ -19,15 +19,8 @@ TOLERANCE: Final = 2.0
 class Program:
     """A command to run in the background.
 
-    Attributes:
-        name: Name of the process, its record and its log.
-        command: The path of the program and its arguments; none is a secret.
-        folder: Working directory.
-        environment: Its variables, without secrets. Of the caller's variables it inherits none.
-        ports: Ports that it listens on.
-        user: User whose rights it gets; None for those of the caller. Only root can set it.
-        stop_signal: Ends it.
-
+    *command* and *environment* contain no secret, and it inherits no variable of the caller. Only
+    root can set *user*.
     """
 
     name: str
@@ -53,16 +46,8 @@ class Running:
 class Record:
     """Stored facts that identify a background process.
 
-    Attributes:
-        pid: Id of the process, which is also the id of its process group.
-        created: Its start, in seconds since 1970.
-        after_boot: Its start, in seconds since the system's boot. It distinguishes the process
-            from a later one with the same pid: unlike *created* it does not move when the clock
-            is set.
-        command: Command that it was started with.
-        ports: Ports that it listens on.
-        stop_signal: Ends it.
-
+    *pid* is also the id of its process group. *created* is in seconds since 1970; *after_boot*, in
+    seconds since the system's boot, does not move when the clock is set.
     """
 
     pid: int
@@ -88,11 +73,7 @@ class Record:
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Return the record that :meth:`to_json` returned *value* for.
 
-        Raises:
-            KeyError: If a field is missing.
-            TypeError: If *value* or a field has the wrong type.
-            ValueError: If a field is not a number.
-
+        Raises KeyError, TypeError or ValueError if it is another value.
         """
         return cls(
             pid=int(value["pid"]),
@@ -110,9 +91,7 @@ class Record:
     def matches(self, process: psutil.Process) -> bool:
         """Return whether *process* is the recorded one, and not a later one with its pid.
 
-        Raises:
-            psutil.NoSuchProcess: If it has exited.
-
+        Raises psutil.NoSuchProcess if it has exited.
         """
         return abs(_after_boot(process) - self.after_boot) < TOLERANCE
 

@@ -78,12 +78,7 @@ class ContainerRuntime:
         self._lock = Lock(layout)
 
     def exclusive(self) -> AbstractContextManager[None]:
-        """Lock the deployment against other commands. The lock is reentrant.
-
-        Raises:
-            Busy: If another command has the lock.
-
-        """
+        """Lock the deployment against other commands. The lock is reentrant."""
         return self._lock.exclusive()
 
     def start(self, progress: Progress = no_progress) -> StartResult:
@@ -91,19 +86,6 @@ class ContainerRuntime:
 
         If a container fails, the containers that this call started are stopped again, unless it is
         that of the agents: then a config was rejected, which the operator fixes.
-
-        Args:
-            progress: Shows each step.
-
-        Raises:
-            Busy: If another command has the deployment's lock.
-            NoEngine: If there is no engine, or an image is not available.
-            ConfigurationError: If the repository has no file for containers, or those of another
-                repository have this deployment's name.
-            PortTaken: If another process listens on a port. No container was started.
-            RunsOnOtherPort: If a server is running on another port. Nothing was changed.
-            StartFailed: If a container exits, or is not healthy in time.
-
         """
         file = self.project.file()
         require_engine()
@@ -167,15 +149,6 @@ class ContainerRuntime:
 
         The volumes go too, because a dev-mode server loses its keys when it stops: data that was
         encrypted under them cannot be decrypted any more.
-
-        Args:
-            progress: Shows the step.
-
-        Raises:
-            Busy: If another command has the deployment's lock.
-            NoEngine: If there is no engine.
-            ConfigurationError: If the containers were started from another clone.
-
         """
         require_engine()
         with self.exclusive():
@@ -203,26 +176,14 @@ class ContainerRuntime:
 
     @staticmethod
     def running_ports(layout: Layout) -> Mapping[str, int]:
-        """Return the ports that the running containers publish, by name.
-
-        Raises:
-            NoEngine: If there is no engine.
-
-        """
+        """Return the ports that the running containers publish, by name."""
         require_engine()
         project = _project(layout, Ports(), None)
         with open_engine() as engine:
             return published_ports(project.containers_by_service(engine))
 
     def check_listener(self, name: str) -> None:
-        """Check that the port of the server *name* is published by this project's containers.
-
-        Raises:
-            NoEngine: If there is no engine.
-            UnexpectedListener: If it is not, or if another process listens there. No credential
-                may be sent then.
-
-        """
+        """Check that the port of the server *name* is published by this project's containers."""
         with open_engine() as engine:
             found = self.project.containers_by_service(engine)
         check_published(TITLES[name], self.ports.by_name()[name], found)
@@ -232,14 +193,6 @@ class ContainerRuntime:
 
         This does not call ``docker compose up``, because after an image changed that would
         recreate the containers, and the dev-mode server would lose its data.
-
-        Args:
-            unit: The agent.
-            template: A compiled template for the agent, or None to keep the one that it has.
-
-        Raises:
-            StartFailed: If the container does not run, or the agent does not deliver in time.
-
         """
         with open_engine() as engine:
             agent = self.project.containers_by_service(engine).get("agent")
@@ -269,15 +222,7 @@ class ContainerRuntime:
         """Do nothing, because the service ``apply`` marks the secrets server."""
 
     def copy(self, *names: str) -> None:
-        """Copy folders out of the volumes, below the deployment's folder on this machine.
-
-        Args:
-            *names: Paths relative to the deployment's folder.
-
-        Raises:
-            StartFailed: If the container that mounts the volumes does not exist.
-
-        """
+        """Copy folders out of the volumes, below the deployment's folder on this machine."""
         with open_engine() as engine:
             found = self.project.containers_by_service(engine)
             if "apply" not in found:

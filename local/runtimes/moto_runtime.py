@@ -35,15 +35,7 @@ class MotoRuntime(ProcessRuntime):
     def __init__(
         self, layout: Layout, ports: Ports, services: Sequence[Access], account: str = ACCOUNT
     ) -> None:
-        """Start nothing yet.
-
-        Args:
-            layout: Paths of the deployment.
-            ports: Ports of the servers.
-            services: Accounts of the services.
-            account: The account that moto's objects are in.
-
-        """
+        """Start nothing yet."""
         super().__init__(layout, ports)
         databases = [each.database for each in services if each.database is not None]
         self._moto = Moto(layout, ports, self.processes, account)
@@ -91,42 +83,19 @@ class MotoRuntime(ProcessRuntime):
         )
 
     def stop_deliveries(self, progress: Progress = no_progress) -> None:
-        """Stop the processes that deliver configs.
-
-        Args:
-            progress: Shows each process while it stops.
-
-        """
+        """Stop the processes that deliver configs."""
         for name in self._deliveries():
             with progress(name):
                 self.processes.stop(name)
 
     def start_delivery(self, program: Program) -> None:
-        """Start a process that delivers a service's config.
-
-        Args:
-            program: Its name is :data:`DELIVERY` and that of the service.
-
-        Raises:
-            StartFailed: If it cannot be executed.
-
-        """
+        """Start a process that delivers a service's config."""
         self.processes.start(program)
 
     def wait_for_delivery(
         self, service: str, is_delivered: Callable[[], bool], seconds: float
     ) -> None:
-        """Wait until *is_delivered* returns True.
-
-        Args:
-            service: The service whose delivery it is about.
-            is_delivered: Called repeatedly. It may raise to end the wait.
-            seconds: Longest wait.
-
-        Raises:
-            StartFailed: If the process exits, or the wait takes too long.
-
-        """
+        """Wait until *is_delivered* returns True."""
         running = self.processes.find(f"{DELIVERY}{service}")
         if running is None:
             raise self.processes.failure(f"{DELIVERY}{service}", "it has exited")

@@ -26,13 +26,7 @@ class StillRunning(StrongroomError):
 
 
 class ProcessRuntime:
-    """Servers of a local deployment, each a process.
-
-    Attributes:
-        name: Name of the runtime.
-        server_types: The classes of its servers.
-
-    """
+    """Servers of a local deployment, each a process."""
 
     name: ClassVar[str]
     server_types: ClassVar[tuple[type[Server], ...]]
@@ -49,18 +43,6 @@ class ProcessRuntime:
         """Start the servers that are not running.
 
         If one fails, the servers that this call started are stopped again.
-
-        Args:
-            progress: Shows each server while it starts.
-
-        Raises:
-            Busy: If another command has the deployment's lock.
-            ConfigurationError: If a folder or file cannot be used, or the folder was moved.
-            PortTaken: If another process listens on a port. No server was started.
-            RunsOnOtherPort: If a server is running on another port. Nothing was changed.
-            Sealed: If the secrets server was running, and is sealed.
-            StartFailed: If a server exits, or is not ready in time.
-
         """
         with self.exclusive():
             reject_moved(self.layout)
@@ -89,14 +71,6 @@ class ProcessRuntime:
         """Stop all servers, and return the names of those that were running.
 
         Their data stays.
-
-        Args:
-            progress: Shows each server while it stops.
-
-        Raises:
-            Busy: If another command has the deployment's lock.
-            StopFailed: If a process survives SIGKILL.
-
         """
         if not self.layout.run.exists():
             return ()
@@ -130,14 +104,7 @@ class ProcessRuntime:
         """Do nothing, because the server writes directly below the deployment's folder."""
 
     def reset(self) -> None:
-        """Stop all servers, and erase their data, keys, passwords and logs.
-
-        Raises:
-            Busy: If another command has the deployment's lock.
-            StillRunning: If another process of this deployment is running. Nothing was stopped
-                or erased.
-
-        """
+        """Stop all servers, and erase their data, keys, passwords and logs."""
         servers = {server.name for server in self._servers}
         running = {name for name in self.processes.names() if self.processes.find(name)}
         if others := sorted(running - servers):
@@ -149,12 +116,7 @@ class ProcessRuntime:
             remove_tree(claim(self.layout.root, DEPLOYMENT))
 
     def check_listener(self, name: str) -> None:
-        """Check that the server *name*, as this deployment started it, listens on its port.
-
-        Raises:
-            UnexpectedListener: If another process does, or none. No credential may be sent.
-
-        """
+        """Check that the server *name*, as this deployment started it, listens on its port."""
         next(server for server in self._servers if server.name == name).check_listener()
 
     def stop_started(self, started: StartResult) -> None:
@@ -163,13 +125,7 @@ class ProcessRuntime:
             self.processes.stop(name)
 
     def exclusive(self) -> AbstractContextManager[None]:
-        """Lock the deployment against other commands. The lock is reentrant.
-
-        Raises:
-            Busy: If another command has the lock.
-            ConfigurationError: If the folder is a copy of another deployment's.
-
-        """
+        """Lock the deployment against other commands. The lock is reentrant."""
         reject_copy(self.layout)
         return self._lock.exclusive()
 

@@ -45,17 +45,8 @@ def select_runtime(
     """Return the runtime of a deployment.
 
     It is the one that ``STRONGROOM_RUNTIME`` names, else the one that the deployment was started
-    on, else ``embedded``.
-
-    Args:
-        layout: Layout of the deployment.
-        variables: Variables of the environment.
-        repository: Folder of ``docker-compose.yml``, or None for the one that contains the
-            deployment's.
-
-    Raises:
-        ConfigurationError: If there is no such runtime, or the deployment was started on another.
-
+    on, else ``embedded``. *repository* has the ``docker-compose.yml``; if it is None, the folder
+    above the deployment's does.
     """
     started = started_on(layout)
     requested = variables.get(SETTING) or started or DEFAULT

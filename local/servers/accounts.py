@@ -32,11 +32,8 @@ MONITORING_ACCOUNT: Final = "monitoring"
 class Manager:
     """PostgreSQL account that Vault logs in with to create and drop users.
 
-    Attributes:
-        username: Username of the account.
-        password_file: Contains its first password, which Vault may have changed.
-        connection_url: Connection URL with Vault's placeholders for username and password.
-
+    *password_file* has its first password, which Vault may have changed. *connection_url* has
+    Vault's placeholders for username and password.
     """
 
     username: str
@@ -76,11 +73,6 @@ class Superuser:
         """Connect to *database*, or to the one for maintenance, in autocommit mode.
 
         The parameters override the shell's ``PG*`` variables.
-
-        Raises:
-            UnexpectedListener: If another process listens on the port. Nothing was sent.
-            psycopg.Error: If the server is unreachable, or rejects the login.
-
         """
         import psycopg  # noqa: PLC0415 (as above)
         from psycopg.conninfo import make_conninfo  # noqa: PLC0415 (as above)
@@ -111,7 +103,8 @@ class Superuser:
 class DatabaseAccounts:
     """Manager and application user of the database that *roles* names, on *superuser*'s server.
 
-    On a server of the team's own there is no application user, only leased ones.
+    On a server of the team's own there is no application user, only leased ones. What connects
+    raises psycopg.Error.
     """
 
     superuser: Superuser
@@ -139,10 +132,6 @@ class DatabaseAccounts:
         """Create the user of another service that reads the tables, and return its URL.
 
         It is for a backend that leases no users.
-
-        Raises:
-            psycopg.Error: If the server is unreachable, or rejects a statement.
-
         """
         file = self.superuser.layout.database_passwords(scope.service) / "app"
         ensure_private_folder(file.parent)
@@ -168,25 +157,14 @@ class DatabaseAccounts:
         return read_or_create_password(file)
 
     def lacks_manager(self) -> bool:
-        """Return whether the server runs, but has no user that leases others.
-
-        Raises:
-            UnexpectedListener: If another process listens on the port. Nothing was sent.
-            psycopg.Error: If the server rejects the login.
-
-        """
+        """Return whether the server runs, but has no user that leases others."""
         if not self.superuser.is_server_reachable():
             return False
         with self._server_roles() as server:
             return not server.has_manager()
 
     def ensure_roles(self) -> None:
-        """Create the service's database and roles, if they are missing.
-
-        Raises:
-            psycopg.Error: If the server is unreachable, or rejects a statement.
-
-        """
+        """Create the service's database and roles, if they are missing."""
         manager = self.password("manager")
         app = self.password("app") if self.has_app else None
         with self._server_roles() as server:
@@ -200,33 +178,18 @@ class DatabaseAccounts:
         return f"the roles of {self.roles.scope.service} cannot be created ({cause})"
 
     def allow_password_changes(self, user: str) -> None:
-        """Allow the manager to set the password of *user*.
-
-        Raises:
-            psycopg.Error: If there is no such user, or the server is unreachable.
-
-        """
+        """Allow the manager to set the password of *user*."""
         with self._server_roles() as server:
             server.allow_password_changes(user)
 
     def ensure_users(self, users: Iterable[str]) -> None:
-        """Create the missing *users* without a password, which the manager may set.
-
-        Raises:
-            psycopg.Error: If the server is unreachable, or rejects a statement.
-
-        """
+        """Create the missing *users* without a password, which the manager may set."""
         with self._server_roles() as server:
             for user in users:
                 server.ensure_user(user)
 
     def set_password(self, user: str, password: Secret) -> None:
-        """Set the password of *user*.
-
-        Raises:
-            psycopg.Error: If there is no such user, or the server is unreachable.
-
-        """
+        """Set the password of *user*."""
         with self._server_roles() as server:
             server.set_password(user, password)
 
@@ -236,22 +199,13 @@ class DatabaseAccounts:
             write_private(self.password_file("app"), password.reveal())
 
     def reset_manager_password(self) -> None:
-        """Reset the manager's password to that in the deployment's file.
-
-        Raises:
-            psycopg.Error: If the server is unreachable, or rejects a statement.
-
-        """
+        """Reset the manager's password to that in the deployment's file."""
         self.set_password(self.roles.manager, self.password("manager"))
 
     def reset_passwords(self) -> None:
         """Reset the passwords of manager and application to those in the deployment's files.
 
         A new secrets server knows no others.
-
-        Raises:
-            psycopg.Error: If the server is unreachable, or rejects a statement.
-
         """
         with self._server_roles() as server:
             server.set_password(self.roles.manager, self.password("manager"))

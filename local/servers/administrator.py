@@ -40,24 +40,13 @@ class Administrator(Superuser):
         return Status("own-database", title, 0, is_reachable, pid=None, since=None)
 
     def store(self, url: str) -> None:
-        """Check the administrator's URL, and store it for later commands.
-
-        Raises:
-            ConfigurationError: If it is not a URL of this server with a user. Nothing was stored.
-
-        """
+        """Check the administrator's URL, and store it for later commands."""
         self._parse(url)
         self.layout.create()
         write_private(self.url_file, url.strip())
 
     def connect(self, database: str | None = None) -> psycopg.Connection:
-        """Connect to *database*, or to that of the URL, in autocommit mode.
-
-        Raises:
-            ConfigurationError: If there is no URL, or the server is unreachable, too old, or
-                rejects the login.
-
-        """
+        """Connect to *database*, or to that of the URL, in autocommit mode."""
         import psycopg  # noqa: PLC0415 (an address needs no connection)
 
         try:
@@ -123,13 +112,7 @@ def manager_suffix(password: Secret, address: str) -> str:
 
 
 def ensure_own_roles(accounts: DatabaseAccounts) -> None:
-    """Create the service's database and roles on the team's server, if they are missing.
-
-    Raises:
-        ConfigurationError: If the administrator cannot log in, or may not do that, or if the
-            database belongs to another role.
-
-    """
+    """Create the service's database and roles on the team's server, if they are missing."""
     import psycopg  # noqa: PLC0415 (as above)
 
     try:

@@ -19,16 +19,7 @@ def declare(logs: Sequence[Path]) -> str:
 
 
 def enable_missing(root: Session, logs: Sequence[Path]) -> None:
-    """Enable a device for each of *logs* that the server did not take from its configuration.
-
-    Args:
-        root: A session with a root token.
-        logs: The files. A device has the name of its file, without the suffix.
-
-    Raises:
-        RequestRefused: If the server cannot write to a file.
-
-    """
+    """Enable a device for each of *logs* that the server did not take from its configuration."""
     enabled = root.get("sys/audit").get("data") or {}
     for log in logs:
         if f"{log.stem}/" not in enabled:

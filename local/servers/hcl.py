@@ -15,16 +15,7 @@ if TYPE_CHECKING:
 
 
 def render(template: str, **values: object) -> str:
-    """Return the *template* of this folder, rendered with *values*.
-
-    Args:
-        template: Name of the file. It passes each value through the filter ``hcl``.
-        **values: Its variables.
-
-    Raises:
-        ConfigurationError: If a value is not Unicode. See :func:`.quote`.
-
-    """
+    """Return the *template* of this folder, rendered with *values*."""
     return _environment().get_template(template).render(**values)
 
 

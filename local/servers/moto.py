@@ -37,13 +37,7 @@ class Moto(Server):
         self._account = account
 
     def start(self) -> None:
-        """Start the server, and wait until it responds.
-
-        Raises:
-            ConfigurationError: If moto is not installed.
-            StartFailed: If it exits, or is not ready in time.
-
-        """
+        """Start the server, and wait until it responds."""
         require_moto()
         ensure_private_folder(self._layout.aws)
         program = Program(

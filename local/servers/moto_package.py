@@ -12,12 +12,7 @@ ACCOUNT: Final = "123456789012"
 
 
 def require_moto() -> None:
-    """Check that moto's server is installed, without importing it, which takes seconds.
-
-    Raises:
-        ConfigurationError: If it is not.
-
-    """
+    """Check that moto's server is installed, without importing it, which takes seconds."""
     if find_spec("moto") is None:
         raise ConfigurationError(
             "a local deployment on AWS runs on moto, which is not installed; install"

@@ -2,7 +2,7 @@
 
 This module and its template contain all features of OpenBao that HashiCorp's Vault does not have:
 the ``static`` seal, and audit devices that are declared in the configuration. In containers
-:mod:`.audit_logs` has another way for these. docs/Servers.md compares the two servers.
+:mod:`.audit_logs` has another way for these; docs/Servers.md compares the two servers.
 """
 
 from __future__ import annotations
@@ -45,10 +45,6 @@ class OpenBao(Server):
 
     Until :meth:`mark_bootstrapped` is called, it contains nothing of value, and its root token may
     be lost. So a start erases the data of a server that is not marked.
-
-    Attributes:
-        root_token: Root token of a server that :meth:`start` just initialised, else None.
-
     """
 
     name = "vault"
@@ -70,8 +66,7 @@ class OpenBao(Server):
     def agent_address(self) -> str:
         """Return the URL of its API for the agents: its socket, if that is possible.
 
-        A socket in the deployment's private folder is always this server's. A port may be another
-        process's while the server is not running.
+        Unlike a port, a socket in the deployment's private folder is always this server's.
         """
         socket = self._layout.vault_socket
         return f"unix://{socket}" if socket else self.address
@@ -97,12 +92,6 @@ class OpenBao(Server):
         """Start the server, and wait until it is active.
 
         A new server is initialised too, and :attr:`root_token` is set.
-
-        Raises:
-            ConfigurationError: If its seal key is missing, or another file cannot be used.
-            Sealed: If it was running, and is sealed.
-            StartFailed: If it exits, cannot be initialised, or is not ready in time.
-
         """
         was_running = self.find() is not None
         is_new = not self.is_bootstrapped
@@ -134,11 +123,9 @@ class OpenBao(Server):
         return Transport(self.address, cacert=None, connect_timeout=1.0)
 
     def _reject_sealed(self, running: Running, transport: Transport) -> None:
-        """Check that it is not sealed. It stays sealed until a restart, in case that was intended.
+        """Check that it is not sealed.
 
-        Raises:
-            Sealed: If it is.
-
+        It stays sealed until a restart, in case that was intended.
         """
         if not vault_state.is_sealed(transport):
             return

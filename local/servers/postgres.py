@@ -59,13 +59,7 @@ class Postgres(Server):
         self._databases = databases
 
     def start(self) -> None:
-        """Start the server, and create what is missing: its files, the databases and the roles.
-
-        Raises:
-            ConfigurationError: If its folder cannot be used, or its wheel is not installed.
-            StartFailed: If it exits, is not ready in time, or a role cannot be created.
-
-        """
+        """Start the server, and create what is missing: its files, the databases and the roles."""
         home = postgres_home.prepare(self._layout, binaries.postgres_folder())
         if not home.data.exists():
             self._create_cluster(home)

@@ -1,9 +1,8 @@
 """PostgreSQL's data folder, its binaries, and the user that it runs as.
 
-PostgreSQL does not run as root. So root runs it as another user, who cannot enter the private
-folder of the deployment, and perhaps not the folder of the Python that has the binaries. The data,
-and if needed a copy of the binaries, are then below :data:`SHARED`. Each deployment has its own
-folder there, and a link to it in the deployment's folder.
+PostgreSQL does not run as root. So root runs it as another user, which cannot enter the private
+folder of the deployment, nor perhaps that of the Python with the binaries. The data, and if needed
+a copy of the binaries, are then below :data:`SHARED`, with a link in the deployment's folder.
 """
 
 from __future__ import annotations
@@ -45,14 +44,7 @@ INITDB: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Folders and the user of one deployment's server.
-
-    Attributes:
-        folder: Contains the data.
-        install: Contains PostgreSQL's ``bin``, ``lib`` and ``share``.
-        user: User that the server runs as, or None for the current user.
-
-    """
+    """Folders and the user of one deployment's server."""
 
     folder: Path
     install: Path
@@ -77,18 +69,7 @@ class Home:
 
 
 def prepare(layout: Layout, install: Path) -> Home:
-    """Create the folder for the data, and return how to run the server.
-
-    Args:
-        layout: Layout of the deployment.
-        install: Folder of the installed binaries. They are copied, if the server's user cannot
-            execute them there.
-
-    Raises:
-        ConfigurationError: If a folder is a link or belongs to another user, or if this process
-            runs as root and there is no other user to run the server as.
-
-    """
+    """Create the folder for the data, and return how to run the server."""
     if os.geteuid() != 0:
         ensure_private_folder(layout.postgres)
         return Home(layout.postgres, install, user=None)
@@ -110,12 +91,7 @@ def erase(layout: Layout) -> None:
 
 
 def kill_processes(data: Path) -> None:
-    """Kill what a killed server left running on a cluster.
-
-    Args:
-        data: Folder of the cluster, resolved.
-
-    """
+    """Kill what a killed server left running on the cluster in *data*, a resolved path."""
     for process in psutil.process_iter():
         try:
             if process.cwd() == str(data) and process.name() == "postgres":
@@ -126,12 +102,7 @@ def kill_processes(data: Path) -> None:
 
 
 def server_user() -> str:
-    """Return the user that root runs PostgreSQL as.
-
-    Raises:
-        ConfigurationError: If there is none.
-
-    """
+    """Return the user that root runs PostgreSQL as."""
     for name in USERS:
         try:
             return pwd.getpwnam(name).pw_name
@@ -174,12 +145,7 @@ def _traversable_folder(path: Path) -> None:
 
 
 def ensure_executable(install: Path, user: str) -> Path:
-    """Return *install*, or a copy of it if *user* cannot execute its binaries.
-
-    Raises:
-        ConfigurationError: If the folder of the copy is a link or belongs to another user.
-
-    """
+    """Return *install*, or a copy of it if *user* cannot execute its binaries."""
     if _can_execute(install / "bin" / "initdb", user):
         return install
     _traversable_folder(SHARED)

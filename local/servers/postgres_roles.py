@@ -21,10 +21,7 @@ from local.servers.service_roles import ServiceRoles
 class ServerRoles:
     """The database and the roles of a service on the server. Each method raises psycopg.Error.
 
-    Attributes:
-        superuser: A connection that commits each statement.
-        names: Their names.
-
+    *superuser* commits each statement.
     """
 
     superuser: psycopg.Connection
@@ -33,16 +30,8 @@ class ServerRoles:
     def ensure_roles(self, manager: Secret, app: Secret | None) -> None:
         """Create the database and the roles that are missing.
 
-        An existing database of another role is left alone with all that it grants.
-
-        Args:
-            manager: Password of the manager, if it is created now. The password of an existing role
-                stays, because Vault may have changed it.
-            app: Password of the application's user, if it is created now. None if it has none.
-
-        Raises:
-            ConfigurationError: If the database belongs to another role. Nothing was changed.
-
+        The passwords are for new roles only, because Vault may have changed that of an existing
+        *manager*. An existing database of another role is left alone with all that it grants.
         """
         names, superuser = self.names, self.superuser
         self._check_owner()
@@ -126,17 +115,7 @@ class ServerRoles:
 
 
 def allow_password_changes(admin: psycopg.Connection, manager: str, user: str) -> None:
-    """Allow *manager* to set the password of *user*, but not to act as that user.
-
-    Args:
-        admin: A connection of a superuser, or of a user with ADMIN OPTION on *user*.
-        manager: Name of the role that Vault logs in as.
-        user: User whose password Vault will set.
-
-    Raises:
-        psycopg.Error: If there is no such user, or *admin* lacks the right.
-
-    """
+    """Allow *manager* to set the password of *user*, but not to act as that user."""
     _run(
         admin,
         "GRANT {} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE",
@@ -146,17 +125,7 @@ def allow_password_changes(admin: psycopg.Connection, manager: str, user: str) -
 
 
 def set_password(admin: psycopg.Connection, user: str, password: Secret) -> None:
-    """Set the password of *user*, without sending it: the server gets the SCRAM verifier only.
-
-    Args:
-        admin: A connection with the right to do so.
-        user: Name of the role.
-        password: The new one.
-
-    Raises:
-        psycopg.Error: If there is no such user, or *admin* lacks the right.
-
-    """
+    """Set the password of *user*, without sending it: the server gets the SCRAM verifier only."""
     verifier = _verifier(admin, user, password)
     _run(admin, "ALTER ROLE {} PASSWORD {}", Identifier(user), verifier)
 

@@ -65,11 +65,7 @@ class RedisAccount:
     def configuration(self, bind: str, managers: Iterable[RedisManager] = ()) -> str:
         """Return the text of the server's configuration file.
 
-        Args:
-            bind: Address to listen on.
-            managers: Accounts that the server has from its start, because it keeps others in
-                memory only.
-
+        It has *managers*, because the server keeps users that are created later in memory only.
         """
         lines = (
             f"bind {bind}",
@@ -95,12 +91,7 @@ class RedisAccount:
         return self._accepts("PING", _GREETING, login)
 
     def ensure_manager(self, manager: RedisManager) -> None:
-        """Create *manager* on the running server, or reset its password and rights.
-
-        Raises:
-            ConfigurationError: If the server is unreachable, or rejects that.
-
-        """
+        """Create *manager* on the running server, or reset its password and rights."""
         if not self._accepts(f"ACL SETUSER {manager.username} {manager.rules()}", _CREATED):
             raise ConfigurationError(
                 f"Redis at {HOST}:{self.port} did not create the user {manager.username}; stop the "

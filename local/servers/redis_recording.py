@@ -32,15 +32,8 @@ _SCRIPT: Final = b"lua"
 class RedisRecording:
     """Recording, during a block, of connections that are opened in it by users with every right.
 
-    A running service is left out, because its leased users have fewer rights.
-
-    Attributes:
-        commands: Commands that ran, such as ``get`` and ``client|list``, without those that every
-            user may run.
-        keys: Names of keys.
-        channels: Names of channels.
-        patterns: Patterns of channels.
-
+    A running service is left out, because its leased users have fewer rights. ``commands`` has
+    names such as ``get`` and ``client|list``, without those that every user may run.
     """
 
     def __init__(self, account: RedisAccount) -> None:
@@ -59,12 +52,7 @@ class RedisRecording:
         self._thread = threading.Thread(target=self._record, daemon=True)
 
     def __enter__(self) -> Self:
-        """Begin.
-
-        Raises:
-            ConfigurationError: If Redis is unreachable.
-
-        """
+        """Begin."""
         try:
             self._monitor, self._control, self._asking = (self._connect() for _ in range(3))
             _ask(self._monitor, "MONITOR")
@@ -82,12 +70,7 @@ class RedisRecording:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End, and delete the users with every right that were leased in the block.
-
-        Raises:
-            ConfigurationError: If Redis stopped in the block. What was recorded is not all then.
-
-        """
+        """End, and delete the users with every right that were leased in the block."""
         try:
             _ask(self._control, "ECHO", self._end)
             self._thread.join()
@@ -188,12 +171,7 @@ class RedisRecording:
 
 
 def parse_line(line: bytes) -> tuple[bytes, list[bytes]]:
-    """Return the address and the arguments in a line of ``MONITOR``.
-
-    Raises:
-        InvalidResponse: If it has another form.
-
-    """
+    """Return the address and the arguments in a line of ``MONITOR``."""
     match = _LINE.fullmatch(line)
     if match is None:
         raise InvalidResponse("a line of MONITOR has another form")

@@ -9,14 +9,7 @@ from app_integration.names import Scope
 
 @dataclass(frozen=True, slots=True)
 class ServiceRoles:
-    """Names of the database and the roles for the service of *scope*.
-
-    Attributes:
-        scope: The service that owns the database.
-        database: Name of the database, as declared.
-        suffix: End of the manager's name, on a server that several deployments use.
-
-    """
+    """Names of the database and the roles for the service of *scope*."""
 
     scope: Scope
     database: str

@@ -38,13 +38,7 @@ class Smtp(Server):
         self._services = services
 
     def start(self) -> None:
-        """Start the sink, and wait until it accepts connections.
-
-        Raises:
-            ConfigurationError: If its files cannot be used.
-            StartFailed: If it exits, or is not ready in time.
-
-        """
+        """Start the sink, and wait until it accepts connections."""
         for service in self._services:
             mail_password(self._layout, service)  # creates the file that the process reads
         program = python_program(

@@ -81,15 +81,7 @@ class _Connection(SMTP):
 
 
 async def serve(host: str, port: int, sink: Sink, authenticator: Authenticator) -> None:
-    """Accept messages on *host*:*port* until SIGTERM.
-
-    Args:
-        host: Address to listen on.
-        port: Port to listen on.
-        sink: Stores the messages.
-        authenticator: Checks the logins.
-
-    """
+    """Accept messages on *host*:*port* until SIGTERM."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)

@@ -53,13 +53,7 @@ class Valkey(Server):
         ensure_private_folder(self._layout.redis)
 
     def start(self) -> None:
-        """Write its configuration, start it, and wait until it accepts the password.
-
-        Raises:
-            ConfigurationError: If its files cannot be used, or its wheel is not installed.
-            StartFailed: If it exits, or is not ready in time.
-
-        """
+        """Write its configuration, start it, and wait until it accepts the password."""
         configuration = self._layout.redis / "valkey.conf"
         write_private(configuration, self._account.configuration(HOST, self._managers))
         program = Program(

@@ -41,28 +41,10 @@ def is_sealed(transport: Transport) -> bool:
 
 
 def initialise(transport: Transport, shares: Mapping[str, int]) -> dict[str, Any]:
-    """Initialise a new server, and return its response with the keys and the root token.
-
-    Args:
-        transport: Transport to the server.
-        shares: Parameters of ``sys/init``, such as ``secret_shares``.
-
-    Raises:
-        ServerError: If the server rejects it, for example because it is initialised.
-
-    """
+    """Initialise a new server, and return its response with the keys and the root token."""
     return transport.send("POST", "sys/init", timeout=INITIALISE_SECONDS, body=shares)
 
 
 def unseal(transport: Transport, key: str) -> None:
-    """Unseal a server that has a single unseal *key*.
-
-    Args:
-        transport: Transport to the server.
-        key: The unseal key, as base64 or hexadecimal.
-
-    Raises:
-        ServerError: If the server rejects it.
-
-    """
+    """Unseal a server that has a single unseal *key*, in base64 or hexadecimal."""
     transport.send("POST", "sys/unseal", timeout=REQUEST_SECONDS, body={"key": key})

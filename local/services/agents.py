@@ -25,12 +25,7 @@ class ServicesFailed(StrongroomError):
 
     @classmethod
     def combine(cls, errors: Mapping[str, StrongroomError]) -> StrongroomError:
-        """Return the error of a single service, or one error that lists those of several.
-
-        Args:
-            errors: Error of each failed service by its name.
-
-        """
+        """Return the error of a single service, or one error that lists those of several."""
         if len(errors) == 1:
             return next(iter(errors.values()))
         lines = [f"{service}: {error}" for service, error in errors.items()]
@@ -39,14 +34,7 @@ class ServicesFailed(StrongroomError):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """Result of :meth:`Agents.deliver`.
-
-    Attributes:
-        is_host_started: Whether the agents' supervisor was started.
-        delivered: Services whose agent was started and has delivered.
-        errors: Error of each other service by its name.
-
-    """
+    """Result of :meth:`Agents.deliver`."""
 
     is_host_started: bool
     delivered: tuple[str, ...]
@@ -74,15 +62,9 @@ class Agents:
     ) -> DeliveryResult:
         """Start each agent whose files have changed, and wait until all have delivered.
 
-        An agent that has not delivered its current files is started again. The agents start at the
-        same time, and one that fails does not hold up the others.
-
-        Args:
-            step: Shows each delivery.
-            restarted: Services whose agent is started again in any case.
-            missing: Secrets without a value. An agent that needs one is started, but not waited
-                for.
-
+        So it does with those in *restarted*, and those that have not delivered their current files.
+        The agents start at the same time, and one that fails does not hold up the others. One that
+        needs a secret in *missing* is not waited for.
         """
         if self._host is None:
             errors = self._find_errors(missing)

@@ -30,12 +30,7 @@ SDK_HINT: Final = (
 
 
 def find_frameworks(folder: Path) -> frozenset[str]:
-    """Return the frameworks that the application in *folder* requires, by its own files.
-
-    Args:
-        folder: Its folder. Those directly below it are searched, too.
-
-    """
+    """Return the frameworks that the application in *folder* requires, by its own files."""
     files = chain(*(folder.glob(f"{below}{name}") for below in ("", "*/") for name in _REQUIRING))
     lines = (
         line for file in files for line in file.read_bytes().decode(errors="replace").split("\n")
@@ -50,13 +45,7 @@ def interpreter(folder: Path) -> Path:
 
 
 def lacks_extra(python: Path, extra: str) -> bool:
-    """Return whether *python* lacks modules of an extra of the SDK; False if it cannot be run.
-
-    Args:
-        python: The application's interpreter.
-        extra: ``database`` or ``redis``.
-
-    """
+    """Return whether *python* lacks modules of an extra of the SDK; False if it cannot be run."""
     code = f"from importlib.util import find_spec; assert all(map(find_spec, {_MODULES[extra]}))"
     try:
         return _run(python, code, None).returncode != 0
@@ -65,29 +54,13 @@ def lacks_extra(python: Path, extra: str) -> bool:
 
 
 def check_application(folder: Path) -> None:
-    """Check that the application in *folder* can check and read a config file.
-
-    Raises:
-        ConfigurationError: If it has no interpreter, or the SDK is not installed there.
-
-    """
+    """Check that the application in *folder* can check and read a config file."""
     remedy = "pass another folder with --config; nothing was changed"
     _check(interpreter(folder), folder, {"config": EXTRA}, remedy)
 
 
 def check_delivery(python: Path, folder: Path, file: str) -> None:
-    """Check that an application can deliver its config with secrets of AWS.
-
-    Args:
-        python: Its interpreter.
-        folder: The folder that a delivery runs in.
-        file: The service's file in the declaration, for the error.
-
-    Raises:
-        ConfigurationError: If the folder or the interpreter cannot be used, or the SDK or an extra
-            is not installed there.
-
-    """
+    """Check that an application can deliver its config with secrets of AWS."""
     if not folder.is_dir():
         raise ConfigurationError(f"{folder} is not a folder; create it, or correct {file}")
     extras = {"config": EXTRA, "aws": ("boto3",)}
@@ -95,12 +68,7 @@ def check_delivery(python: Path, folder: Path, file: str) -> None:
 
 
 def _check(python: Path, folder: Path, extras: Mapping[str, tuple[str, ...]], remedy: str) -> None:
-    """Check that *python* has the SDK and *extras* of it, which have modules.
-
-    Raises:
-        ConfigurationError: If it does not, or cannot be run. The message ends with *remedy*.
-
-    """
+    """Check that *python* has the SDK and *extras* of it, which have modules."""
     install = f"install strongroom-sdk[{','.join(extras)}] there, or {remedy}"
     try:
         done = _run(python, write_check([*chain.from_iterable(extras.values())]), folder)

@@ -17,13 +17,7 @@ from local.layout import Layout
 class ConfigState:
     """State of a service's config file, and of its last delivery.
 
-    Attributes:
-        live: The file that the service reads.
-        since: Time when it was written, or None if it does not exist.
-        last: Status of the last delivery, or None if there was none.
-        problem: Why the agent does not run, or None if it runs or that is not known.
-        note: What the deliveries do not check, or None if they check all.
-
+    *problem* says why the agent does not run; None if it runs, or that is not known.
     """
 
     live: Path

@@ -19,12 +19,7 @@ from vault.reconcile.resources import read_data
 
 
 def ensure_databases(accesses: Sequence[Access], runtime: str, step: Step) -> None:
-    """Create what is missing on the team's own servers: databases and roles.
-
-    Raises:
-        ConfigurationError: If an administrator cannot do that, or in containers.
-
-    """
+    """Create what is missing on the team's own servers: databases and roles."""
     own = [(each, each.administrator) for each in accesses]
     for access, administrator in own:
         if administrator is None:

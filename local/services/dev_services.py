@@ -26,15 +26,7 @@ if TYPE_CHECKING:
 def service_accesses(
     layout: Layout, ports: Ports, declaration: Declaration, check_listener: Callable[[str], None]
 ) -> list[Access]:
-    """Return the accounts of each service of ``dev``, in the order of the environment's file.
-
-    Args:
-        layout: Contains the passwords.
-        ports: Ports of the servers.
-        declaration: The loaded declaration.
-        check_listener: Takes a server's name, and raises if another process listens on its port.
-
-    """
+    """Return the accounts of each service of ``dev``, in the order of the environment's file."""
     accesses = []
     for scope in declaration.scopes(Environment.DEV):
         service = declaration.service(scope.service)

@@ -26,11 +26,8 @@ class ForegroundProgram:
 def run_together(programs: Sequence[ForegroundProgram]) -> int:
     """Run *programs* until one of them exits, or until SIGINT, SIGTERM or SIGHUP.
 
-    The others get SIGTERM, and SIGKILL if they are running after 10 s.
-
-    Returns:
-        The exit code of the program that exited first, or 0 after a signal.
-
+    The others get SIGTERM, and SIGKILL if they are running after 10 s. Returns the exit code of the
+    first, or 0 after a signal.
     """
     return asyncio.run(_run(programs))
 

@@ -85,31 +85,17 @@ class LocalAgent:
         return (self.folder / "run.json").exists()
 
     def compile_template(self) -> CompiledTemplate:
-        """Compile the service's config template for this deployment.
-
-        Raises:
-            TemplateRejected: If the template cannot be compiled.
-
-        """
+        """Compile the service's config template for this deployment."""
         from agent.compiler.declared_template import compile_declared  # noqa: PLC0415 (status needs no compiler)
 
         return compile_declared(self._declaration, self._scope, self._config)
 
     def write_files(self, *, is_forced: bool = False) -> str | None:
-        """Write the agent's files, so that its supervisor starts it on them.
+        """Write the agent's files, on which its supervisor starts it; return their generation.
 
-        Nothing is written if the agent has delivered from the same files. ``run.json`` is written
-        last, because the supervisor starts the agent when that file changes.
-
-        Args:
-            is_forced: Whether to have the agent started again in any case.
-
-        Returns:
-            The generation of the files, or None if the agent is not started.
-
-        Raises:
-            TemplateRejected: If the template cannot be compiled.
-
+        Nothing is written, and None returned, if the agent has delivered from the same files.
+        ``run.json`` is written last, because the supervisor starts the agent when that file
+        changes.
         """
         settings = self._agent_settings()
         files = {
@@ -135,13 +121,7 @@ class LocalAgent:
     def check_values(self, missing: Collection[str]) -> None:
         """Check that each secret in the template has a value.
 
-        Args:
-            missing: Secrets without a value, as ``<service>/<environment>/<name>``.
-
-        Raises:
-            ValuesMissing: If one has none.
-            TemplateRejected: If the template cannot be compiled.
-
+        *missing* are secrets without one, as ``<service>/<environment>/<name>``.
         """
         needed = {need.path for need in self.compile_template().needs}
         prefix = f"{self._scope.service}/{self._scope.environment}/"
@@ -156,11 +136,7 @@ class LocalAgent:
     def is_delivered(self, generation: str) -> bool:
         """Return whether the agent has delivered a config from the files of *generation*.
 
-        Raises:
-            ConfigRejected: If the config is rejected. The reason names fields, never values.
-            ConfigurationError: If the application's interpreter cannot deliver.
-            StartFailed: If the agent cannot be started on its files.
-
+        Raises an error if the config is rejected, or if the agent cannot be started on its files.
         """
         state, status = read_state(self.folder), read_status(self.live)
         if state is None or state.generation != generation:
@@ -178,12 +154,7 @@ class LocalAgent:
         return True
 
     def check_delivered(self) -> None:
-        """Check that the last delivery, if there was one, is in use.
-
-        Raises:
-            ConfigRejected: If the config is rejected. The reason names fields, never values.
-
-        """
+        """Check that the last delivery, if there was one, is in use."""
         status = read_status(self.live)
         if status is not None and not status.state.is_live:
             failure = "was rejected" if status.state.is_final else "cannot be used yet"

@@ -18,28 +18,15 @@ if TYPE_CHECKING:
 
 
 class ServiceDeployment:
-    """Service of *scope* in a deployment.
-
-    Attributes:
-        access: Accounts of the service on the servers.
-        layout: Paths of the deployment's files.
-        ports: Ports of its servers.
-        scope: The service and its environment.
-        declaration: The declaration, with this machine's addresses.
-
-    """
+    """Service of *scope* in a deployment."""
 
     def __init__(
         self, access: Access, declaration: Declaration, agent_host: AgentHost | None
     ) -> None:
         """Store the arguments.
 
-        Args:
-            access: Accounts of the service on the servers.
-            declaration: The declaration, with this machine's addresses.
-            agent_host: Runner of the agent, or None if the servers' runtime runs it. Then the
-                config file in this machine's folder is a copy, and not up to date.
-
+        *agent_host* is None if the servers' runtime runs the agent. Then the config file in this
+        machine's folder is a copy, and not up to date.
         """
         self.access = access
         self.layout = access.layout
@@ -90,14 +77,7 @@ class ServiceDeployment:
         return values
 
     def prepare_users(self) -> None:
-        """Prepare what Vault needs on the database and on Redis to create and change users.
-
-        Raises:
-            UnexpectedListener: If another process listens on a port. Nothing was sent.
-            psycopg.Error: If the database is unreachable, or rejects a statement.
-            ConfigurationError: If Redis is unreachable, or rejects a user.
-
-        """
+        """Prepare what Vault needs on the database and on Redis to create and change users."""
         if self.access.database is not None:
             for adopted in self.declaration.adopted(self.scope).values():
                 self.access.database.allow_password_changes(adopted.username)

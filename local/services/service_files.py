@@ -21,11 +21,7 @@ def write_variables(
 ) -> None:
     """Write the variables of the *selected* services, and those of the first to ``dev.env``.
 
-    Args:
-        layout: Layout of the deployment.
-        variables: Variables of each service by its name, in the order of the environment's file.
-        selected: Services that have a credential and an agent.
-
+    *variables* are in the order of the environment's file, which decides that.
     """
     for name in selected:
         _write_file(layout.service_env(name), name, variables[name])
@@ -46,11 +42,6 @@ def remove_undeclared(layout: Layout, services: Mapping[str, ServiceDeployment])
     """Remove the files of services, agents and accounts that are no longer declared.
 
     Alertmanager's account at the mail server stays, because no declaration has it.
-
-    Args:
-        layout: Layout of the deployment.
-        services: The declared services by name.
-
     """
     delivered = [each for each in services.values() if each.agent is not None]
     _keep_only(layout.agents.glob("*/"), {str(each.scope) for each in delivered})

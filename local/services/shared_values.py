@@ -31,19 +31,7 @@ def read_values(
     names: Collection[str],
     provided: Collection[str],
 ) -> Mapping[str, Secret]:
-    """Return the server's values of secrets that are to be shared.
-
-    Args:
-        session: May read them.
-        files: The files of the team.
-        scope: The service.
-        names: Names of the secrets.
-        provided: Secrets whose values are of this machine's own servers.
-
-    Raises:
-        ConfigurationError: If one is not a given secret, is of this machine, or has no value.
-
-    """
+    """Return the server's values of secrets that are to be shared."""
     usable = [name for name in files.shareable(scope) if name not in provided]
     values = {}
     for name in names:

@@ -32,18 +32,8 @@ def update_ports(
     """Write each URL again whose port is not the one that its server listens on now.
 
     A value that differs in anything else than its port is not this deployment's, and stays, unless
-    it is a former one.
-
-    Args:
-        session: Session that reads and writes.
-        scope: Scope of the secrets.
-        provided: URLs of this deployment's servers, by secret name. Other values are skipped.
-        mount: Path of the KV mount.
-        former: URLs, on any port, which this deployment wrote for another server.
-
-    Returns:
-        The names of the secrets that were written.
-
+    it is among the *former* ones, for another server. Returns the names of the secrets that were
+    written.
     """
     urls = {name: url.reveal() for name, url in provided.items() if "://" in url.reveal()}
     return tuple(
@@ -81,11 +71,6 @@ def move(stored: str, current: str) -> str | None:
     """Return *stored* with the port of *current*, or None if there is nothing to replace.
 
     That is so if the ports are equal, or if another part differs.
-
-    Args:
-        stored: URL in a secret.
-        current: URL of this deployment's server.
-
     """
     try:
         old, new = urlsplit(stored), urlsplit(current)

@@ -40,17 +40,7 @@ _COLUMNS: Final[LiteralString] = r"""
 
 @dataclass(frozen=True, slots=True)
 class BoundColumn:
-    """A column to which tokens are bound.
-
-    Attributes:
-        name: Its name.
-        sequence: The sequence that generates its values, from which the application's SDK reserves
-            one before the insert; None if there is none.
-        default: The expression of its default, or None.
-        is_computed: Whether the database computes it from other columns.
-        triggers: Triggers that set it when a row is inserted.
-
-    """
+    """A column to which tokens are bound."""
 
     name: str
     sequence: str | None
@@ -87,12 +77,7 @@ class BoundColumn:
 
 
 def read(connection: Connection, table: MigratedTable) -> list[BoundColumn]:
-    """Return the columns to which tokens of *table* are bound, new and old ones.
-
-    Raises:
-        psycopg.Error: If the server rejects the query.
-
-    """
+    """Return the columns to which tokens of *table* are bound, new and old ones."""
     names = {name for each in table.columns for name in (*each.context, *(each.old_context or ()))}
     with connection.cursor(row_factory=class_row(BoundColumn)) as cursor:
         return cursor.execute(_COLUMNS, (table.schema, table.name, list(names))).fetchall()

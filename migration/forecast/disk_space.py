@@ -58,12 +58,8 @@ _TABLESPACES: Final[LiteralString] = """
 class Room:
     """Free space.
 
-    Attributes:
-        files: Bytes that are free for tables and indexes; None if unknown. Of several filesystems,
-            the one with the least counts.
-        wal: Bytes that are free for WAL; None if unknown.
-        is_shared: Whether both are on one filesystem.
-
+    *files* and *wal* are bytes, None if unknown; of several filesystems, the one with the least
+    counts.
     """
 
     files: int | None
@@ -73,25 +69,14 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Decision on whether there is room.
-
-    Attributes:
-        is_enough: Whether there is; None if it is unknown.
-        text: What is needed and what is free, and what to do if that is not enough.
-
-    """
+    """Decision on whether there is room."""
 
     is_enough: bool | None
     text: str
 
 
 def read(connection: Connection, table: MigratedTable) -> Room:
-    """Return the room of the server of *connection*, which is unknown if it is not measurable.
-
-    Raises:
-        psycopg.Error: If the server rejects a query.
-
-    """
+    """Return the room of the server of *connection*, which is unknown if it is not measurable."""
     (found,) = connection.execute(_DATA_FOLDER).fetchone() or (None,)
     if found is None or not is_data_folder(connection, Path(found)):
         return Room(None, None)
@@ -122,12 +107,7 @@ def is_data_folder(connection: Connection, folder: Path) -> bool:
 def decide(what: str, need: Estimate, kept: int, room: Room) -> Verdict:
     """Return whether *room* is enough for *need*.
 
-    Args:
-        what: What needs it: ``the backfill``.
-        need: What it takes.
-        kept: Bytes of WAL within which the server is set to keep.
-        room: The room.
-
+    *kept* is the WAL, in bytes, within which the server is set to keep.
     """
     log = min(need.wal, _KEPT * kept)
     if room.is_shared:

@@ -55,10 +55,8 @@ _CHECKPOINT_PART: Final = 0.5
 class Speed:
     """How fast the workers go.
 
-    Attributes:
-        rows: Rows a second, if they never paused.
-        duty: Part of their time that they work, from 0 to 1.
-
+    *rows* is that of a second without pauses, *duty* the part of their time that they work, from 0
+    to 1.
     """
 
     rows: float = DEFAULT_SPEED
@@ -73,13 +71,8 @@ class Speed:
 class Estimate:
     """What a pass takes.
 
-    Attributes:
-        heap: Bytes that the table grows by, if nothing is vacuumed during the passes.
-        indexes: Bytes that its indexes grow by, new ones included.
-        scratch: Bytes of temporary files.
-        wal: Bytes of WAL. A vacuum afterwards writes more.
-        seconds: Seconds.
-
+    All but *seconds* are bytes: *heap* without a vacuum during the passes, *scratch* of temporary
+    files.
     """
 
     heap: int = 0
@@ -110,15 +103,7 @@ class Estimator:
     def __init__(
         self, table: MigratedTable, sample: Sample, speed: Speed, *, has_data_keys: bool
     ) -> None:
-        """Create an estimator.
-
-        Args:
-            table: The table.
-            sample: Its sample.
-            speed: How fast the workers go.
-            has_data_keys: Whether tokens refer to a table of data keys, and carry none.
-
-        """
+        """Create an estimator."""
         self._sample = sample
         self._speed = speed
         self._indexes = len(table.indexes)
@@ -179,10 +164,8 @@ class Estimator:
     def _estimate(self, row: float, changed: int) -> Estimate:
         """Return what it takes to write each row with an old value once.
 
-        Args:
-            row: Bytes of the new version of a row, with the values that it does not take over.
-            changed: Bytes of the blocks that have the old ones.
-
+        *row* is the bytes of a row's new version, with the values that it does not take over;
+        *changed* is those of the blocks with the old versions.
         """
         sample, files = self._sample, self._sample.files
         space = _LONG_SPACE if self._is_long else _ROW_SPACE
@@ -224,13 +207,7 @@ class Estimator:
 
 
 def value_size(size: float, *, has_data_keys: bool) -> float:
-    """Return the bytes of the value in a token of *size* bytes.
-
-    Args:
-        size: Bytes of a token, or the average of many.
-        has_data_keys: Whether the token refers to a table of data keys, and carries none.
-
-    """
+    """Return the bytes of the value in a token of *size* bytes."""
     if has_data_keys:
         return max(0.0, size - _KEYRING_TOKEN)
     return max(0.0, (size - _TEXT_PREFIX) * 3 / 4 - _TEXT_TOKEN)

@@ -34,16 +34,7 @@ class NoRoom(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Forecast of a migration.
-
-    Attributes:
-        outlook: What its stages do and take.
-        firing: What its passes fire.
-        before_switch: Whether there is room for the passes before the switch.
-        nulling: Whether there is room for the pass that removes old values.
-        bound: The columns to which tokens are bound.
-
-    """
+    """Forecast of a migration."""
 
     outlook: Outlook
     firing: Firing
@@ -53,13 +44,7 @@ class Forecast:
 
 
 def check_plan(context: MigrationContext, connection: Connection, live: LiveTable) -> None:
-    """Check that a migration can begin on the table *live*, and harms nothing beside it.
-
-    Raises:
-        PlanRefused: If it cannot. It lists every reason.
-        psycopg.Error: If the server rejects a query.
-
-    """
+    """Check that a migration can begin on the table *live*, and harms nothing beside it."""
     problems = [*find_problems(context.plan, live), *context.find_refused(connection, live)]
     if not problems:
         bound = bound_columns.read(connection, plans.to_table(context.plan, live))
@@ -69,14 +54,7 @@ def check_plan(context: MigrationContext, connection: Connection, live: LiveTabl
 
 
 def read(context: MigrationContext, connection: Connection) -> Forecast:
-    """Return the forecast of a migration that has its old columns.
-
-    Raises:
-        ConfigurationError: If its old columns are gone.
-        TableChanged: If a column was renamed or changed since the migration began.
-        psycopg.Error: If the server rejects a query.
-
-    """
+    """Return the forecast of a migration that has its old columns."""
     state = context.read_state(connection)
     if state is not None and state.stage is Stage.DROPPED:
         raise ConfigurationError(
@@ -125,11 +103,6 @@ def _without_old_token(column: Plaintexts, old: OldEncryption | None) -> Plainte
 
 
 def require_room(verdict: Verdict) -> None:
-    """Check that there is room, as far as that is known.
-
-    Raises:
-        NoRoom: If there is not enough.
-
-    """
+    """Check that there is room, as far as that is known."""
     if verdict.is_enough is False:
         raise NoRoom(verdict.text)

@@ -27,13 +27,7 @@ _UNITS: Final = ((86_400, "days"), (3600, "h"), (60, "min"))
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A lock on the table.
-
-    Attributes:
-        mode: Its mode, as PostgreSQL names it.
-        held: For how long it is held.
-
-    """
+    """A lock on the table."""
 
     mode: str
     held: str
@@ -50,15 +44,7 @@ _BATCH: Final = Lock(_WRITES, "for a batch; its rows are locked while they are w
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A stage of the migration.
-
-    Attributes:
-        stage: The stage that it leads to.
-        what: What happens.
-        locks: The locks that it takes on the table, in order.
-        estimate: What it takes; None if that is not worth mention.
-
-    """
+    """A stage of the migration."""
 
     stage: Stage
     what: str
@@ -91,16 +77,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """Outlook of a migration.
-
-    Attributes:
-        table: Its table, with the schema.
-        rows: The number of its rows, about.
-        size: Its size in bytes, with indexes.
-        steps: The stages, in order.
-        dependents: What depends on its old columns, or reacts to their change.
-
-    """
+    """Outlook of a migration."""
 
     table: str
     rows: int
@@ -152,14 +129,7 @@ def build(
 ) -> Outlook:
     """Return the outlook of the migration of *table*.
 
-    Args:
-        table: The table, as planned.
-        live: The same table as it is in the database.
-        sample: Its sample.
-        estimator: Estimates what the passes take.
-        dependents: What depends on its old columns, or reacts to their change.
-        quiet_for: Seconds without a writer that does not encrypt.
-
+    *quiet_for* is in seconds.
     """
     name = f"{table.schema}.{table.name}"
     steps = (

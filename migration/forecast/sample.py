@@ -55,14 +55,8 @@ _SETTINGS: Final[LiteralString] = """
 class Files:
     """Files of a table, with those of its partitions.
 
-    Attributes:
-        main: Bytes of its rows, without values that are stored out of line.
-        whole: Bytes of its rows and of those values.
-        indexes: Bytes of its indexes.
-        index_count: The number of indexes that each row is in.
-        fillfactor: Per cent of a block that new rows fill.
-        logs_old_rows: Whether the server logs each old row in full, for logical replication.
-
+    Sizes are bytes: *main* without values that are stored out of line, *whole* with them.
+    *fillfactor* is per cent.
     """
 
     main: int
@@ -75,13 +69,7 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoints:
-    """What makes the server begin a checkpoint, after which it logs whole blocks again.
-
-    Attributes:
-        seconds: Time between two.
-        size: Bytes of WAL that the server keeps within, by beginning one earlier.
-
-    """
+    """What makes the server begin a checkpoint, after which it logs whole blocks again."""
 
     seconds: float
     size: int
@@ -89,13 +77,7 @@ class Checkpoints:
 
 @dataclass(frozen=True, slots=True)
 class Plaintexts:
-    """Values of an old column.
-
-    Attributes:
-        part: Part of the filled rows that have one, from 0 to 1.
-        size: Bytes of a value, on average.
-
-    """
+    """Values of an old column."""
 
     part: float
     size: float
@@ -105,16 +87,8 @@ class Plaintexts:
 class Sample:
     """Size of a table and of its rows.
 
-    Attributes:
-        rows: The number of its rows.
-        filled: The number of those that have any old value, which a pass writes.
-        row: Bytes of a filled row, on average, with values that are stored out of line.
-        written: Bytes of its new columns, on average; 0 before the migration.
-        is_scattered: Whether rows that follow each other in the key lie far from each other.
-        plaintexts: The values of each old column.
-        files: Its files.
-        checkpoints: When the server begins a checkpoint.
-
+    *filled* counts the rows with an old value. *row* and *written* are bytes of such a row and of
+    its new columns, on average.
     """
 
     rows: int
@@ -130,18 +104,7 @@ class Sample:
 def read(
     connection: Connection, table: MigratedTable, live: LiveTable, blocks: int = _BLOCKS
 ) -> Sample:
-    """Return a sample of *table*.
-
-    Args:
-        connection: A connection.
-        table: The table, before its migration or in the course of it.
-        live: The same table as it is in the database.
-        blocks: The number of blocks to read, about.
-
-    Raises:
-        psycopg.Error: If the server rejects a query.
-
-    """
+    """Return a sample of *table*."""
     with connection.cursor(row_factory=class_row(Files)) as cursor:
         named = table.schema, table.name
         files = cursor.execute(_FILES, named).fetchone() or Files(0, 0, 0, 0)

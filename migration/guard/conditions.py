@@ -1,11 +1,11 @@
 """Conditions on the row before and after a write, which show the guard a bypassing writer.
 
 Tokens are random. So a write that changed a plaintext, or what its token is bound to, and left the
-bytes of the token as they were, did not encrypt. No key is needed to see it.
+bytes of the token as they were, did not encrypt; no key is needed to see it.
 
 An equal plaintext has equal bytes. So where tokens are decrypted, the row has the hash of the token
-that its plaintext was written with: a write that changed a token, and did not name the plaintext,
-left a hash of another token.
+that its plaintext was written with, which shows a write that changed the token and did not name the
+plaintext.
 """
 
 from __future__ import annotations

@@ -46,14 +46,8 @@ _ALWAYS: Final = "A"  # in pg_trigger.tgenabled
 class Definition:
     """What the database has of a guard.
 
-    Attributes:
-        triggers: By table or partition, with its schema, and name of the trigger: its event,
-            condition and function. It is empty if there is no such trigger, or it does not fire for
-            each writer.
-        functions: By name: text and owner.
-        versions: By the same names: the transaction that wrote it last. Who switches a trigger off
-            and on again leaves another one.
-
+    The text of a trigger is empty if it does not fire for each writer. Its version is the
+    transaction that wrote it last, and changes if it is switched off and on again.
     """
 
     triggers: dict[tuple[str, str], str]
@@ -77,12 +71,7 @@ class Definition:
 
 
 def read(connection: Connection, table: MigratedTable, migration: str) -> Definition:
-    """Return the guard of *table* as it is now.
-
-    Raises:
-        psycopg.Error: If the server rejects a query.
-
-    """
+    """Return the guard of *table* as it is now."""
     names = {"schema": table.schema, "table": table.name, "names": list(trigger_names(table))}
     called = (*function_names(migration), *hash_function_names(table, migration))
     functions = {"schema": SCHEMA, "names": list(called)}

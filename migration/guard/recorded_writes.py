@@ -79,15 +79,8 @@ _FORGET: Final[LiteralString] = """
 class BypassingWriter:
     """A writer that changed plaintext and brought no new token.
 
-    Attributes:
-        writer: The user of the session, which no statement can change.
-        application: The ``application_name`` of the session, which its client chose.
-        operation: ``INSERT`` or ``UPDATE``.
-        writes: How often. A row that moves to another partition counts twice, and so does one that
-            a later trigger changed.
-        first: Time of the first of them.
-        last: Time of the last of them.
-
+    No statement can change *writer*, the user of the session, but its client chose *application*. A
+    row that moves to another partition counts twice, and so does one that a later trigger changed.
     """
 
     writer: str
@@ -99,12 +92,7 @@ class BypassingWriter:
 
 
 def read_writers(connection: Connection, migration: str) -> list[BypassingWriter]:
-    """Return who bypassed *migration*, the latest first.
-
-    Raises:
-        psycopg.Error: If the server rejects the query.
-
-    """
+    """Return the writers that bypassed *migration*, the latest first."""
     with connection.cursor(row_factory=class_row(BypassingWriter)) as cursor:
         return cursor.execute(_WRITERS, (migration,)).fetchall()
 
@@ -113,10 +101,6 @@ def take(connection: Connection, migration: str, limit: int) -> list[list[str]]:
     """Take up to *limit* reports off the queue, note their writers, and return the rows' keys.
 
     Reports that another worker has taken are skipped. They are back if its transaction fails.
-
-    Raises:
-        psycopg.Error: If the server rejects the statement.
-
     """
     return [key for (key,) in connection.execute(_TAKE, (migration, limit))]
 

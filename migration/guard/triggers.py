@@ -49,11 +49,6 @@ def install(table: MigratedTable, migration: str) -> Iterator[Composed]:
 
     The transaction must also add the columns of tokens: a token that is written before the guard is
     there may become stale, and nothing would find it.
-
-    Args:
-        table: The table, whose columns of tokens exist.
-        migration: Name of the migration.
-
     """
     yield from functions(table, migration, Mode.QUEUE)
     bypassing, late = conditions.bypassing_update(table), conditions.any_stale(table)

@@ -20,14 +20,7 @@ class Backfill:
     """Backfill of one table, by any number of workers, each with a connection of its own."""
 
     def __init__(self, ranges: Ranges, writer: TokenWriter, batch: int) -> None:
-        """Create a backfill. Nothing is read.
-
-        Args:
-            ranges: The ranges of the pass.
-            writer: Encrypts the rows.
-            batch: Rows of one batch.
-
-        """
+        """Create a backfill. Nothing is read."""
         self._ranges = ranges
         self._writer = writer
         self._batch = batch
@@ -36,11 +29,6 @@ class Backfill:
         """Encrypt one batch in one transaction; return None if no free range is left.
 
         Rows that others hold for long are left to the next pass, and counted as wrong.
-
-        Raises:
-            psycopg.Error: If the server rejects a statement. Nothing of the batch was written.
-            StrongroomError: If a row cannot be encrypted. Nothing of the batch was written.
-
         """
         try:
             with connection.transaction():
@@ -51,14 +39,7 @@ class Backfill:
                 return self._run_batch(connection, waits=False)
 
     def redo(self, connection: Connection) -> Written | None:
-        """Encrypt the rows of a batch of the guard's reports; return None if there is none.
-
-        Raises:
-            psycopg.errors.LockNotAvailable: If others hold one of them. The reports are back.
-            psycopg.Error: If the server rejects a statement. The reports are back.
-            StrongroomError: If a row cannot be encrypted. The reports are back.
-
-        """
+        """Encrypt the rows of a batch of the guard's reports; return None if there is none."""
         with connection.transaction():
             connection.execute(_LIMIT)
             keys = recorded_writes.take(connection, self._ranges.migration, self._batch)

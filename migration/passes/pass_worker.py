@@ -34,17 +34,7 @@ _WAIT: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What a worker asks of the table and the machine.
-
-    Attributes:
-        run_batch: Runs one batch; returns None if no range is free now.
-        is_done: Returns whether the pass is done, or the command is to end.
-        throttle: Returns whether to wait, and the limit of the duty.
-        probe: Runs one short transaction on the table, as the application does.
-        clock: Returns monotonic seconds.
-        sleep: Waits for that many seconds.
-
-    """
+    """What a worker asks of the table and the machine."""
 
     run_batch: Callable[[], object | None]
     is_done: Callable[[], bool]
@@ -132,16 +122,7 @@ class PassWorker:
         duty: float = DEFAULT_DUTY,
         batch: int = BATCH,
     ) -> None:
-        """Create a worker. Nothing is read.
-
-        Args:
-            context: What each step needs.
-            watch: Is told how the pass goes on.
-            limits: What holds the worker.
-            duty: The largest part of its time that it may work, from 0 to 1.
-            batch: Rows of a batch.
-
-        """
+        """Create a worker. Nothing is read."""
         self._context = context
         self._watch = watch
         self._limits = limits
@@ -149,16 +130,7 @@ class PassWorker:
         self._batch = batch
 
     def run(self, kind: PassKind, pass_: Ranges) -> None:
-        """Work until no range of the pass is left.
-
-        Raises:
-            TableChanged: If a column was renamed or changed before.
-            TriggersFire: If triggers of the table would fire without consent, also such that come
-                later.
-            StrongroomError: If a row cannot be encrypted, or a key stays unavailable.
-            psycopg.Error: If the server rejects a statement, or stays unavailable.
-
-        """
+        """Work until no range of the pass is left."""
         context = self._context
         with context.connect() as connection:
             live = context.read_unchanged_table(connection)

@@ -21,12 +21,8 @@ RANGE: Final = 20_000
 class PassKind(StrEnum):
     """What a pass does with each row.
 
-    Attributes:
-        BACKFILL: Encrypts the rows that lack a token or index value.
-        VERIFY: Decrypts each token, and replaces those that are not of their old value.
-        NULL: Removes the old value whose token opens.
-        RESTORE: Writes the old value that is not the token's.
-
+    ``VERIFY`` replaces the tokens that are not of their old value, ``NULL`` removes the old values
+    whose tokens open, and ``RESTORE`` writes those that are not the tokens'.
     """
 
     BACKFILL = "backfill"
@@ -48,20 +44,8 @@ def run_until_right(
 ) -> PassProgress:
     """Run passes until one found nothing wrong, and return its progress.
 
-    A pass that an earlier command left is continued, and one that it completed is not repeated.
-
-    Args:
-        context: What each step needs.
-        table: The table.
-        kind: What the passes do.
-        run: Runs the workers of a pass.
-
-    Raises:
-        RowsStayWrong: If the second pass of this command found rows wrong, too.
-        MigrationBusy: If another command begins a pass now.
-        MigrationMoved: If another command changed the stage, or began a pass of another kind.
-        DependentRefused: If something in the database would suffer from a pass.
-
+    A pass that an earlier command left is continued, and one that it completed is not repeated. It
+    raises RowsStayWrong if the second pass of this command found rows wrong, too.
     """
     progress = _run(context, table, kind, run)
     if progress.wrong:
@@ -96,13 +80,6 @@ def begin(context: MigrationContext, table: MigratedTable, kind: PassKind) -> Ra
 
     Passes of other kinds end, because one that removes old values and one that restores them undo
     what the other has done.
-
-    Raises:
-        MigrationBusy: If another command begins a pass now.
-        MigrationMissing: If the migration was undone.
-        MigrationMoved: If it is not in the stage of such a pass.
-        DependentRefused: If something in the database would suffer from it. Nothing was changed.
-
     """
     with context.lock() as connection, connection.transaction():
         context.require_stage(connection, _STAGES[kind])

@@ -71,11 +71,8 @@ _FORGET: Final[LiteralString] = "DELETE FROM strongroom_migration.ranges WHERE m
 class Range:
     """A range that this worker holds.
 
-    Attributes:
-        number: Its number, in the order of the key.
-        after: Key, as text, after which its rest begins; None for the table's first row.
-        until: Key, as text, of its last row; None for the table's last.
-
+    It begins after the key *after*, and ends with the key *until*, both as text; None is the first
+    or last row of the table.
     """
 
     number: int
@@ -85,15 +82,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class PassProgress:
-    """How far a pass is.
-
-    Attributes:
-        ranges: The number of its ranges; 0 if it was not begun.
-        left: Those that are not done.
-        rows: Rows that were processed.
-        wrong: Those that were found wrong.
-
-    """
+    """How far a pass is."""
 
     ranges: int
     left: int
@@ -107,21 +96,10 @@ class PassProgress:
 
 
 class Ranges:
-    """The ranges of one pass over a table.
-
-    Attributes:
-        migration: Name of the migration.
-
-    """
+    """The ranges of one pass over a table."""
 
     def __init__(self, migration: str, name: str) -> None:
-        """Name the pass.
-
-        Args:
-            migration: Name of the migration.
-            name: Name of the pass, such as ``backfill``.
-
-        """
+        """Name the pass."""
         self.migration = migration
         self._names = migration, name
 
@@ -152,17 +130,7 @@ class Ranges:
         wrong: int = 0,
         is_done: bool,
     ) -> None:
-        """Store in the batch's transaction how far the range *number* is done.
-
-        Args:
-            connection: The connection that holds the range.
-            number: Number of the range.
-            after: Key, as text, of the last row of the batch; None if it had none.
-            rows: Rows of the batch that were processed.
-            wrong: Rows of it that were found wrong.
-            is_done: Whether the range has no further rows.
-
-        """
+        """Store in the batch's transaction how far the range *number* is done."""
         values = {
             "migration": self.migration,
             "pass": self._names[1],
@@ -181,14 +149,7 @@ class Ranges:
 
 
 def last_number(connection: Connection, migration: str, kind: str) -> int:
-    """Return the number of the last pass of *kind*, 0 if there was none.
-
-    Args:
-        connection: A connection.
-        migration: Name of the migration.
-        kind: The first word of the passes' names, which their number follows.
-
-    """
+    """Return the number of the last pass of *kind*, 0 if there was none."""
     found = connection.execute(_NUMBERS, (migration, kind)).fetchone()
     return int(found[0]) if found else 0
 

@@ -25,16 +25,7 @@ from migration.table import dependent_rules
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """What one batch did.
-
-    Attributes:
-        rows: Rows that were read.
-        written: Those that were written.
-        wrong: Keys of those that have a token that does not open, or a plaintext without a token.
-            They are as they were.
-        left: Rows that others changed each time they were read; the next pass finds them.
-
-    """
+    """What one batch did."""
 
     rows: int
     written: int
@@ -49,14 +40,7 @@ class RenewingPass(ABC):
     _needs_old_value: ClassVar[bool]
 
     def __init__(self, ranges: Ranges, writer: TokenWriter, batch: int) -> None:
-        """Create a pass. Nothing is read.
-
-        Args:
-            ranges: The ranges of the pass.
-            writer: The statements and the cipher of the table.
-            batch: Rows of one batch.
-
-        """
+        """Create a pass. Nothing is read."""
         self._ranges = ranges
         self._statements = writer.statements
         self._cipher = writer.cipher
@@ -65,13 +49,8 @@ class RenewingPass(ABC):
     def run_batch(self, connection: Connection) -> Renewed | None:
         """Process one batch in one transaction; return None if no free range is left.
 
-        Raises:
-            psycopg.Error: If the server rejects a statement. Nothing of the batch was written.
-            DependentRefused: If a foreign key refers to an old column now. Nothing of the batch
-                was written.
-            StrongroomError: If a key is unavailable, or a row cannot be written. Nothing of the
-                batch was written.
-
+        It raises DependentRefused, and writes nothing, if a foreign key refers to an old column
+        now.
         """
         with connection.transaction():
             claimed = self._ranges.claim(connection)
@@ -114,12 +93,8 @@ class RenewingPass(ABC):
     ) -> Collection[int]:
         """Write rows, and return the positions of those that were still as they were read.
 
-        Args:
-            connection: A connection.
-            opened: The rows.
-            changes: By old column whether it changes, for each row.
-            written: For each written column of the table, the bytes for each row.
-
+        For each row, *changes* has by old column whether it changes, and *written* the bytes of
+        each written column.
         """
 
     def _process(self, connection: Connection, rows: Rows) -> Renewed:
@@ -167,12 +142,7 @@ class Restoration(RenewingPass):
         changes: Mapping[str, Sequence[bool]],
         written: Sequence[Sequence[bytes | None]],
     ) -> Collection[int]:
-        """Write rows. See :meth:`RenewingPass._write`.
-
-        Raises:
-            ValueNotStored: If a column does not take a value, or not as it is.
-
-        """
+        """Write rows. See :meth:`RenewingPass._write`."""
         restored = self._cipher.restore(opened, changes)
         statements = self._statements
         checked = CheckedUpdate(statements.table, statements.table.old_columns, statements.restore)

@@ -47,12 +47,8 @@ class _Replica:
 class Lag:
     """How far one replica or slot is behind.
 
-    Attributes:
-        name: What it is, and its name.
-        seconds: Seconds from a commit until it is replayed there; 0 for a slot, and if the server
-            has not measured any.
-        size: Bytes of WAL that it has not replayed, or keeps.
-
+    *seconds* is 0 for a slot, and if the server has measured none; *size* is the bytes of WAL that
+    it has not replayed, or keeps.
     """
 
     name: str
@@ -61,15 +57,7 @@ class Lag:
 
 
 def read(connection: Connection) -> list[Lag] | None:
-    """Return the lag of each replica and unused slot; None if this user may not see it.
-
-    Args:
-        connection: A connection to the server that the replicas follow, outside a transaction.
-
-    Raises:
-        psycopg.Error: If the server rejects a query.
-
-    """
+    """Return the lag of each replica and unused slot; None if this user may not see it."""
     (end,) = connection.execute(_POSITION).fetchone() or (0,)
     with connection.cursor(row_factory=class_row(_Replica)) as cursor:
         replicas = cursor.execute(_REPLICAS).fetchall()
@@ -104,11 +92,7 @@ _HIDDEN: Final = (
 class Limits:
     """What holds workers.
 
-    Attributes:
-        flag: A file that holds them while it exists; None for none.
-        seconds: Seconds of a replica's lag, above which they are held.
-        size: Bytes of a replica's lag, above which they are held.
-
+    It is the file *flag*, while it exists, or a replica's lag above *seconds*, or *size* in bytes.
     """
 
     flag: Path | None = None
@@ -118,15 +102,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the throttle says at one time.
-
-    Attributes:
-        reason: Why workers wait, or None if they go on.
-        duty: The part of its time that each worker may work, in place of that it was started with;
-            None for the latter.
-        is_lag_known: Whether this user may see the lag of the replicas.
-
-    """
+    """What the throttle says at one time."""
 
     reason: str | None = None
     duty: float | None = None
@@ -143,15 +119,7 @@ class Throttle:
         clock: Callable[[], float],
         warn: Callable[[str], object],
     ) -> None:
-        """Create a throttle. Nothing is read.
-
-        Args:
-            name: Name of the migration.
-            limits: What holds the worker.
-            clock: Returns monotonic seconds.
-            warn: Reports to a person, once, what cannot be read.
-
-        """
+        """Create a throttle. Nothing is read."""
         self._name = name
         self._limits = limits
         self._clock = clock
@@ -160,15 +128,7 @@ class Throttle:
         self._has_warned = False
 
     def read(self, connection: Connection) -> Reading:
-        """Return what holds the worker, or limits its duty, as of a second ago at most.
-
-        Args:
-            connection: A connection that commits each statement.
-
-        Raises:
-            psycopg.Error: If the server rejects a query.
-
-        """
+        """Return what holds the worker, or limits its duty, as of a second ago at most."""
         now = self._clock()
         if self._last is None or now - self._last[0] >= _INTERVAL:
             self._last = now, self._read(connection)

@@ -17,15 +17,7 @@ from migration.rows.token_writer import TokenWriter
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What one batch found.
-
-    Attributes:
-        rows: Rows that were checked.
-        wrong: Keys of those whose token or index value was not of their old value. Those that
-            no other session changed have new ones, but not those whose token has a
-            value and that have no old one.
-
-    """
+    """What one batch found."""
 
     rows: int
     wrong: tuple[Key, ...]
@@ -35,26 +27,13 @@ class Verification:
     """Verification of one table, by any number of workers, each with a connection of its own."""
 
     def __init__(self, ranges: Ranges, writer: TokenWriter, batch: int) -> None:
-        """Create a verification. Nothing is read.
-
-        Args:
-            ranges: The ranges of the pass.
-            writer: Checks the rows, and writes the wrong ones again.
-            batch: Rows of one batch.
-
-        """
+        """Create a verification. Nothing is read."""
         self._ranges = ranges
         self._writer = writer
         self._batch = batch
 
     def run_batch(self, connection: Connection) -> Checked | None:
-        """Check one batch in one transaction; return None if no free range is left.
-
-        Raises:
-            psycopg.Error: If the server rejects a statement.
-            StrongroomError: If a key is unavailable. The batch is not counted as checked.
-
-        """
+        """Check one batch in one transaction; return None if no free range is left."""
         with connection.transaction():
             claimed = self._ranges.claim(connection)
             if claimed is None:

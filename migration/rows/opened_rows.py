@@ -15,15 +15,7 @@ _EXACT: Final = frozenset({str, bytes, NoneType})
 
 @dataclass(frozen=True, slots=True)
 class OpenedRows:
-    """Rows and what their tokens decrypt to.
-
-    Attributes:
-        rows: The rows as they were read.
-        values: The same rows with the values of tokens in place of the old columns'.
-        failed: Positions of those that have a token that does not open, or an old value without a
-            token.
-
-    """
+    """Rows and what their tokens decrypt to."""
 
     rows: Rows
     values: Rows

@@ -36,13 +36,8 @@ class RowCipher:
     ) -> None:
         """Create a cipher. No request is sent.
 
-        Args:
-            table: The table.
-            fields: The declared field of each column that gets tokens, whose context has the names
-                of the column's, in order.
-            indexes: The blind index of each index column.
-            sources: Reads and writes the old columns; None if all of them have plaintext.
-
+        The context of each of *fields* has the names of the column's, in order; *sources* is None
+        if all old columns have plaintext.
         """
         self._sources = sources or SourceCipher(table)
         self._table = table
@@ -52,20 +47,9 @@ class RowCipher:
     def encrypt(self, rows: Rows, *, anew: bool = False) -> list[_Column]:
         """Return what to write into each written column of the table, for each of *rows*.
 
-        It is None where the row has no old value, or has a token or index value already. Where
-        tokens are decrypted, it is the plaintext. Each new token is decrypted and compared before
-        it is returned, so that a fault of this machine is found before it is stored.
-
-        Args:
-            rows: The rows.
-            anew: Whether rows that have tokens and index values get new ones.
-
-        Raises:
-            EncryptionError: If a value cannot be encrypted or bound.
-            DecryptionFailed: If a new token does not decrypt to its value.
-            OldTokenInvalid: If an old token does not decrypt.
-            KeyUnavailable: If a key is not cached, and cannot be read or wrapped now.
-
+        It is None where the row has no old value or, if not *anew*, has a token or index value.
+        Where tokens are decrypted, it is the plaintext. Each new token is decrypted and compared,
+        so that a fault of this machine is found before it is stored.
         """
         rows = self._sources.decrypt(rows)
         if anew:
@@ -79,13 +63,7 @@ class RowCipher:
         return tokens + [self._index_column(each, rows) for each in self._table.indexes]
 
     def open(self, rows: Rows) -> OpenedRows:
-        """Return *rows* with the values of their tokens.
-
-        Raises:
-            EncryptionError: If a row has the null of JSON, and no token. It names the row.
-            KeyUnavailable: If a key is not cached, and cannot be read or unwrapped now.
-
-        """
+        """Return *rows* with the values of their tokens."""
         values: dict[str, list[Any]] = {}
         failed: set[int] = set()
         for column in self._table.columns:
@@ -105,23 +83,13 @@ class RowCipher:
         return OpenedRows(rows, replace(rows, columns=columns), frozenset(failed))
 
     def check_old_tokens(self, rows: Rows) -> None:
-        """Check that the old tokens of *rows* decrypt, if they have such.
-
-        Raises:
-            OldTokenInvalid: If one does not. It names the row.
-            KeyUnavailable: If a key is not cached, and cannot be read or unwrapped now.
-
-        """
+        """Check that the old tokens of *rows* decrypt, if they have such."""
         self._sources.decrypt(rows)
 
     def find_changes(self, opened: OpenedRows) -> dict[str, list[bool]]:
         """Return by old column whether its value differs from that of the token, for each row.
 
         An old token that does not decrypt differs.
-
-        Raises:
-            KeyUnavailable: If a key is not cached, and cannot be read or unwrapped now.
-
         """
         sources = self._sources.open(opened.rows)
         changes = {
@@ -134,27 +102,14 @@ class RowCipher:
         return changes
 
     def restore(self, opened: OpenedRows, changes: Mapping[str, Sequence[bool]]) -> list[list[Any]]:
-        """Return what to write into each old column of the table, for each row of *opened*.
-
-        See :meth:`SourceCipher.encrypt` for the errors.
-
-        Args:
-            opened: Rows, none of them failed.
-            changes: By old column, whether it gets the value of its token.
-
-        """
+        """Return what to write into each old column of the table, for each row of *opened*."""
         return self._sources.encrypt(opened.values, changes)
 
     def renew(self, opened: OpenedRows, changes: Mapping[str, Sequence[bool]]) -> list[_Column]:
         """Return what to write into each written column of the table, for each row of *opened*.
 
-        See :meth:`encrypt` for the errors.
-
-        Args:
-            opened: Rows, none of them failed.
-            changes: By old column, whether a row gets a fresh token of its value. It keeps
-                the token that it has otherwise, and index values that are right.
-
+        *changes* says by old column whether a row gets a fresh token. Otherwise it keeps its token,
+        and index values that are right.
         """
         kept = dict(opened.values.columns)
         for column in self._table.columns:
@@ -171,12 +126,7 @@ class RowCipher:
         ]
 
     def find_mismatches(self, rows: Rows) -> set[int]:
-        """Return the positions of the rows whose tokens or index values are not of their old value.
-
-        Raises:
-            KeyUnavailable: If a key is not cached, and cannot be read or unwrapped now.
-
-        """
+        """Return the positions of rows whose tokens or index values are not of their old value."""
         opened = self.open(rows)
         found = set(opened.failed)
         for changed in self.find_changes(opened).values():
@@ -186,12 +136,7 @@ class RowCipher:
         return found
 
     def find_tokens_alone(self, rows: Rows) -> set[int]:
-        """Return the positions of the rows that have a value in a token, and no old one.
-
-        Raises:
-            KeyUnavailable: If a key is not cached, and cannot be read or unwrapped now.
-
-        """
+        """Return the positions of the rows that have a value in a token, and no old one."""
         values = self.open(rows).values
         return {
             at

@@ -38,13 +38,7 @@ def open_cursor(connection: Connection) -> Cursor[Any]:
 
 
 def select_list(names: Iterable[str], live: LiveTable) -> Composed:
-    """Return the list of columns of a row ``u``, to be read by :func:`open_cursor`.
-
-    Args:
-        names: The columns.
-        live: The table, with or without the columns of tokens, which are added to it.
-
-    """
+    """Return the list of columns of a row ``u``, to be read by :func:`open_cursor`."""
     return SQL(", ").join(
         SQL(_find_form(live.columns.get(name))).format(Identifier("u", name)) for name in names
     )

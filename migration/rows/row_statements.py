@@ -30,23 +30,10 @@ class KeyOutOfRange(ConfigurationError):
 
 
 class RowStatements:
-    """Reads and writes of one table.
-
-    Attributes:
-        table: The table.
-
-    """
+    """Reads and writes of one table."""
 
     def __init__(self, table: MigratedTable, live: LiveTable, *, reads_back: bool = False) -> None:
-        """Compose the statements.
-
-        Args:
-            table: The table.
-            live: The same table as it is in the database.
-            reads_back: Whether what is stored of each token and index value is compared with what
-                was written. Plaintext always is.
-
-        """
+        """Compose the statements."""
         self.table = table
         self._reads_back = reads_back or table.is_decrypted
         self._key_types = key_types(table, live)
@@ -87,14 +74,8 @@ class RowStatements:
     ) -> Rows:
         """Return the first *limit* rows of a range, in the order of the key.
 
-        Args:
-            connection: A connection.
-            after: Key after which the range begins; None for the first row.
-            until: Key of the last row; None for the table's last.
-            limit: The number of rows.
-            incomplete: Whether to read only rows that lack a token or index value.
-            plaintext: Whether to read only rows that have a value in an old column.
-
+        It begins after the key *after*, and ends with the key *until*; None is the first or last
+        row.
         """
         conditions: list[Composable] = [self._incomplete] if incomplete else []
         conditions += [self._has_old_value] if plaintext else []
@@ -111,12 +92,6 @@ class RowStatements:
         """Return the rows of *keys*, in the order of the key.
 
         Two workers that write the same rows in one order do not lock each other out.
-
-        Args:
-            connection: A connection.
-            keys: At least one key.
-            incomplete: Whether to read only those that lack a token or index value.
-
         """
         condition = SQL("JOIN unnest({}) AS v ({}) ON {} WHERE {} ORDER BY {}").format(
             SQL(", ").join([SQL("%s::text[]")] * len(self._aliases)),
@@ -137,18 +112,8 @@ class RowStatements:
     ) -> int:
         """Write tokens and index values; return how many rows were still as they were read.
 
-        Where tokens are decrypted, it is plaintext that is written.
-
-        Args:
-            connection: A connection.
-            rows: The rows.
-            written: For each written column of the table, the value for each row; None leaves the
-                column of a row as it is.
-            waits: Whether to wait for rows that others hold. Else they count as changed.
-
-        Raises:
-            ValueNotStored: If a column does not take a value, or not as it is.
-
+        None leaves the column of a row as it is. Where tokens are decrypted, it is plaintext that
+        is written. Unless *waits*, rows that others hold count as changed.
         """
         if self._reads_back:
             return self._write_and_compare(self._fill, connection, rows, written, waits=waits)
@@ -159,7 +124,7 @@ class RowStatements:
     def replace(self, connection: Connection, rows: Rows, written: Sequence[Sequence[Any]]) -> int:
         """Write tokens and index values, also None; return how many rows were still as read.
 
-        Rows that others hold count as changed. See :meth:`write` for the errors.
+        Rows that others hold count as changed.
         """
         if self._reads_back:
             return self._write_and_compare(self._replace, connection, rows, written, waits=False)
@@ -168,12 +133,7 @@ class RowStatements:
     def null(
         self, connection: Connection, rows: Rows, written: Sequence[Sequence[Any]]
     ) -> Collection[int]:
-        """Write tokens and index values as :meth:`replace` does, and NULL into old columns.
-
-        Returns:
-            The positions of the rows that were still as they were read.
-
-        """
+        """Write tokens and index values as :meth:`replace` does, and NULL into old columns."""
         return self._null.read(connection, rows, _to_parameters(written)).positions
 
     def restore(
@@ -181,16 +141,8 @@ class RowStatements:
     ) -> StoredRows:
         """Write tokens and index values as :meth:`replace` does, and old columns.
 
-        Args:
-            connection: A connection.
-            rows: The rows.
-            values: For each written column of the table, the value for each row; then for each old
-                column, in which None leaves it as it is.
-
-        Returns:
-            The rows that were still as they were read, with their old columns, because a type may
-            round or cut.
-
+        *values* are those of the written columns, then of the old ones, which None leaves as they
+        are.
         """
         return self._restore.read(connection, rows, _to_parameters(values))
 
@@ -229,12 +181,7 @@ class RowStatements:
         return rows
 
     def _check_times(self, rows: Rows) -> None:
-        """Check that this process has each date and time of the keys, which select the rows.
-
-        Raises:
-            KeyOutOfRange: If it has not.
-
-        """
+        """Check that this process has each date and time of the keys, which select the rows."""
         for name in self.table.times:
             for key, value in zip(rows.keys, rows.columns[name], strict=True):
                 if isinstance(value, TimeOutOfRange):

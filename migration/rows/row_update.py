@@ -32,15 +32,7 @@ def fill_array(type_: LiteralString) -> SQL:
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """A column that is written.
-
-    Attributes:
-        column: Its name.
-        type: The type of its values on their way.
-        assignment: :data:`FILL` leaves the column of a row as it is where the value is None;
-            :data:`REPLACE` writes None, too.
-
-    """
+    """A column that is written."""
 
     column: str
     type: SQL
@@ -49,13 +41,7 @@ class Assigned:
 
 @dataclass(frozen=True, slots=True)
 class StoredRows:
-    """Rows that were updated, as the table has them now.
-
-    Attributes:
-        positions: Their positions among those that were to be updated.
-        columns: For each returned column, the value of each of them.
-
-    """
+    """Rows that were updated, as the table has them now."""
 
     positions: Sequence[int] = ()
     columns: Sequence[Sequence[Any]] = ()
@@ -73,16 +59,7 @@ class RowUpdate:
         *,
         returned: Sequence[str],
     ) -> None:
-        """Compose the statement.
-
-        Args:
-            table: The table.
-            live: The same table as it is in the database.
-            assigned: The columns that are written, in the order of the values.
-            cleared: Columns that become NULL.
-            returned: The columns that :meth:`read` returns.
-
-        """
+        """Compose the statement."""
         self._table = table
         keys = [Identifier(f"k{at}") for at in range(len(table.key))]
         values = [Identifier(f"a{at}") for at in range(len(assigned))]
@@ -111,14 +88,7 @@ class RowUpdate:
         self._waiting_read = self._waiting + returning
 
     def count(self, connection: Connection, rows: Rows, values: Sequence[Sequence[Any]]) -> int:
-        """Update *rows*, and return how many were still as they were read.
-
-        Args:
-            connection: A connection.
-            rows: The rows.
-            values: For each assigned column, the value for each row.
-
-        """
+        """Update *rows*, and return how many were still as they were read."""
         return connection.execute(self._waiting, self._parameters(rows, values)).rowcount
 
     def read(
@@ -131,15 +101,8 @@ class RowUpdate:
     ) -> StoredRows:
         """Update *rows*, and return columns of those that were still as they were read.
 
-        A row that another transaction is changing is not waited for, but counts as changed: two
+        Unless *waits*, a row that another transaction is changing counts as changed: two
         transactions that hold rows and wait for more may wait for each other.
-
-        Args:
-            connection: A connection.
-            rows: The rows.
-            values: For each assigned column, the value for each row.
-            waits: Whether to wait for such rows, though.
-
         """
         statement = self._waiting_read if waits else self._skipping
         with row_cursor.open_cursor(connection) as cursor:

@@ -14,12 +14,7 @@ Key: TypeAlias = Sequence[str]
 class Rows:
     """Rows of a migrated table.
 
-    Attributes:
-        keys: The key of each row.
-        versions: The ``xmin`` of each row, as text. Each transaction that changes a row writes it
-            under another one.
-        columns: The values by the name of the column.
-
+    *versions* has the ``xmin`` of each row, as text, which is another one after each change.
     """
 
     keys: Sequence[Key]

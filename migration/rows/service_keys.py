@@ -41,18 +41,8 @@ def open_cipher(
     """Return the cipher of the rows of *table*.
 
     Tables of keys that are missing are created, and so is the first key of an index: this is the
-    migration that fills its column. Those of old tokens and old indexes must exist.
-
-    Args:
-        client: A client of the service, which has encrypted nothing yet.
-        engine: An engine on the service's database.
-        plan: The checked plan.
-        table: Its table.
-
-    Raises:
-        KeyUnavailable: If a key cannot be created or stored now.
-        AccessDenied: If this identity may not use the service's keys.
-
+    migration that fills its column. Those of old tokens and old indexes must exist. *client* has
+    encrypted nothing yet.
     """
     if plan.data_keys is not None:
         TableDataKeys(engine, plan.data_keys).create()

@@ -28,13 +28,7 @@ class OldTokenInvalid(StrongroomError):
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Rows with the values of their old columns.
-
-    Attributes:
-        rows: The rows, with the values of old tokens in place of these.
-        failed: By old column, the positions of the rows whose token there does not decrypt.
-
-    """
+    """Rows with the values of their old columns."""
 
     rows: Rows
     failed: Mapping[str, frozenset[int]]
@@ -51,26 +45,15 @@ class SourceCipher:
     ) -> None:
         """Create a cipher. No request is sent.
 
-        Args:
-            table: The table.
-            fields: The declared field of each column of old tokens, whose context has the names of
-                the column's old context, in order, and then of its constants. Other columns have
-                plaintext.
-            indexes: The blind index of each column of old index values.
-
+        The context of each of *fields* has the names of the column's old context, in order, and
+        then of its constants.
         """
         self._table = table
         self._fields = fields or {}
         self._indexes = indexes or {}
 
     def decrypt(self, rows: Rows) -> Rows:
-        """Return *rows* with the values of old tokens in place of these.
-
-        Raises:
-            OldTokenInvalid: If one does not decrypt. It names the row.
-            KeyUnavailable: If a key is not cached, and cannot be read or unwrapped now.
-
-        """
+        """Return *rows* with the values of old tokens in place of these."""
         sources = self.open(rows)
         for name, failed in sources.failed.items():
             for at in sorted(failed):
@@ -83,12 +66,7 @@ class SourceCipher:
         return sources.rows
 
     def open(self, rows: Rows) -> Sources:
-        """Return *rows* with the values of old tokens in place of these, and what does not decrypt.
-
-        Raises:
-            KeyUnavailable: If a key is not cached, and cannot be read or unwrapped now.
-
-        """
+        """Return *rows* with the values of old tokens in their place, and what does not decrypt."""
         columns, failed = dict(rows.columns), dict[str, frozenset[int]]()
         for column, field, context in self._encrypted(rows):
             stored = rows.columns[column.old]
@@ -102,15 +80,7 @@ class SourceCipher:
     def encrypt(self, values: Rows, changes: Mapping[str, Sequence[bool]]) -> list[list[Any]]:
         """Return what to write into each old column of the table, for each row of *values*.
 
-        Args:
-            values: Rows with values in place of old columns.
-            changes: By old column, whether it is written. It is None for the rows in which it
-                stays as it is.
-
-        Raises:
-            EncryptionError: If a value cannot be encrypted or bound. It names the row.
-            KeyUnavailable: If a key is not cached, and cannot be read or wrapped now.
-
+        *changes* says by old column whether it is written; where it is not, the result is None.
         """
         chosen = {
             name: [
@@ -150,18 +120,7 @@ def raise_for_row(
     context: Sequence[Sequence[Any]],
     cells: Iterable[str],
 ) -> None:
-    """Raise an error that names the first of *cells* whose value cannot be encrypted.
-
-    Args:
-        field: The declared field of the values.
-        values: The value of each row.
-        context: For each column of the context, the value of each row.
-        cells: The name of each value, for messages.
-
-    Raises:
-        EncryptionError: If there is such a value.
-
-    """
+    """Raise an error that names the first of *cells* whose value cannot be encrypted, if any."""
     for at, (value, cell) in enumerate(zip(values, cells, strict=True)):
         try:
             field.encrypt(value, *(each[at] for each in context))
@@ -171,12 +130,7 @@ def raise_for_row(
 
 
 def check_json_null(table: MigratedTable, column: MigratedColumn, rows: Rows) -> None:
-    """Check that no old value of *rows* in *column* is the null of JSON, which no token has.
-
-    Raises:
-        EncryptionError: If one is. It names the row.
-
-    """
+    """Check that no old value of *rows* in *column* is the null of JSON, which no token has."""
     values, cells = rows.columns[column.old], table.name_cells(column, rows.keys)
     for value, cell in zip(values, cells, strict=True):
         if isinstance(value, JsonNull):

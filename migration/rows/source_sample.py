@@ -18,17 +18,7 @@ _ROWS: Final = 100
 
 
 def read(connection: Connection, table: MigratedTable, live: LiveTable) -> Rows:
-    """Return some rows that have old values, without the new columns.
-
-    Args:
-        connection: A connection.
-        table: The table.
-        live: The same table as it is in the database.
-
-    Raises:
-        psycopg.Error: If the server rejects the query.
-
-    """
+    """Return some rows that have old values, without the new columns."""
     names = [name for name in table.read if name not in table.written]
     query = SQL("SELECT {}, {} FROM {} AS u WHERE {} LIMIT {}").format(
         key_array(table, "u"),

@@ -25,15 +25,7 @@ class ValueNotStored(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class CheckedUpdate:
-    """An update of rows whose values must be stored as they are.
-
-    Attributes:
-        table: The table.
-        names: The columns that are compared.
-        update: Writes rows with the values of each written column, and returns the columns *names*
-            of those that were still as they were read.
-
-    """
+    """An update of rows whose values must be stored as they are."""
 
     table: MigratedTable
     names: Sequence[str]
@@ -44,15 +36,8 @@ class CheckedUpdate:
     ) -> Collection[int]:
         """Write *rows*, and return the positions of those that were still as they were read.
 
-        Args:
-            connection: A connection.
-            rows: The rows.
-            values: For each written column, the values of the rows; the last are those of the
-                columns that are compared, in which None leaves the row's as it is.
-
-        Raises:
-            ValueNotStored: If a column does not take a value, or not as it is.
-
+        The last of *values* are those of the compared columns, in which None leaves a row's as it
+        is.
         """
         try:
             with connection.transaction():
@@ -80,12 +65,7 @@ class CheckedUpdate:
                     raise ValueNotStored(f"{row}: {_describe(error)}") from None
 
     def _check(self, rows: Rows, written: Sequence[Sequence[Any]], stored: StoredRows) -> None:
-        """Check that the table has the values, because a type may round or cut them silently.
-
-        Raises:
-            ValueNotStored: If it has not.
-
-        """
+        """Check that the table has the values, because a type may round or cut them silently."""
         for name, values, column in zip(self.names, written, stored.columns, strict=True):
             before = rows.columns[name]
             expected = [

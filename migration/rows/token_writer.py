@@ -18,14 +18,7 @@ READS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was done to some rows.
-
-    Attributes:
-        rows: Rows that were written.
-        changed: Rows that another session changed, and that were read again.
-        left: Rows that still lack a token, because others hold or change them all the time.
-
-    """
+    """What was done to some rows."""
 
     rows: int
     changed: int
@@ -33,13 +26,7 @@ class Written:
 
 
 class TokenWriter:
-    """Encryption of rows of one table, in the caller's transaction.
-
-    Attributes:
-        statements: Reads and writes of the table.
-        cipher: Encrypts and checks its rows.
-
-    """
+    """Encryption of rows of one table, in the caller's transaction."""
 
     def __init__(self, statements: RowStatements, cipher: RowCipher) -> None:
         self.statements = statements
@@ -49,16 +36,6 @@ class TokenWriter:
         """Encrypt *rows*, and write what they lack.
 
         Rows are not locked while they are encrypted, so that no writer waits for a key service.
-
-        Args:
-            connection: A connection.
-            rows: The rows.
-            waits: Whether to wait for rows that others hold; that is twice as fast.
-
-        Raises:
-            psycopg.Error: If the server rejects a statement.
-            StrongroomError: If a row cannot be encrypted.
-
         """
         written, changed = 0, 0
         for _ in range(READS):
@@ -76,7 +53,7 @@ class TokenWriter:
         """Write new tokens and index values of *rows*, and return how many were still as read.
 
         They come in the update that takes the old ones, so that the guard finds nothing to refuse.
-        Rows that others hold are not waited for. See :meth:`write` for the errors.
+        Rows that others hold are not waited for.
         """
         written = self.cipher.encrypt(rows, anew=True)
         return self.statements.replace(connection, rows, written)

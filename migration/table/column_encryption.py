@@ -11,19 +11,7 @@ from vault.declare.schema.migration import MigrationPlan
 
 @dataclass(frozen=True, slots=True)
 class ColumnEncryption:
-    """How tokens of a column are made. Those that are made in one way have equal ones.
-
-    Attributes:
-        field: The id of the field; None for tokens that have none.
-        is_text: Whether a column of text has them.
-        key: The Transit key.
-        data_keys: The table of data keys; None if each token carries its data key.
-        context: The columns that tokens are bound to, with their names in the application; for the
-            primary key, as long as that is not known, those that have another name there.
-        constants: What else they are bound to, by name.
-        index: The blind index, without the name of its column.
-
-    """
+    """How tokens of a column are made. Those that are made in one way have equal ones."""
 
     field: str | None
     is_text: bool
@@ -35,13 +23,7 @@ class ColumnEncryption:
 
 
 def find_unchanged(plan: MigrationPlan, key: Sequence[str] = ()) -> Iterator[str]:
-    """Yield the columns of old tokens whose new tokens would be made as the old ones are.
-
-    Args:
-        plan: The plan.
-        key: The columns of the table's primary key, if they are known.
-
-    """
+    """Yield the columns of old tokens whose new tokens would be made as the old ones are."""
     for name, column in plan.columns.items():
         old = column.encrypted
         if old is None or plan.is_decrypting:

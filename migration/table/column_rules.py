@@ -44,10 +44,8 @@ _SET_DEFAULT: Final = SQL("ALTER TABLE IF EXISTS ONLY {} ALTER COLUMN {} SET DEF
 class ColumnRules:
     """Rules of old columns that are lifted.
 
-    Attributes:
-        required: The columns that are NOT NULL, with the name of the constraint, if it has one.
-        defaults: Schema, table or partition, column and expression of each default.
-
+    *required* has the constraint of each column that is NOT NULL, if it has one; *defaults* has
+    schema, table or partition, column and expression of each.
     """
 
     required: Mapping[str, str | None] = field(default_factory=dict)
@@ -68,12 +66,7 @@ class ColumnRules:
 
 
 def read(connection: Connection, table: MigratedTable) -> ColumnRules:
-    """Return the rules of the old columns of *table* that are there now.
-
-    Raises:
-        psycopg.Error: If the server rejects a query.
-
-    """
+    """Return the rules of the old columns of *table* that are there now."""
     values = table.schema, table.name, list(table.old_columns)
     with inventory.qualified_names(connection):
         return ColumnRules(

@@ -27,19 +27,7 @@ def exist(connection: Connection, table: MigratedTable, names: Sequence[str]) ->
 def add(
     connection: Connection, table: MigratedTable, name: str, condition: Composed, pacing: Pacing
 ) -> None:
-    """Add the constraint *name*, or replace it. It holds for each write from now on.
-
-    Args:
-        connection: A connection that commits each statement.
-        table: The table.
-        name: Name of the constraint.
-        condition: What is true of each row.
-        pacing: Time and chance between attempts to lock the table.
-
-    Raises:
-        TableLockNotTaken: If others held the table all the time. Call it again.
-
-    """
+    """Add the constraint *name*, or replace it. It holds for each write from now on."""
     statement = SQL("ALTER TABLE {} ADD CONSTRAINT {} CHECK ({}) NOT VALID").format(
         table.identifier, Identifier(name), condition
     )
@@ -52,12 +40,7 @@ def add(
 
 
 def validate(connection: Connection, table: MigratedTable, name: str) -> None:
-    """Read all rows, and prove the constraint *name*. The table stays in use.
-
-    Raises:
-        psycopg.errors.CheckViolation: If it does not hold for a row.
-
-    """
+    """Read all rows, and prove the constraint *name*. The table stays in use."""
     connection.execute(
         SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(table.identifier, Identifier(name))
     )
@@ -73,5 +56,5 @@ def drop(held: Connection, table: MigratedTable, name: str) -> None:
 
 
 def remove(connection: Connection, table: MigratedTable, name: str, pacing: Pacing) -> None:
-    """Drop the constraint *name* in a transaction of its own. See :func:`add` for the rest."""
+    """Drop the constraint *name* in a transaction of its own."""
     table_lock.change(connection, table, lambda held: drop(held, table, name), pacing)

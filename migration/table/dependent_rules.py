@@ -23,11 +23,8 @@ from migration.table.migrated_table import MigratedTable
 class Treatment(StrEnum):
     """What a migration does with something that depends on an old column.
 
-    Attributes:
-        KEPT: It stays as it is, and ends with the column, if at all.
-        LIFTED: It ends at the switch, and the way back puts it back.
-        REFUSED: The migration does not begin, and no pass runs, while it is there.
-
+    ``LIFTED`` ends at the switch, and the way back puts it back; ``REFUSED`` keeps a migration from
+    beginning, and its passes from running.
     """
 
     KEPT = "kept"
@@ -37,13 +34,7 @@ class Treatment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Rule of a kind.
-
-    Attributes:
-        treatment: What a migration does with it.
-        note: What that means, or what to do; empty if it is not worth mention.
-
-    """
+    """Rule of a kind."""
 
     treatment: Treatment
     note: str = ""
@@ -150,13 +141,7 @@ _RAISES: Final = (
 
 
 def find_refused(found: Iterable[Dependent], clashing: Mapping[str, str]) -> Iterator[str]:
-    """Yield why a migration does not begin, or go on, for each that is refused.
-
-    Args:
-        found: What depends on the old columns, or reacts to their change.
-        clashing: By name of those that do not accept NULL in them, what to do.
-
-    """
+    """Yield why a migration does not begin, or go on, for each that is refused."""
     for each in found:
         rule = RULES[each.kind]
         if each.name in clashing:
@@ -171,12 +156,7 @@ def find_lost(found: Iterable[Dependent]) -> list[str]:
 
 
 def find_referrers(connection: Connection, table: MigratedTable) -> list[str]:
-    """Return the foreign keys that refer to old columns of *table*, as a batch can look each time.
-
-    Raises:
-        psycopg.Error: If the server rejects the query.
-
-    """
+    """Return the foreign keys that refer to old columns of *table*, fast enough for each batch."""
     named = table.schema, table.name
     values = (list(table.old_columns), *named, *named)
     return [name for (name,) in connection.execute(_REFERRERS, values)]
@@ -189,16 +169,6 @@ def find_clashing(
 
     The rows of the table are tried, and one that has NULL in all columns. Functions find others by
     the path of the session, as in its writes.
-
-    Args:
-        connection: A connection.
-        name: The table, with its schema.
-        live: The table, as it is in the database.
-        found: What depends on its old columns.
-
-    Raises:
-        psycopg.Error: If the server rejects a query.
-
     """
     old = {column for each in found for column in each.columns}
     columns = SQL(", ").join(

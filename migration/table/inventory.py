@@ -218,16 +218,7 @@ _ITSELF: Final = frozenset({Kind.COLUMN, Kind.TABLE})
 
 @dataclass(frozen=True, slots=True)
 class Dependent:
-    """Something in the catalogue that depends on columns of a table, or reacts to their change.
-
-    Attributes:
-        kind: What it is.
-        name: Its name, as PostgreSQL describes it, with schemas: ``index shop.users_email_key``.
-        columns: The columns among those that were asked for; none if it is of the whole table.
-        definition: Its definition; for a trigger followed by ``tgenabled``.
-        clash: A condition of a row with which it rejects that row, or another one beside it.
-
-    """
+    """Something in the catalogue that depends on columns of a table, or reacts to their change."""
 
     kind: Kind
     name: str
@@ -257,17 +248,6 @@ def read(
     """Return what depends on *columns* of a table, in the order of kinds and names.
 
     What a migration added is not among it.
-
-    Args:
-        connection: A connection.
-        schema: The table's schema.
-        table: Its name.
-        columns: Names of columns; None for all of them, with the table and the columns themselves.
-
-    Raises:
-        psycopg.errors.UndefinedTable: If there is no such table.
-        psycopg.Error: If the server rejects the query.
-
     """
     values = {
         "schema": schema,

@@ -17,13 +17,7 @@ def key_types(table: MigratedTable, live: LiveTable) -> list[SQL]:
 
 
 def key_array(table: MigratedTable, row: str) -> Composed:
-    """Return the expression of the key of *row* as an array of texts.
-
-    Args:
-        table: The table.
-        row: Alias of the row: ``u`` or ``NEW``.
-
-    """
+    """Return the expression of the key of *row* as an array of texts."""
     return SQL("ARRAY[{}]").format(SQL(", ").join(key_texts(table, row)))
 
 
@@ -31,11 +25,6 @@ def key_texts(table: MigratedTable, row: str) -> Iterator[Composed]:
     """Yield the expression of the text of each column of the key of *row*.
 
     A date or time as text depends on the session's ``DateStyle``; in JSON it is ISO 8601 always.
-
-    Args:
-        table: The table.
-        row: Alias of the row: ``u`` or ``NEW``.
-
     """
     for name in table.key:
         text = "(to_jsonb({}.{}) #>> '{{}}')" if name in table.times else "{}.{}::text"

@@ -67,17 +67,7 @@ _KEY: Final[LiteralString] = """
 class LiveColumn:
     """A column.
 
-    Attributes:
-        name: Its name.
-        type: Its type, as PostgreSQL writes it: ``character varying(80)``.
-        is_required: Whether it is NOT NULL.
-        is_generated: Whether the database computes it.
-        is_deterministic: Whether its collation calls only equal bytes equal.
-        base: The type without its length, and that behind a domain; None for that of ``type``.
-        is_enum: Whether that is an enumeration.
-        is_domain: Whether its type is a domain.
-        forbids_null: Whether the domain does not allow NULL.
-
+    *base* is the type without its length, and that behind a domain; None for that of *type*.
     """
 
     name: str
@@ -111,17 +101,7 @@ class LiveColumn:
 class LiveTable:
     """A table.
 
-    Attributes:
-        columns: Its columns by name.
-        key: The columns of its primary key, in order; none if it has none.
-        kind: ``r`` for a table, ``p`` for a partitioned one, as in ``pg_class``.
-        is_logged: Whether it survives a crash, and the session.
-        is_inherited: Whether it is a partition, or part of an inheritance tree.
-        forces_row_security: Whether policies hide rows even from its owner.
-        is_owned: Whether this user has the rights of its owner.
-        size: Its size in bytes, with indexes.
-        rows: The number of its rows, as estimated at the last ``ANALYZE``.
-
+    *size* is bytes, with indexes; *rows* is the estimate of the last ``ANALYZE``.
     """
 
     columns: Mapping[str, LiveColumn]
@@ -151,13 +131,7 @@ class LiveTable:
 
 
 def read(connection: Connection, schema: str, name: str) -> LiveTable:
-    """Return the table *schema*.*name*.
-
-    Raises:
-        psycopg.errors.UndefinedTable: If there is none.
-        psycopg.Error: If the server rejects a query.
-
-    """
+    """Return the table *schema*.*name*."""
     named = schema, name
     with connection.cursor(row_factory=class_row(LiveColumn)) as cursor:
         found = cursor.execute(_COLUMNS, named).fetchall()
@@ -181,12 +155,7 @@ def _check_null(connection: Connection, column: LiveColumn) -> LiveColumn:
 
 
 def has_row(connection: Connection, table: Identifier, condition: Composed) -> bool:
-    """Return whether a row of *table* meets a condition, in which its alias is ``u``.
-
-    Raises:
-        psycopg.Error: If the server rejects the query.
-
-    """
+    """Return whether a row of *table* meets a condition, in which its alias is ``u``."""
     query = SQL("SELECT EXISTS (SELECT FROM {} AS u WHERE {})").format(table, condition)
     found = connection.execute(query).fetchone()
     return bool(found and found[0])

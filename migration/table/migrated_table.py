@@ -14,14 +14,7 @@ _BYTES: Final = "bytea"
 
 @dataclass(frozen=True, slots=True)
 class DecryptedColumn:
-    """What a column of plaintext has beside its name that takes the place of tokens.
-
-    Attributes:
-        type: Its type, as PostgreSQL reads it: ``varchar(80)``.
-        token_hash: Name of the column with the hash of the token that the plaintext was written
-            with. The guard compares it with the hash of the token that is there.
-
-    """
+    """What a column of plaintext has beside its name that takes the place of tokens."""
 
     type: LiteralString
     token_hash: str
@@ -31,15 +24,8 @@ class DecryptedColumn:
 class MigratedColumn:
     """A column that is migrated, and the column of the tokens that take its place.
 
-    Attributes:
-        old: Name of the old column. It has plaintext, or tokens that are encrypted anew.
-        new: Name of the column of new tokens; of plaintext, if old tokens are decrypted.
-        context: Columns to whose values each new token is bound, the primary key among them.
-        old_context: Columns to whose values each old token is bound; None for plaintext.
-        old_constants: Values to which each old token is bound after those.
-        has_text: Whether the old column has its tokens as text, and not as bytes.
-        decrypted: What its plaintext column has; None if it gets tokens.
-
+    *context* and *old_context* are columns to whose values each token is bound; the latter is None
+    for plaintext. *decrypted* is None if the new column gets tokens.
     """
 
     old: str
@@ -63,13 +49,7 @@ class MigratedColumn:
 
 @dataclass(frozen=True, slots=True)
 class IndexedColumns:
-    """A blind index and the old columns whose values it covers.
-
-    Attributes:
-        column: Name of the column of index values.
-        of: Names of the old columns.
-
-    """
+    """A blind index and the old columns whose values it covers."""
 
     column: str
     of: tuple[str, ...]
@@ -79,20 +59,8 @@ class IndexedColumns:
 class MigratedTable:
     """A table of PostgreSQL in the course of a migration.
 
-    Attributes:
-        schema: Its schema.
-        name: Its name.
-        key: Columns of its primary key, in order.
-        columns: The columns that are migrated.
-        indexes: Their blind indexes.
-        inexact: Columns whose type or collation calls different bytes equal, or cannot compare
-            them: ``citext``, ``numeric``, ``json``.
-        times: Columns of the key that are dates or times.
-        old_indexes: The blind indexes of old tokens, which end with them.
-        old_values: What the old columns have, for messages: ``plaintext`` or ``old tokens``.
-        new_values: What the new columns have, for messages: ``new tokens`` or ``plaintext``.
-        new_value: What a writer must bring, for messages: ``new token`` or ``plaintext``.
-
+    *inexact* columns are those whose type or collation calls different bytes equal, or cannot
+    compare them.
     """
 
     schema: str

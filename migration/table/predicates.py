@@ -20,14 +20,7 @@ def any_of(conditions: Iterable[Composable]) -> Composed:
 
 
 def lacks(row: str, column: str, sources: Iterable[str]) -> Composed:
-    """Return the condition that a row has no token or index value of the old values that it has.
-
-    Args:
-        row: Alias of the row: ``u`` or ``NEW``.
-        column: The column of tokens or index values.
-        sources: The old columns that it is of.
-
-    """
+    """Return the condition that a row has no token or index value of the old values that it has."""
     missing = SQL("{}.{} IS NULL").format(SQL(row), Identifier(column))
     return all_of((missing, *(_has_value(row, name) for name in sources)))
 
@@ -44,13 +37,7 @@ def has_old_value(table: MigratedTable, row: str) -> Composed:
 
 
 def is_of_another_token(row: str, column: MigratedColumn) -> Composed:
-    """Return the condition that the plaintext of *row* was not written with the token that it has.
-
-    Args:
-        row: Alias of the row: ``u`` or ``NEW``.
-        column: A column that is decrypted.
-
-    """
+    """Return the condition that the plaintext of *row* is of another token than the row has."""
     if column.decrypted is None:
         raise ValueError(f"{column.old}: its new column has tokens; it has no hash")
     return SQL("{}.{} IS DISTINCT FROM {}").format(
@@ -59,13 +46,7 @@ def is_of_another_token(row: str, column: MigratedColumn) -> Composed:
 
 
 def hash_token(row: str, column: MigratedColumn) -> Composed:
-    """Return the hash of the old token of *row*.
-
-    Args:
-        row: Alias of the row: ``u`` or ``NEW``.
-        column: A column that is decrypted.
-
-    """
+    """Return the hash of the old token of *row*."""
     token = SQL("{}.{}").format(SQL(row), Identifier(column.old))
     if column.has_text:
         token = SQL("pg_catalog.convert_to({}, 'UTF8')").format(token)

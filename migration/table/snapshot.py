@@ -15,12 +15,7 @@ from migration.table.migrated_table import MigratedTable
 
 
 def read(connection: Connection, table: MigratedTable) -> dict[str, str]:
-    """Return the definition of each thing in the catalogue about *table*, by its name.
-
-    Raises:
-        psycopg.Error: If the server rejects the query.
-
-    """
+    """Return the definition of each thing in the catalogue about *table*, by its name."""
     found = inventory.read(connection, table.schema, table.name)
     return {each.name: each.definition or "" for each in found}
 

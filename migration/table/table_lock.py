@@ -42,12 +42,7 @@ class TableLockNotTaken(ConfigurationError):
 class Pacing:
     """Time and chance between attempts.
 
-    Attributes:
-        clock: Returns monotonic seconds.
-        sleep: Waits for that many seconds.
-        random: Returns a number from 0 to 1.
-        patience: Seconds after which no attempt begins.
-
+    No attempt begins after *patience*, in seconds.
     """
 
     clock: Callable[[], float]
@@ -64,17 +59,8 @@ def change(
 ) -> int:
     """Call *make* in one transaction that holds *table* alone, and return the attempts.
 
-    Args:
-        connection: A connection outside a transaction.
-        table: The table, which is locked with its partitions.
-        make: Makes the change with the connection. It takes no longer than a change of the
-            catalogue, and is called in each attempt that got the lock.
-        pacing: Time and chance between attempts.
-
-    Raises:
-        TableLockNotTaken: If others held locks until the patience was over. It names them.
-        psycopg.Error: If the server rejects a statement. Nothing was changed.
-
+    *make* is called in each attempt that got the lock, and takes no longer than a change of the
+    catalogue.
     """
     attempt, end = 0, pacing.clock() + pacing.patience
     while True:

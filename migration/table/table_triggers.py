@@ -72,18 +72,7 @@ class TriggersFire(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class TableTrigger:
-    """A trigger on updates of the table, or of a partition.
-
-    Attributes:
-        name: Its name.
-        relation: The table or partition.
-        timing: ``BEFORE`` or ``AFTER``.
-        columns: The columns of ``UPDATE OF``; none for each update.
-        function: Its function.
-        enabled: When it fires, as in ``pg_trigger``.
-        is_of_rows: Whether it fires for each row, and not for each statement.
-
-    """
+    """A trigger on updates of the table, or of a partition."""
 
     name: str
     relation: str
@@ -101,15 +90,7 @@ class TableTrigger:
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """What the passes of a migration fire.
-
-    Attributes:
-        table: The table.
-        as_replica: Whether they run as replica.
-        triggers: Enabled triggers on what passes write.
-        checked: Constraints on the old columns that are not checked for a replica.
-
-    """
+    """What the passes of a migration fire."""
 
     table: MigratedTable
     as_replica: bool
@@ -148,12 +129,7 @@ class Firing:
             )
 
     def require(self, consent: TriggerConsent) -> None:
-        """Check that passes may fire what they fire.
-
-        Raises:
-            TriggersFire: If they may not.
-
-        """
+        """Check that passes may fire what they fire."""
         if problems := list(self.find_problems(consent)):
             raise TriggersFire(f"{self.table.schema}.{self.table.name}: {'; '.join(problems)}")
 
@@ -174,12 +150,7 @@ _GRANT: Final = (
 
 
 def read(connection: Connection, table: MigratedTable) -> Firing:
-    """Return what passes over *table* fire.
-
-    Raises:
-        psycopg.Error: If the server rejects a query.
-
-    """
+    """Return what passes over *table* fire."""
     firing = look(connection, Firing(table, _may_be_replica(connection), (), ()))
     if firing.checked and all(each.enabled != _ORIGIN for each in firing.triggers):
         # Nothing would be gained, and these would not be checked.
@@ -188,12 +159,7 @@ def read(connection: Connection, table: MigratedTable) -> Firing:
 
 
 def look(connection: Connection, firing: Firing) -> Firing:
-    """Return what passes fire now that run as *firing* says, as a batch can look each time.
-
-    Raises:
-        psycopg.Error: If the server rejects a query.
-
-    """
+    """Return what passes fire now that run as *firing* says, as a batch can look each time."""
     table = firing.table
     names = {"schema": table.schema, "table": table.name, "columns": list(table.old_columns)}
     written = {*table.written, *table.old_columns}

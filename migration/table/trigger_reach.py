@@ -73,15 +73,7 @@ _TABLES: Final[LiteralString] = """
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What triggers may write.
-
-    Attributes:
-        own: Name of the table itself, as statements write it, or of its partitions.
-        others: Names of the other tables and materialized views.
-        unknown: Functions, tables and views that were not followed or are not to be read, with the
-            reason.
-
-    """
+    """What triggers may write."""
 
     own: tuple[LiteralString, ...]
     others: tuple[LiteralString, ...]
@@ -89,12 +81,7 @@ class Reach:
 
 
 def read(connection: Connection, table: MigratedTable) -> Reach:
-    """Return what triggers of *table* may write, and those of what they write.
-
-    Raises:
-        psycopg.Error: If the server rejects a query.
-
-    """
+    """Return what triggers of *table* may write, and those of what they write."""
     own = _read_oids(connection, _OWN, table.schema, table.name)
     relations = own
     functions: _Texts = {}

@@ -60,19 +60,8 @@ class AdoptionIncomplete(StrongroomError):
 class AdoptionContext:
     """Declaration, sessions and operations that an adoption uses.
 
-    Attributes:
-        scope: Service and environment of the secret.
-        owner: Deployment that adopts, with its mounts.
-        environment_file: Environment file in the declaration.
-        declaration: Loads the declaration again.
-        session: Operator's session.
-        apply: Loads the declaration again and applies it. It returns the number of changes.
-        read: Reads a secret as the service.
-        deliver: Makes the agent use the current declaration, if it runs on this machine.
-        grant: Permits the manager to set the password of a database user. It is None if there is
-            no administrator of the database to do that.
-        check: Checks the changed declaration.
-
+    *apply* returns the number of changes. *grant* permits the manager to set the password of a
+    database user; None if there is no administrator of the database to do that.
     """
 
     scope: Scope
@@ -90,25 +79,9 @@ class AdoptionContext:
 def adopt_secret(
     context: AdoptionContext, name: str, confirm: Confirm, say: ProgressCallback
 ) -> bool:
-    """Adopt a secret.
+    """Adopt a secret; return False if it is adopted already.
 
-    Args:
-        context: Declaration, sessions and operations.
-        name: Name of the secret.
-        confirm: Asks the operator whether to continue.
-        say: Receives each line of progress.
-
-    Returns:
-        Whether anything changed. Nothing does if the secret is already adopted.
-
-    Raises:
-        ConfigurationError: If the secret cannot be adopted, or *context* cannot grant the right to
-            set the password. Nothing was changed.
-        OwnedByOther: If another deployment owns the secret or its role. Nothing was changed.
-        DatabaseRefused: If the old URL does not open the database. Nothing was changed.
-        AdoptionDeclined: If *confirm* returned False. Nothing was changed.
-        AdoptionIncomplete: If a later step failed.
-
+    After AdoptionIncomplete it is adopted in part; after any other error nothing was changed.
     """
     declared = _check_declared(context, name)
     check_owners(context, name)
@@ -128,12 +101,7 @@ def adopt_secret(
 
 
 def check_owners(context: AdoptionContext, name: str) -> None:
-    """Check that no other deployment owns the secret or its static role.
-
-    Raises:
-        OwnedByOther: If another deployment does.
-
-    """
+    """Check that no other deployment owns the secret or its static role."""
     owner = context.owner
     check_secret_owner(context.session, owner, context.scope.secret(name))
     check_owner(context.session, owner.entry(StaticRole.kind, context.scope.static_role(name)))
@@ -196,9 +164,7 @@ def _check_endpoint(context: AdoptionContext, name: str, url: URL) -> None:
 def _check_and_confirm(context: AdoptionContext, name: str, url: URL, confirm: Confirm) -> bool:
     """Check the database user and ask the operator.
 
-    Returns:
-        Whether the manager may already set the user's password.
-
+    Returns whether the manager may set the user's password already.
     """
     redaction.live.add(Secret(str(url.password)))
     _check_endpoint(context, name, url)
@@ -253,13 +219,7 @@ def _run_steps(context: AdoptionContext, name: str, username: str, say: Progress
 
 
 def verify_login(context: AdoptionContext, name: str, username: str) -> None:
-    """Log in to the database with the URL that the service reads.
-
-    Raises:
-        DatabaseRefused: If the login fails.
-        ConfigurationError: If it is the URL of another user.
-
-    """
+    """Log in to the database with the URL that the service reads."""
     url = parse_database_url(context.read(name), name)
     with database_user.connect(url):
         pass

@@ -27,14 +27,7 @@ class DatabaseRefused(StrongroomError):
 
 @dataclass(frozen=True, slots=True)
 class DatabaseLogin:
-    """An open session of a database user.
-
-    Attributes:
-        application: Name that the client reports; it may be empty.
-        address: IP address of the client; empty for a connection over a Unix socket.
-        state: State such as ``active`` or ``idle``.
-
-    """
+    """An open session of a database user. *address* is empty for a Unix socket."""
 
     application: str
     address: str
@@ -51,10 +44,6 @@ def connect(url: URL) -> Iterator[psycopg.Connection]:
     """Open a connection as the user of *url*, in autocommit mode.
 
     The connection does not switch to another role, even if a login of the user normally does.
-
-    Raises:
-        DatabaseRefused: If the connection or a statement fails.
-
     """
     import psycopg  # noqa: PLC0415 (few rotations need a database)
 
@@ -133,12 +122,7 @@ def adoption_obstacle(connection: psycopg.Connection) -> str | None:
 
 
 def managed_by(connection: psycopg.Connection, manager: str) -> bool:
-    """Return whether *manager* may set the password of the user of *connection*.
-
-    Raises:
-        DatabaseRefused: If the server is older than PostgreSQL 16.
-
-    """
+    """Return whether *manager* may set the password of the user of *connection*."""
     if connection.info.server_version < MIN_VERSION:
         version = connection.info.server_version // 10_000
         raise DatabaseRefused(

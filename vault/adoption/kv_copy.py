@@ -42,18 +42,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KvCopy:
-    """Copy of the value of an entry.
-
-    Attributes:
-        source: The field of the entry.
-        found: Its value.
-        scope: Service and environment of the secret.
-        name: Name of the secret.
-        is_declared: Whether the service declares it.
-        state: What the secret has.
-        version: Its version; 0 if it has none.
-
-    """
+    """Copy of the value of an entry. *version* is 0 if the secret has none yet."""
 
     source: EntryField
     found: FoundValue
@@ -70,13 +59,7 @@ class KvCopy:
 
 
 def choose_name(source: EntryField, name: str | None) -> str:
-    """Return the name of the secret: *name*, or else one that follows from the source.
-
-    Raises:
-        ConfigurationError: If none follows.
-        InvalidName: If *name* is no name of a secret.
-
-    """
+    """Return the name of the secret: *name*, or else one that follows from the source."""
     if name is not None:
         return names.check_secret_name(name)
     try:
@@ -88,12 +71,7 @@ def choose_name(source: EntryField, name: str | None) -> str:
 
 
 def check_declared(declaration: Declaration, scope: Scope, name: str) -> bool:
-    """Return whether *name* is declared as a given secret; check that it may become one.
-
-    Raises:
-        ConfigurationError: If *scope* does not run, or the secret has another source there.
-
-    """
+    """Return whether *name* is declared as a given secret; check that it may become one."""
     declaration.deployment(scope)
     found = declaration.secrets(scope).get(name)
     if found is None and name in declaration.service(scope.service).secrets:
@@ -119,22 +97,7 @@ def plan(
     *,
     is_declared: bool,
 ) -> KvCopy:
-    """Compare *found* with what the secret has.
-
-    Args:
-        session: May read the secret.
-        owner: The deployment.
-        scope: Service and environment.
-        name: Name of the secret.
-        source: The field of the entry.
-        found: Its value.
-        is_declared: Whether the service declares the secret.
-
-    Raises:
-        InvalidName: If the server would store another value.
-        OwnedByOther: If another deployment owns the secret.
-
-    """
+    """Compare *found* with what the secret has."""
     redaction.live.add(found.value)
     check_secret_value(name, found.value)
     path = scope.secret(name)
@@ -149,19 +112,7 @@ def plan(
 
 
 def run(copy: KvCopy, target: ImportTarget, say: ProgressCallback) -> None:
-    """Declare the secret, write its value, and read it back as the service.
-
-    Args:
-        copy: The copy, whose state may be replaced.
-        target: Declaration and server.
-        say: Receives each line of progress.
-
-    Raises:
-        DeclarationError: If the declaration would be invalid with the secret. Nothing was changed.
-        ValuesDiffer: If the service reads another value.
-        StrongroomError: If the server rejects a request or is unavailable.
-
-    """
+    """Declare the secret, write its value, and read it back as the service."""
     name, path = copy.name, copy.scope.secret(copy.name)
     if not copy.is_declared:
         service_file.add(target.service_file, "secrets", {name: _GIVEN}, target.check)

@@ -30,25 +30,14 @@ _KINDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class EntryField:
-    """One field of an entry, as a person names it.
-
-    Attributes:
-        path: Path of the entry, with that of its mount, and without ``data``.
-        field: Name of the field; None for the only one.
-
-    """
+    """One field of an entry, as a person names it. *field* is None for the only one."""
 
     path: str
     field: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> EntryField:
-        """Return the field in *text*, ``PATH`` or ``PATH#field``.
-
-        Raises:
-            ConfigurationError: If it has no mount and entry.
-
-        """
+        """Return the field in *text*, ``PATH`` or ``PATH#field``."""
         path, separator, name = text.partition("#")
         parts = path.split("/")
         if len(parts) < 2 or not all(part.strip(".") for part in parts):  # noqa: PLR2004 (mount, entry)
@@ -74,10 +63,7 @@ class EntryField:
 class FoundValue:
     """The value of a field, as a secret has it.
 
-    Attributes:
-        value: The value.
-        note: What was done to a value that is no text; None for a text.
-
+    *note* says what was done to a value that is no text; None for a text.
     """
 
     value: Secret = field(repr=False)
@@ -87,16 +73,7 @@ class FoundValue:
 def read(session: Session, entry: EntryField) -> FoundValue:
     """Return the value of a field.
 
-    Args:
-        session: May read the entry.
-        entry: The field.
-
-    Raises:
-        ConfigurationError: If *session* may not read the entry, there is no such entry, mount of KV
-            or field, or the field has no value that a secret can have. It names the fields that
-            there are, and has no value.
-        StrongroomError: If the server is unavailable.
-
+    An error may name the fields that there are, and has no value.
     """
     try:
         return _choose(entry, _read_fields(session, entry.path))

@@ -41,25 +41,11 @@ SetPassword = Callable[[str, Secret], None]
 def undo_adoption(
     context: AdoptionContext, name: str, set_password: SetPassword | None, say: ProgressCallback
 ) -> Secret | None:
-    """Change an adopted secret back to a plain value, with a password that the server never sets.
+    """Change an adopted secret back to a plain value, whose password the server never sets.
 
-    The secret keeps the server's last password, so that files and processes with it continue to
-    work. If the server no longer has a password, *set_password* sets a new one.
-
-    Args:
-        context: Declaration, sessions and operations.
-        name: Name of the secret.
-        set_password: Sets the password of a database user, or None if there is no administrator.
-        say: Receives each line of progress.
-
-    Returns:
-        The value, or None if the secret was not adopted.
-
-    Raises:
-        ConfigurationError: If no password is known, and none can be set. Nothing was changed.
-        OwnedByOther: If another deployment owns the secret or its role. Nothing was changed.
-        AdoptionIncomplete: If a later step failed.
-
+    Returns the value, or None if the secret was not adopted. The secret keeps the server's last
+    password, so that files and processes with it continue to work. If the server has none,
+    *set_password* sets a new one; it is None without an administrator.
     """
     source = context.declaration().secrets(context.scope).get(name)
     check_owners(context, name)
@@ -152,20 +138,7 @@ def _read_credentials(context: AdoptionContext, name: str) -> tuple[str, Secret]
 
 
 def rotate_password(context: AdoptionContext, name: str, say: ProgressCallback) -> None:
-    """Rotate the password of an adopted secret now, and deliver the new one.
-
-    Args:
-        context: Declaration, sessions and operations.
-        name: Name of the secret.
-        say: Receives each line of progress.
-
-    Raises:
-        ConfigurationError: If the secret is not adopted. Nothing was changed.
-        OwnedByOther: If another deployment owns the secret or its role. Nothing was changed.
-        StrongroomError: If the server rejects the rotation, or the login with the new password
-            fails.
-
-    """
+    """Rotate the password of an adopted secret now, and deliver the new one."""
     source = context.declaration().secrets(context.scope).get(name)
     if not isinstance(source, Adopted):
         raise ConfigurationError(

@@ -25,14 +25,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A damaged line.
-
-    Attributes:
-        line: Its number in the log, from 1.
-        offset: Its first byte in the log, decompressed.
-        reason: The error.
-
-    """
+    """A damaged line. *line* counts from 1; *offset* is its first byte in the log, decompressed."""
 
     line: int
     offset: int

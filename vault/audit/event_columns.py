@@ -141,11 +141,6 @@ END
 
 
 def select_lines(source: str) -> str:
-    """Return a query of all columns of the lines that *source*, a table function, reads.
-
-    Args:
-        source: SQL of a table with the fields of :data:`LINES`.
-
-    """
+    """Return a query of all columns of the lines that *source*, a table function, reads."""
     columns = ", ".join(f"{expression} AS {name}" for name, expression in EXPRESSIONS.items())
     return f"SELECT {columns} FROM {source}"

@@ -17,17 +17,7 @@ from vault.audit.line import Event, parse_time, read_lines
 
 @dataclass(slots=True)
 class EventFile:
-    """What was read of one file.
-
-    Attributes:
-        lines: Number of whole lines, those that were glued to a torn one included.
-        skipped: Number of damaged lines.
-        first: Earliest time of a line.
-        last: Latest time of a line.
-        offset: Bytes of the file that were read, up to the end of a line.
-        inode: The file that has them, None before the first read.
-
-    """
+    """What was read of one file."""
 
     path: Path
     lines: int = 0
@@ -41,14 +31,6 @@ class EventFile:
         """Yield the responses to requests with a wanted API path, and count all lines.
 
         A further call reads only what was appended, or the whole file if it was replaced.
-
-        Args:
-            is_wanted: Returns whether the path of a request is wanted.
-
-        Raises:
-            OSError: If the file cannot be read.
-            ConfigurationError: If no line of it is one of an audit log.
-
         """
         with BufferedReader(open_input(self.path)) as file:
             found = os.fstat(file.fileno())

@@ -9,12 +9,7 @@ from app_integration.errors import ConfigurationError
 
 
 def import_extra(name: str) -> Any:
-    """Return the module *name*.
-
-    Raises:
-        ConfigurationError: If it is not installed.
-
-    """
+    """Return the module *name*."""
     try:
         return import_module(name)
     except ImportError:

@@ -27,12 +27,7 @@ PROBE: Final = "strongroom epoch"
 class Name:
     """A text that the log has as an HMAC only, such as a database user or an accessor.
 
-    Attributes:
-        device: The audit device.
-        epoch: Number of the device's salt, from 0.
-        hash: The HMAC, as the log has it.
-        name: The text.
-
+    *epoch* counts the salts of the device, from 0.
     """
 
     device: str
@@ -43,14 +38,7 @@ class Name:
 
 @dataclass(slots=True)
 class Names:
-    """The names of a store.
-
-    Attributes:
-        folder: Folder of the store.
-        epochs: The HMAC of :data:`PROBE` in each epoch of a device, in order.
-        known: The names, by device and HMAC.
-
-    """
+    """The names of a store."""
 
     folder: Path
     epochs: dict[str, list[str]] = field(default_factory=dict)
@@ -58,12 +46,7 @@ class Names:
 
     @classmethod
     def load(cls, folder: Path) -> Names:
-        """Return the names of a store, none for a new one.
-
-        Raises:
-            ConfigurationError: If the file is not one of names, or of a newer version.
-
-        """
+        """Return the names of a store, none for a new one."""
         path = folder / FILE
         try:
             document = json.loads(path.read_bytes())
@@ -88,12 +71,7 @@ class Names:
         write_private(self.folder / FILE, json.dumps(document, indent=1))
 
     def note_epoch(self, session: Session, device: str) -> int | None:
-        """Return the current epoch of a device, None if the server does not have the device.
-
-        Raises:
-            AccessDenied: If the session may not ask the device.
-
-        """
+        """Return the current epoch of a device, None if the server does not have the device."""
         probe = _hash(session, device, PROBE)
         if probe is None:
             return None
@@ -103,17 +81,7 @@ class Names:
         return epochs.index(probe)
 
     def resolve(self, session: Session, devices: Iterable[str], names: Collection[str]) -> None:
-        """Ask each device for the HMACs of *names*, and remember them.
-
-        Args:
-            session: May ask the devices.
-            devices: The audit devices. One that the server does not have is left out.
-            names: The plain texts. One that is known of the current epoch costs no request.
-
-        Raises:
-            AccessDenied: If the session may not ask a device.
-
-        """
+        """Ask each device for the HMACs of *names*, and remember them."""
         for device in devices:
             epoch = self.note_epoch(session, device)
             if epoch is None:

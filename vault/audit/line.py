@@ -1,9 +1,9 @@
 """Grammar of a log's line: one verdict on its bytes for all readers, and what it says.
 
 A line is an object of JSON, in UTF-8, with a time and fields of the types that columns have. Of a
-name that occurs twice the last value counts, as JSON parsers have it. ``NaN`` and a comma too many
-before a bracket hide nothing, so that they are no damage. A full disk leaves a torn line, to which
-the next one is glued: the whole parts of such a line are read, and the line is damaged.
+name that occurs twice the last value counts, as JSON parsers have it. A full disk leaves a torn
+line, to which the next one is glued: the whole parts of such a line are read, and the line is
+damaged.
 """
 
 from __future__ import annotations
@@ -58,13 +58,7 @@ Verdict: TypeAlias = tuple[list[Event], Reason | None]
 
 
 class Grammar:
-    """Grammar of the lines of one kind of log.
-
-    Attributes:
-        required: Fields that a line must have as texts, the time first.
-        columns: Field → its type in DuckDB.
-
-    """
+    """Grammar of the lines of one kind of log."""
 
     def __init__(self, fields: Mapping[str, FieldType], required: tuple[str, ...]) -> None:
         """Create the grammar of lines with these *fields*."""
@@ -112,12 +106,7 @@ class Grammar:
             return _describe(error)
 
     def _check(self, document: Any) -> Event | Reason:
-        """Return what a decoded line says, or the error of its time.
-
-        Raises:
-            ValidationError: If a field is of another type.
-
-        """
+        """Return what a decoded line says, or the error of its time."""
         if isinstance(document, dict) and document.get("time") is None:
             return Reason.NO_TIME
         event: Event = self._lax.validate_python(document)

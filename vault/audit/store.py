@@ -81,19 +81,9 @@ def open_store(
 ) -> Iterator[DuckDBPyConnection]:
     """Yield a connection with the views ``lines``, ``events`` and ``records``.
 
-    The table ``names`` has what is known of HMACs, by device.
-
-    It reads below *folder* only, and loads no extension. It removes no file of the store.
-
-    Args:
-        folder: Folder of the store, with ``events/`` and ``records/``.
-        into: A new connection to yield, which stays open. Its temporary tables remain after the
-            block, its views of files do not work any more. None for one that ends with the block.
-
-    Raises:
-        ConfigurationError: If DuckDB is not installed, or cannot read a folder of that name or a
-            file of it, or the folder is no store, or has a foreign file.
-
+    The table ``names`` has what is known of HMACs, by device. The connection reads below *folder*
+    only, loads no extension, and removes no file of the store. The new connection *into* stays
+    open: its temporary tables remain after the block, its views of files do not work any more.
     """
     folder, duckdb = check_folder(folder), import_extra("duckdb")
     opened = duckdb.connect() if into is None else nullcontext(into)
@@ -109,16 +99,7 @@ def open_store(
 
 
 def require_lines(connection: DuckDBPyConnection, folder: Path) -> None:
-    """Check that a store has a line.
-
-    Args:
-        connection: Its connection.
-        folder: Its folder, for the message.
-
-    Raises:
-        ConfigurationError: If it has none.
-
-    """
+    """Check that a store has a line."""
     if not connection.execute("SELECT 1 FROM lines LIMIT 1").fetchall():
         raise ConfigurationError(
             f"{folder} has no line of an audit log; name a file of each audit device with "
@@ -137,12 +118,7 @@ def quote(text: str) -> str:
 
 
 def check_folder(folder: Path) -> Path:
-    """Return the path of the store *folder* without symlinks, if DuckDB takes it for one folder.
-
-    Raises:
-        ConfigurationError: If it is a pattern of several, or a folder of something else.
-
-    """
+    """Return the path of the store *folder* without symlinks, if DuckDB takes it for one folder."""
     path = check(folder, STORE)
     if _PATTERN.search(str(path)):
         raise ConfigurationError(
@@ -155,15 +131,7 @@ def check_folder(folder: Path) -> Path:
 def configure(
     connection: DuckDBPyConnection, memory: str, temporary: Path, settings: Mapping[str, str]
 ) -> None:
-    """Configure *connection* for good: it loads no extension.
-
-    Args:
-        connection: The connection.
-        memory: Most memory that it uses, such as ``800MB``.
-        temporary: Folder of its temporary files.
-        settings: Further settings, as SQL.
-
-    """
+    """Configure *connection* for good: it loads no extension. The values of *settings* are SQL."""
     common = {
         "TimeZone": "'UTC'",
         "enable_progress_bar": "false",
@@ -199,12 +167,7 @@ def _create_views(connection: DuckDBPyConnection, folder: Path) -> None:
 
 
 def _has_files(folder: Path) -> bool:
-    """Return whether a folder has Parquet files.
-
-    Raises:
-        ConfigurationError: If one of them is not the store's.
-
-    """
+    """Return whether a folder has Parquet files."""
     found = [path.name for path in folder.glob("*.parquet")]
     if foreign := [name for name in found if not PARQUET.fullmatch(name)]:
         raise ConfigurationError(

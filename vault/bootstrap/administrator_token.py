@@ -26,10 +26,8 @@ SHORTEST: Final = 5 * durations.MINUTE
 class AdministratorToken:
     """What the server says about the administrator's token.
 
-    Attributes:
-        accessor: An id with which the token can be looked up and revoked. It gives no rights.
-        is_root: Whether it has the policy ``root``, so that it must not outlive the bootstrap.
-
+    *accessor* looks it up and revokes it, but gives no rights. A root token must not outlive the
+    bootstrap.
     """
 
     accessor: str
@@ -39,10 +37,7 @@ class AdministratorToken:
 def inspect(session: Session) -> AdministratorToken:
     """Return what the server says about the token of *session*.
 
-    Raises:
-        ConfigurationError: If it is of a kind that the bootstrap cannot use.
-        AccessDenied: If it is no longer valid, or may not look itself up.
-
+    Raises AccessDenied if it is no longer valid, or may not look itself up.
     """
     data = session.get("auth/token/lookup-self")["data"]
     if error := find_error(data):
@@ -53,12 +48,7 @@ def inspect(session: Session) -> AdministratorToken:
 
 
 def find_error(data: Mapping[str, Any]) -> str | None:
-    """Return why the bootstrap cannot use a token, or None.
-
-    Args:
-        data: The server's look-up of the token.
-
-    """
+    """Return why the bootstrap cannot use a token, or None."""
     if data.get("type") == "batch":
         return "is a batch token, which has no accessor and cannot be revoked"
     if data.get("num_uses"):
@@ -75,14 +65,8 @@ def revoke_noted(
     """Revoke the tokens with the noted *accessors* and look them up.
 
     A scoped role may not look up accessors, nor one in a namespace those of another. The
-    administrator's token, which *given* uses, may look up all but its own, which is revoked last.
-
-    Returns:
-        Its accessor, if it was revoked and no session may look it up.
-
-    Raises:
-        ConfigurationError: If another token may still be valid. The journal stays.
-
+    administrator's token, which *given* uses, may look up all but its own, which is revoked last;
+    the result is its accessor, if no session may look that up.
     """
     own = None if found is None else found.accessor
     left = [each for each in accessors if not try_revoke(operator, each)]
@@ -100,16 +84,7 @@ def revoke_noted(
 
 
 def revoke(session: Session, accessor: str) -> None:
-    """Revoke the token with *accessor* unless it is dead, and look it up again.
-
-    Args:
-        session: A session that may look up accessors and revoke by them.
-        accessor: The accessor, noted while the token was valid.
-
-    Raises:
-        StrongroomError: If it may not do that, or the token is still valid.
-
-    """
+    """Revoke the token with *accessor* unless it is dead, and look it up again."""
     if is_dead(session, accessor):
         return
     session.post("auth/token/revoke-accessor", {"accessor": accessor})
@@ -121,13 +96,7 @@ def revoke(session: Session, accessor: str) -> None:
 
 
 def try_revoke(session: Session, accessor: str) -> bool:
-    """Revoke the token with *accessor*, see :func:`revoke`; return False if *session* may not.
-
-    Args:
-        session: A session.
-        accessor: The accessor, noted while the token was valid.
-
-    """
+    """Revoke the token with *accessor*, see :func:`revoke`; return False if *session* may not."""
     try:
         revoke(session, accessor)
     except AccessDenied:
@@ -144,11 +113,6 @@ def is_dead(session: Session, accessor: str) -> bool:
 
     A 403 for the token itself would prove nothing, because a valid token whose policies do not
     grant its own look-up gets that, too.
-
-    Args:
-        session: A session that may look up accessors.
-        accessor: The accessor, noted while the token was valid.
-
     """
     try:
         session.post("auth/token/lookup-accessor", {"accessor": accessor}, retry=False)

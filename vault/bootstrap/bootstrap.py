@@ -39,14 +39,9 @@ OWN_TTL: Final = 15 * durations.MINUTE
 class Result:
     """What a bootstrap leaves.
 
-    Attributes:
-        folders: Job → folder of its ``role-id``, and ``secret-id`` or ``wrapped-secret-id``;
-            without those that log in by JWT.
-        alive: Accessor of the administrator's token if it was not revoked: it is no root token.
-        unproven: Accessor of that token if it was revoked, and no session here may look it up.
-        reissued: Jobs that got another wrapped secret-id, because theirs could not be opened.
-        lack: That there is no way to a new root token, see :func:`.break_glass.find_lack`.
-
+    *alive* and *unproven* are the accessor of the administrator's token: it was not revoked, or it
+    was and no session here may look it up. *reissued* are jobs whose wrapped secret-id could not be
+    opened.
     """
 
     folders: dict[str, Path]
@@ -60,16 +55,8 @@ class Result:
 class Bootstrap:
     """Bootstrap of one environment.
 
-    Attributes:
-        declared: The environment.
-        preparation: The resources that the apply role needs to log in and to apply.
-        folder: Folder for the credentials: ``<job>/<environment>``.
-        open_session: Opens a session on the environment's server.
-        apply: Applies the declaration.
-        step: Shows each step.
-        wrap_ttl: Seconds within which the receivers must open the secret-ids, or None to hand over
-            plain ones. That of the bootstrap itself is always plain.
-
+    *wrap_ttl* is in seconds, within which the receivers must open the secret-ids; None hands over
+    plain ones. That of the bootstrap itself is always plain.
     """
 
     declared: EnvironmentDeclaration
@@ -81,17 +68,7 @@ class Bootstrap:
     wrap_ttl: int | None = None
 
     def run(self, token: Secret, *, audit_elsewhere: bool = False) -> Result:
-        """Prepare, apply, hand over, and revoke the token if it has the policy ``root``.
-
-        Args:
-            token: The administrator's token.
-            audit_elsewhere: Whether there is an audit device that the token cannot see.
-
-        Raises:
-            ConfigurationError: If the token or the server cannot be used. Nothing was changed.
-            StrongroomError: If a request fails. The next run goes on.
-
-        """
+        """Prepare, apply, hand over, and revoke the token if it has the policy ``root``."""
         before = self._stamp_wrapped()
         with self.open_session(StaticToken(token)) as given:
             found, begun = self._begin(given, audit_elsewhere=audit_elsewhere)
@@ -129,9 +106,7 @@ class Bootstrap:
     ) -> tuple[AdministratorToken | None, Journal]:
         """Check token and server, and note the token that must be revoked.
 
-        Returns:
-            The token, or None if it is revoked and an earlier run can be completed without it.
-
+        The token is None if it is revoked and an earlier run can be completed without it.
         """
         status = given.get("sys/seal-status")
         if status.get("sealed"):
@@ -178,11 +153,9 @@ class Bootstrap:
         write_private(self._own / "secret-id", issued["secret_id"])
 
     def _open_apply_session(self) -> Session | None:
-        """Open a session of the apply role: with the own credential, or with the one handed over.
+        """Open a session of the apply role; return None if the server accepts no credential.
 
-        Returns:
-            The session, or None if the server accepts neither.
-
+        The bootstrap's own credential comes first, then the one that was handed over.
         """
         for folder in (self._own, self._folder(APPLY_JOB)):
             files = folder / "role-id", folder / "secret-id"

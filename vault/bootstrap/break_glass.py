@@ -50,11 +50,7 @@ path "auth/token/revoke-self" {
 def issue(session: Session, declared: EnvironmentDeclaration, folder: Path) -> bool:
     """Write the policy, its AppRole, and a credential; return whether one was issued.
 
-    Args:
-        session: A session of the apply role.
-        declared: The environment.
-        folder: Folder for ``role-id`` and ``secret-id``. A valid credential there is kept.
-
+    A valid credential in *folder* is kept.
     """
     name, mounts = declared.server_name(BREAK_GLASS), declared.mounts
     for resource in (
@@ -69,11 +65,6 @@ def find_lack(reader: ReadSession, declared: EnvironmentDeclaration) -> str | No
     """Return that an environment lacks both ways to a new root token, None if it has one.
 
     The result is None, too, if *reader* may not tell, or if the platform team has the apply role.
-
-    Args:
-        reader: Reads the roles of the AppRole method.
-        declared: The environment.
-
     """
     path = f"{declared.mounts.auth}/role/{declared.server_name(BREAK_GLASS)}"
     try:

@@ -15,12 +15,8 @@ from app_integration.errors import ConfigurationError
 class Journal:
     """What a bootstrap has begun.
 
-    Attributes:
-        cluster: Id of the server's cluster.
-        accessors: Those of administrators' tokens with the policy ``root``, which must be revoked:
-            one for each run that got another token.
-        is_ended: Whether they are revoked, and all credentials were handed over.
-
+    *accessors* are those of root tokens, which must be revoked: one for each run that got another.
+    It *is_ended* if they are, and all credentials were handed over.
     """
 
     cluster: str
@@ -33,12 +29,7 @@ class Journal:
         write_private(file, f"{json.dumps(asdict(self))}\n")
 
     def check_cluster(self, cluster: str, file: Path) -> None:
-        """Check that the journal is about the server with the id *cluster*.
-
-        Raises:
-            ConfigurationError: If it is about another one.
-
-        """
+        """Check that the journal is about the server with the id *cluster*."""
         if cluster != self.cluster:
             raise ConfigurationError(
                 f"{file} is about another server, whose bootstrap is incomplete; pass its address, "
@@ -47,12 +38,7 @@ class Journal:
 
 
 def load(file: Path) -> Journal | None:
-    """Return the journal in *file*, or None if there is none.
-
-    Raises:
-        ConfigurationError: If the file is not a journal.
-
-    """
+    """Return the journal in *file*, or None if there is none."""
     try:
         content = json.loads(read_input(file))
         ended = content.get("is_ended", False)

@@ -21,10 +21,9 @@ _OF_SHELLS: Final = frozenset({"PATH", "HOME", "PYTHONPATH", "PYTHONHOME"})
 def _environment_variables(declaration: Declaration, scope: Scope, name: str) -> dict[str, str]:
     """Return what names the environment to the SDK and to the application.
 
-    If the service declares a setting ``environment``, the SDK has the variable of our own, and
-    ``ENVIRONMENT`` is the application's. In dev that is left to :func:`setting_variables` and its
-    ``.env``. Elsewhere it has the value in the environment's file, and not the default, which an
-    import took from dev.
+    A service with a setting ``environment`` has ``ENVIRONMENT`` for itself, and the SDK the
+    variable of our own. Outside of dev it has the declared value, not the default, which an import
+    took from dev.
     """
     if _SETTING not in declaration.service(scope.service).settings:
         return {SHARED: name}
@@ -37,13 +36,9 @@ def _environment_variables(declaration: Declaration, scope: Scope, name: str) ->
 def application_variables(
     declaration: Declaration, scope: Scope, environment: str | None = None
 ) -> dict[str, str]:
-    """Return the variables of the service that are the same wherever it runs, without an address.
+    """Return the variables of a service that are the same wherever it runs, without an address.
 
-    Args:
-        declaration: The declaration.
-        scope: The service and its environment.
-        environment: Another spelling of the environment, such as ``development``, or None.
-
+    *environment* is another spelling of the environment, such as ``development``.
     """
     urls = {
         DATABASE_URL: find_database_url(declaration, scope),

@@ -33,17 +33,9 @@ AUDIT_KEY: Final = "audit"
 class Declaration:
     """All services and environments, checked together by :func:`vault.declare.load.load`.
 
-    Attributes:
-        services: Services by name.
-        environments: Environments by name.
-        pems: Content of the PEM files in the folder ``environments``, by file name. All are public
-            certificates or public keys.
-        template_root: Folder with the templates of each service in ``<service>/``.
-        project: Folder that the paths of services are relative to.
-        policy_templates: The repository's own templates of policies, by the name of the tool's
-            that each replaces.
-        managers: Database users that create leased ones, where a local deployment has its own.
-
+    A query for what is not declared raises ConfigurationError. *pems* are public, by file name;
+    *template_root* has a folder for each service, and paths of services are relative to *project*.
+    *managers* are users that create leased ones, where a local deployment has its own.
     """
 
     services: Mapping[str, ServiceDeclaration]
@@ -55,35 +47,20 @@ class Declaration:
     managers: Mapping[Scope, str] = field(default_factory=dict)
 
     def service(self, name: str) -> ServiceDeclaration:
-        """Return the service *name*.
-
-        Raises:
-            ConfigurationError: If it is not declared. The message suggests a similar name.
-
-        """
+        """Return the service *name*."""
         if name not in self.services:
             raise _undeclared("service", name, self.services)
         return self.services[name]
 
     def environment(self, name: str) -> EnvironmentDeclaration:
-        """Return the environment *name*, which is that of a file in ``environments``.
-
-        Raises:
-            ConfigurationError: If it is not declared. The message suggests a similar name.
-
-        """
+        """Return the environment *name*, which is that of a file in ``environments``."""
         for environment, declared in self.environments.items():
             if environment == name:
                 return declared
         raise _undeclared("environment", name, self.environments)
 
     def account(self, environment: str) -> AwsAccount:
-        """Return the account of an environment on AWS.
-
-        Raises:
-            ConfigurationError: If the environment is not declared, or is not on AWS.
-
-        """
+        """Return the account of an environment on AWS."""
         declared = self.environment(environment)
         if declared.aws is None:
             raise ConfigurationError(
@@ -97,31 +74,16 @@ class Declaration:
         return self.deployment(scope).kms_key or (aws and aws.kms_key) or AWS_KEY
 
     def resolve_environment(self, text: str) -> Environment:
-        """Return the environment that *text* names, such as ``prod`` or ``production``.
-
-        Raises:
-            ConfigurationError: If it is not declared. The message suggests a similar name.
-
-        """
+        """Return the environment that *text* names, such as ``prod`` or ``production``."""
         return self.environment(LONG_FORMS.get(text, text)).environment
 
     def scopes(self, environment: str) -> tuple[Scope, ...]:
-        """Return a scope for each service that runs in *environment*, in the order of its file.
-
-        Raises:
-            ConfigurationError: If the environment is not declared.
-
-        """
+        """Return a scope for each service that runs in *environment*, in the order of its file."""
         declared = self.environment(environment)
         return tuple(Scope(name, declared.environment) for name in declared.services)
 
     def deployment(self, scope: Scope) -> Deployment:
-        """Return the service's entry in the environment file.
-
-        Raises:
-            ConfigurationError: If the service does not run in that environment.
-
-        """
+        """Return the service's entry in the environment file."""
         services = self.environment(scope.environment).services
         if scope.service not in services:
             raise _undeclared(f"service in {scope.environment}", scope.service, services)
@@ -135,26 +97,17 @@ class Declaration:
         )
 
     def roles(self, scope: Scope) -> tuple[str, ...]:
-        """Return the roles that processes of the service log in with, which are policies too.
-
-        Each of its colours has the rights of the service.
-        """
+        """Return the roles, and so policies, of a service's processes: its own and its colours'."""
         return (str(scope), *map(scope.colour, self.deployment(scope).colours))
 
     def approles(self, scope: Scope) -> tuple[str, ...]:
-        """Return the AppRoles of the service, the last of them that of its agent's starter.
-
-        There are none if the service logs in with another method only.
-        """
+        """Return the AppRoles of a service, its starter's last; none for other login methods."""
         if self.deployment(scope).login.approle is None:
             return ()
         return (*self.roles(scope), scope.starter)
 
     def audit_key(self, service: str) -> str | None:
-        """Return the name of the key that encrypts a service's access records, if it has one.
-
-        It is named ``audit``, and the service may only encrypt with it.
-        """
+        """Return the name of the key that encrypts access records; None unless it only encrypts."""
         key = self.service(service).keys.get(AUDIT_KEY)
         return AUDIT_KEY if key is not None and set(key.allow) == {"encrypt"} else None
 
@@ -193,22 +146,13 @@ class Declaration:
         return {name: (spec.usernames[0], spec.usernames[1]) for name, spec in paired.items()}
 
     def settings(self, scope: Scope) -> dict[str, str | int | bool]:
-        """Return the service's settings in that environment.
-
-        A value in the environment file overrides the default in the service file.
-        """
+        """Return the service's settings in that environment, whose file overrides the defaults."""
         declared = self.service(scope.service).settings.items()
         defaults = {name: spec.default for name, spec in declared if spec.default is not None}
         return {**defaults, **self.deployment(scope).settings}
 
     def with_vault(self, environment: str, address: str) -> Declaration:
-        """Return a copy in which the environment's Vault has another *address*.
-
-        Raises:
-            ConfigurationError: If the address is invalid or not allowed there, such as http
-                outside dev.
-
-        """
+        """Return a copy in which the environment's Vault has another *address*."""
         parts = split_address(address)
         error = find_address_error(environment, address)
         if parts is None or parts.scheme not in {"http", "https"}:
@@ -232,15 +176,7 @@ class Declaration:
     ) -> Declaration:
         """Return a copy with other addresses of servers and other *settings* for one service.
 
-        Args:
-            scope: Service and environment.
-            database: New endpoint, or None to keep the declared one.
-            redis: New server of Redis, or None to keep the declared one.
-            settings: New values by name. All other settings keep their values.
-
-        Raises:
-            ConfigurationError: If a setting is not declared, or its value has the wrong type.
-
+        None and a missing setting keep what is declared.
         """
         deployment = self.deployment(scope)
         changed = dict(settings or {})

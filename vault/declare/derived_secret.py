@@ -28,10 +28,7 @@ _BRACES = {"{{": "{", "}}": "}"}
 def references(text: str) -> tuple[str, ...]:
     """Return the names of the secrets in the format *text*, in order of appearance.
 
-    Raises:
-        InvalidValue: If *text* has an unpaired brace, an invalid secret name in braces, or no
-            secret at all.
-
+    Raises InvalidValue if it is no format, or uses no secret.
     """
     found = []
     for part in _PART.finditer(text):
@@ -58,13 +55,7 @@ def _check_name(name: str) -> str:
 
 
 def compose(text: str, values: Mapping[str, str]) -> Secret:
-    """Return the format *text* with the values inserted, encoded as the module says.
-
-    Args:
-        text: Valid format. See :func:`references`.
-        values: Value of each secret in *text*, by name.
-
-    """
+    """Return the format *text* with the values inserted, encoded as the module says."""
 
     def insert(part: re.Match[str]) -> str:
         name = part["name"]
@@ -76,15 +67,7 @@ def compose(text: str, values: Mapping[str, str]) -> Secret:
 
 
 def find_cycle(uses: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Return the names of one dependency cycle, or an empty tuple if there is none.
-
-    Args:
-        uses: Derived secret → the secrets that it uses.
-
-    Returns:
-        The names in order of use. The first name is repeated at the end.
-
-    """
+    """Return the names of a dependency cycle, the first again at its end; empty without one."""
     try:
         TopologicalSorter(uses).prepare()
     except CycleError as error:
@@ -93,10 +76,5 @@ def find_cycle(uses: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def sort_by_dependency(uses: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Return the names in *uses*, each after the secrets that it uses.
-
-    Args:
-        uses: Derived secret → the secrets that it uses, without a cycle.
-
-    """
+    """Return the names in *uses*, which has no cycle, each after the secrets that it uses."""
     return tuple(name for name in TopologicalSorter(uses).static_order() if name in uses)

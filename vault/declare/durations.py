@@ -18,12 +18,7 @@ MAX_LENGTH = 40  # characters; longer than any real duration, and limits the cos
 
 
 def parse(text: str) -> int:
-    """Return the seconds in *text*: whole numbers with units, largest unit first (``1h30m``).
-
-    Raises:
-        ValueError: If *text* has another form. A number without a unit is rejected too.
-
-    """
+    """Return the seconds in *text*: whole numbers with units, largest unit first (``1h30m``)."""
     match = _DURATION.fullmatch(text) if 0 < len(text) <= MAX_LENGTH else None
     if match is None:
         raise ValueError("not a duration; expected whole numbers with units, such as 30s or 1h30m")
@@ -32,13 +27,9 @@ def parse(text: str) -> int:
 
 
 def pattern(longest: int) -> str:
-    """Return a regular expression that matches every duration up to *longest*, for a JSON Schema.
+    """Return a regular expression of every duration up to *longest* seconds, for a JSON Schema.
 
-    It limits the number of digits and so matches some longer durations too, and also empty text.
-
-    Args:
-        longest: Duration in seconds.
-
+    It matches some longer durations too, and empty text.
     """
     return "".join(f"(?:{_amount(longest // size)}{unit})?" for unit, size in _UNITS.items())
 
@@ -48,12 +39,7 @@ def _amount(largest: int) -> str:
 
 
 def render(seconds: int) -> str:
-    """Return *seconds* as text in the largest unit that divides it: 5400 → ``90m``, 0 → ``0s``.
-
-    Raises:
-        ValueError: If *seconds* is negative.
-
-    """
+    """Return *seconds* as text in the largest unit that divides it: 5400 → ``90m``, 0 → ``0s``."""
     if seconds < 0:
         raise ValueError(f"invalid duration of {seconds} s; expected 0 or more")
     if seconds == 0:
@@ -71,10 +57,6 @@ def normalise(value: int | str) -> int:
     """Return the seconds in a duration of the server: ``3600``, ``"3600"``, ``"1h0m0s"``, ``""``.
 
     Empty text means 0.
-
-    Raises:
-        ValueError: If *value* has none of these forms.
-
     """
     if isinstance(value, int):
         return value

@@ -26,12 +26,6 @@ class InvalidValue(ValueError):
 
     The message is a predicate (``is 'ecrypt'``). The caller that catches it adds the subject and
     the line.
-
-    Attributes:
-        what: Predicate that describes the error.
-        expected: Description of the valid values.
-        near: Valid value that was probably meant, or None.
-
     """
 
     def __init__(self, what: str, expected: str, near: str | None = None) -> None:
@@ -45,13 +39,8 @@ class InvalidValue(ValueError):
 class FieldError:
     """An error at one location of a file.
 
-    Attributes:
-        loc: Location whose line the message shows.
-        what: Predicate that describes the error.
-        expected: Description of the valid values.
-        near: Valid value that was probably meant, or None.
-        subject: Location that is the subject of the sentence, or None for *loc*.
-
+    *what* is a predicate, *near* a valid value that was probably meant, and *subject* stands for
+    *loc* in the sentence, if it is not None.
     """
 
     loc: Loc
@@ -68,14 +57,7 @@ class FieldError:
 
 @dataclass(frozen=True, slots=True, order=True)
 class FileError:
-    """An error in a file.
-
-    Attributes:
-        file: Path of the file, as messages show it.
-        line: Line number from 1, or 0 if the error concerns the whole file.
-        text: Message without the place.
-
-    """
+    """An error in a file; *line* counts from 1, and is 0 if the error concerns the whole file."""
 
     file: str
     line: int
@@ -107,13 +89,7 @@ def suggest(name: object, known: Iterable[str]) -> str | None:
 
 
 def join_names(names: Iterable[str], *, nothing: str = "none, as none is declared") -> str:
-    """Return the sorted *names* as a phrase such as ``a, b or c``.
-
-    Args:
-        names: Names in any order.
-        nothing: Phrase to return if there are no names.
-
-    """
+    """Return the sorted *names* as a phrase such as ``a, b or c``."""
     *head, last = sorted(names) or [nothing]
     return f"{', '.join(head)} or {last}" if head else last
 

@@ -46,39 +46,20 @@ def load(
 ) -> Declaration:
     """Return the checked declaration in ``services/*.yaml`` and ``environments/*.yaml``.
 
-    Args:
-        root: Folder that contains ``services`` and ``environments``.
-        template_root: Folder with the templates of each service in ``<service>/``.
-        deployment: Id of the environments whose file declares none.
-        project: Folder that the paths of services are relative to.
-
-    Raises:
-        DeclarationError: If any file is invalid. It lists every error with file and line.
-
+    *template_root* has a folder for each service, *deployment* is the id of environments whose file
+    declares none, and paths of services are relative to *project*.
     """
     return replace(check(read(root), template_root, deployment), project=project.absolute())
 
 
 def read_document(path: Path) -> Document:
-    """Return the parsed YAML file *path*, with its errors in the result.
-
-    Raises:
-        DeclarationError: If it cannot be read.
-
-    """
+    """Return the parsed YAML file *path*, with its errors in the result."""
     return document.read(display_path(path), _read_file(path))
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Content of the files of a declaration, before parsing.
-
-    Attributes:
-        services: Content of each service file by path.
-        environments: Content of each environment file by path.
-        pems: Content of each PEM file in the folder of the environments, by file name.
-
-    """
+    """Content of the files of a declaration, before parsing."""
 
     services: Mapping[Path, bytes]
     environments: Mapping[Path, bytes]
@@ -86,13 +67,7 @@ class Files:
 
 
 def read(root: Path) -> Files:
-    """Return the content of every file of the declaration below *root*.
-
-    Raises:
-        DeclarationError: If a folder or file cannot be read, a file has the suffix ``.yml``, or
-            there is no environment. There may be no service yet.
-
-    """
+    """Return the content of every file of the declaration below *root*."""
     environments = root / "environments"
     files = Files(
         _read_folder(root / "services"), _read_folder(environments), _read_pems(environments)
@@ -150,17 +125,7 @@ Check = Callable[[Files], Declaration]
 def check(
     files: Files, template_root: Path = TEMPLATES, deployment: str = DEFAULT_DEPLOYMENT
 ) -> Declaration:
-    """Return the declaration in *files* after all checks.
-
-    Args:
-        files: Content of the files. See :func:`read`.
-        template_root: Folder with the templates of each service in ``<service>/``.
-        deployment: Id of the environments whose file declares none.
-
-    Raises:
-        DeclarationError: If any file is invalid. It lists every error with file and line.
-
-    """
+    """Return the declaration in *files* after all checks. See :func:`load`."""
     services = _parse_all(files.services)
     environments = {
         name: replace(doc, data={"deployment": deployment, **doc.data})
@@ -237,12 +202,7 @@ def _parse_all(contents: Mapping[Path, bytes]) -> dict[str, Document]:
 
 
 def check_document(model: type[BaseModel], doc: Document, checks: Iterable[FieldError]) -> None:
-    """Check that *doc* has no error. See :func:`file_errors`.
-
-    Raises:
-        DeclarationError: If it has any. It lists every error with file and line.
-
-    """
+    """Check that *doc* has no error. See :func:`file_errors`."""
     errors = [*file_errors(model, doc, checks)]
     if errors:
         raise DeclarationError(errors)
@@ -270,10 +230,9 @@ def _schema_errors(model: type[BaseModel], doc: Document) -> Iterator[FieldError
 
 
 def _reliable_data(doc: Document) -> Mapping[str, Any] | None:
-    """Return the content of a service file, or None if it cannot be relied on.
+    """Return a service file's content, None if it cannot be parsed or has an unknown section.
 
-    That is so if the file cannot be parsed, or has an unknown section. Such a section may be a
-    misspelt one, so checks of other files would report names in it as undeclared.
+    Such a section may be a misspelt one, whose names other checks would report as undeclared.
     """
     misspelt = doc.data.keys() - ServiceDeclaration.model_fields.keys()
     return doc.data if doc.readable and not misspelt else None

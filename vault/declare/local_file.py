@@ -39,10 +39,6 @@ def with_local_applications(declaration: Declaration) -> Declaration:
     """Return *declaration* with ``config.path`` and ``config.python`` as this machine has them.
 
     Services that are not declared are ignored, because another branch may declare them.
-
-    Raises:
-        DeclarationError: If the file is invalid.
-
     """
     for service, application in read(declaration.project).applications.items():
         if service in declaration.services:
@@ -53,12 +49,7 @@ def with_local_applications(declaration: Declaration) -> Declaration:
 
 
 def set_application(root: Path, service: str, path: str) -> Path:
-    """Write where the application of *service* is, and return the file. Its comments are kept.
-
-    Raises:
-        DeclarationError: If the file is invalid. Nothing was written.
-
-    """
+    """Write where the application of *service* is, and return the file. Its comments are kept."""
     read(root)
     file, is_new = root / FILE, not (root / FILE).exists()
     yaml = YAML()  # it keeps comments and quotes
@@ -74,12 +65,7 @@ def set_application(root: Path, service: str, path: str) -> Path:
 
 
 def read(root: Path) -> LocalFile:
-    """Return the file of the repository *root*, which is empty if there is none.
-
-    Raises:
-        DeclarationError: If the file is invalid.
-
-    """
+    """Return the file of the repository *root*, which is empty if there is none."""
     if not (root / FILE).exists():
         return LocalFile()
     doc = load.read_document(root / FILE)

@@ -31,13 +31,7 @@ TESTS_SUFFIX: Final = ".tests.yaml"
 
 @dataclass(frozen=True, slots=True)
 class TestRow:
-    """A row of a file, with its place.
-
-    Attributes:
-        file: Path of the file, as messages show it.
-        line: Line of the row, counted from 1.
-
-    """
+    """A row of a file, with its place."""
 
     __test__ = False  # pytest would take the class for tests
 
@@ -47,12 +41,7 @@ class TestRow:
 
 
 def read_templates(folder: Path) -> tuple[dict[str, PolicyTemplate], tuple[FileError, ...]]:
-    """Return the templates ``<name>.hcl.j2`` that replace the tool's, and the errors of others.
-
-    Args:
-        folder: The repository's ``policies``. It need not exist.
-
-    """
+    """Return the templates ``<name>.hcl.j2`` that replace the tool's, and the errors of others."""
     templates: dict[str, PolicyTemplate] = {}
     faults: list[FileError] = []
     for path in sorted(folder.glob("*.j2")):
@@ -71,17 +60,7 @@ def read_templates(folder: Path) -> tuple[dict[str, PolicyTemplate], tuple[FileE
 
 
 def read_tests(folder: Path, declaration: Declaration) -> dict[str, tuple[TestRow, ...]]:
-    """Return the rows of each file ``<service>.tests.yaml``, by service.
-
-    Args:
-        folder: The repository's ``policies``. It need not exist.
-        declaration: Declares the services and environments that files and rows name.
-
-    Raises:
-        DeclarationError: If a file is invalid, or is for no declared service. It lists every error
-            with file and line.
-
-    """
+    """Return the rows of each file ``<service>.tests.yaml``, by service."""
     faults: list[FileError] = []
     documents: dict[str, Document] = {}
     for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml"))):

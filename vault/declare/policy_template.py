@@ -24,14 +24,7 @@ _BASE_LINE: Final = re.compile(r"# base: (sha256:[0-9a-f]{64})\r?")
 
 @dataclass(frozen=True, slots=True)
 class PolicyTemplate:
-    """A template of a repository.
-
-    Attributes:
-        file: Path of the file, as messages show it.
-        base: Digest of the template that it replaced.
-        text: Content of the file, with its first line.
-
-    """
+    """A template of a repository; *base* is the digest of the tool's that it replaced."""
 
     file: str
     base: str
@@ -49,14 +42,7 @@ def base_line(base: str) -> str:
 
 
 def parse(file: str, name: str, content: bytes) -> PolicyTemplate | FileError:
-    """Return the template in *content*, or the error of its name or of its first line.
-
-    Args:
-        file: Path of the file, as messages show it.
-        name: Name of the template that it replaces.
-        content: Bytes of the file.
-
-    """
+    """Return the template in *content*, or the error of its name or of its first line."""
     if name not in NAMES:
         near = suggest(name, NAMES)
         hint = f"; did you mean '{near}{SUFFIX}'?" if near else ""

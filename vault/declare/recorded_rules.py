@@ -27,14 +27,7 @@ _SIBLINGS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class RecordedRules:
-    """Rules for what was recorded.
-
-    Attributes:
-        rules: The declared ones, and after them *added*.
-        added: Those that the declared ones lack.
-        refused: Those that no role may have.
-
-    """
+    """Rules for what was recorded: those declared and then *added*, without those *refused*."""
 
     rules: list[str]
     added: list[str]
@@ -51,14 +44,8 @@ def find_rules(
 ) -> RecordedRules:
     """Return the declared rules, and with them what else was recorded.
 
-    Args:
-        declared: The rules of the role, in their order.
-        commands: Commands that ran, one of a container as ``client|list``.
-        keys: Names of keys.
-        channels: Names of channels.
-        patterns: Patterns of channels, which a rule must repeat literally.
-        category: Returns the commands of one of Redis' categories.
-
+    A command of a container is ``client|list``. A rule must repeat *patterns* of channels
+    literally; *category* returns the commands of one of Redis' categories.
     """
     granted = _granted(declared, category)
     rules = [

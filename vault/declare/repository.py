@@ -68,16 +68,7 @@ class RepositoryFile(Section):
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """Repository of a deployment.
-
-    Attributes:
-        root: Folder that contains ``strongroom.yaml``, and ``.strongroom``.
-        declaration: Folder that contains ``services`` and ``environments``.
-        templates: Folder with the templates of each service in ``<service>/``.
-        policies: Folder with its own templates of policies, and the tests of each service's.
-        deployment: Id of the environments whose file declares none.
-
-    """
+    """Repository of a deployment."""
 
     root: Path
     declaration: Path
@@ -86,32 +77,17 @@ class Repository:
     deployment: str = DEFAULT_DEPLOYMENT
 
     def load(self) -> Declaration:
-        """Load the declaration, and check all of it.
-
-        Raises:
-            DeclarationError: If any file is invalid. It lists every error with file and line.
-
-        """
+        """Load the declaration, and check all of it."""
         return self._with_policies(
             partial(load.load, self.declaration, self.templates, self.deployment, self.root)
         )
 
     def check(self, files: Files) -> Declaration:
-        """Return the declaration in *files* after all checks.
-
-        Raises:
-            DeclarationError: If any file is invalid. It lists every error with file and line.
-
-        """
+        """Return the declaration in *files* after all checks."""
         return self._with_policies(partial(load.check, files, self.templates, self.deployment))
 
     def _with_policies(self, load_declaration: Callable[[], Declaration]) -> Declaration:
-        """Return the declaration with the repository's own templates of policies.
-
-        Raises:
-            DeclarationError: If a file of either is invalid.
-
-        """
+        """Return the declaration with the repository's own templates of policies."""
         templates, faults = policy_files.read_templates(self.policies)
         try:
             declared = load_declaration()
@@ -124,10 +100,7 @@ class Repository:
     def with_declaration(self, folder: Path) -> Repository:
         """Return the repository with the declaration in *folder*.
 
-        Args:
-            folder: Contains ``services`` and ``environments``. Its ``templates`` and ``policies``
-                replace the repository's, if it has some.
-
+        Its ``templates`` and ``policies`` replace the repository's, if it has some.
         """
         templates, policies = folder / "templates", folder / "policies"
         return replace(
@@ -139,17 +112,9 @@ class Repository:
 
 
 def open_repository(start: Path, declaration: Path | None = None) -> Repository:
-    """Return the repository of the folder *start*.
+    """Return the repository of the folder *start*, or of one above it.
 
-    Args:
-        start: Folder in the repository. Its parents are searched too.
-        declaration: Folder of another declaration, or None for the repository's. With one, no
-            repository is needed.
-
-    Raises:
-        ConfigurationError: If *start* is in no repository, or in another user's.
-        DeclarationError: If ``strongroom.yaml`` is invalid, or needs another version of the tool.
-
+    *declaration* is a folder in place of the repository's; with it, no repository is needed.
     """
     root = find_own_root(start)
     if declaration is not None:
@@ -173,17 +138,7 @@ def open_repository(start: Path, declaration: Path | None = None) -> Repository:
 
 
 def read(root: Path, installed: str | None = None) -> Repository:
-    """Return the repository in *root*.
-
-    Args:
-        root: Folder that contains ``strongroom.yaml``.
-        installed: Version of the tool, or None for the version that runs.
-
-    Raises:
-        DeclarationError: If the file cannot be read or is invalid, is of a newer format, or
-            requires another version.
-
-    """
+    """Return the repository in *root*."""
     doc = load.read_document(root / FILE)
     newer = doc.data.get("format")
     if isinstance(newer, int) and newer > FORMAT.current:

@@ -10,12 +10,7 @@ FILE: Final = "strongroom.yaml"
 
 
 def find_root(start: Path) -> Path | None:
-    """Return *start*, or the nearest folder above it, that contains ``strongroom.yaml``.
-
-    Args:
-        start: An absolute path, or one relative to the working directory.
-
-    """
+    """Return *start*, or the nearest folder above it, that contains ``strongroom.yaml``."""
     here = start.resolve()
     return next((each for each in (here, *here.parents) if (each / FILE).is_file()), None)
 

@@ -34,24 +34,14 @@ _PREFIX: Final = f"{DEFAULT_DEPLOYMENT}-"
 
 
 def server_name(deployment: str, name: str) -> str:
-    """Return what *name* is called on the server for *deployment*.
-
-    Args:
-        deployment: The deployment's id.
-        name: The name under the default id, such as ``strongroom-plan`` or ``developer``.
-
-    """
+    """Return what *name*, that under the default id, is called on the server for *deployment*."""
     if deployment == DEFAULT_DEPLOYMENT:
         return name
     return f"{deployment}-{name.removeprefix(_PREFIX)}"
 
 
 def shared_name(deployment: str, name: str) -> str:
-    """Return *name* after the deployment's id, which is cut if it leaves no room for it.
-
-    ``strongroom init`` declares such names of rate limits and password policies, because those
-    belong to the whole server.
-    """
+    """Return *name* after the deployment's id, cut to fit, for what belongs to the whole server."""
     room = MAX_SERVICE_LENGTH - len(name) - 1
     return f"{deployment[:room].rstrip('-')}-{name}"
 

@@ -15,12 +15,7 @@ MAX_SIZE: Final = 256 * 1024
 
 
 class UnreadableFile(Exception):
-    """A file that must not be read.
-
-    Attributes:
-        reason: Predicate that says why, such as "has 300000 bytes (expected at most 262144)".
-
-    """
+    """A file that must not be read; *reason* is a predicate, such as ``has 300000 bytes``."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -42,11 +37,6 @@ def read(path: Path, root: Path) -> bytes:
 
     A link that leads out of *root* is not followed, because error messages could then show parts
     of a foreign file. The call never blocks: a named pipe is opened without blocking and rejected.
-
-    Raises:
-        UnreadableFile: If *path* is not a regular file, leads out of *root*, or is too large.
-        OSError: If it cannot be read.
-
     """
     if not is_inside(path, root):
         raise UnreadableFile(f"is a link that leads out of {root.name}/ (expected the file itself)")

@@ -25,12 +25,7 @@ DATABASE: Final = re.compile(
 
 
 def mail_parts(names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the part that each variable of a mail account is, for each account with a host.
-
-    Args:
-        names: Names of variables.
-
-    """
+    """Return the part that each variable of a mail account is, for each account with a host."""
     groups = group(_MAIL, names)
     return {prefix: parts for prefix, parts in groups.items() if "host" in parts.values()}
 

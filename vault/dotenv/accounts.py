@@ -24,14 +24,7 @@ _STAYS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """Accounts that a file splits over several variables.
-
-    Attributes:
-        database: The one that becomes the secret ``database-url``, or None.
-        url: The URL of the same database in the file, or None if the file has none.
-        others: Accounts whose variables are imported one by one.
-
-    """
+    """Accounts that a file splits over several variables."""
 
     database: SplitAccount | None
     url: Variable | None

@@ -41,18 +41,7 @@ class Choices:
 def check_choices(
     choices: Choices, path: Path, variables: Collection[str], declared: Collection[str]
 ) -> None:
-    """Check that each choice is about one variable that exists.
-
-    Args:
-        choices: The decisions.
-        path: The file, for the error.
-        variables: Names in the file. Only these can be skipped.
-        declared: Further names of variables, which an earlier import has taken out of the file.
-
-    Raises:
-        ConfigurationError: If a choice names no variable, or contradicts another one. It lists all.
-
-    """
+    """Check that each choice is about one variable that exists."""
     twice = [
         f"--{kind} and --{other} are both passed for {join_names(chosen & chosen_too)}; "
         "pass one of them"

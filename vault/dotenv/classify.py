@@ -32,12 +32,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Result of a classification.
+    """Result of a classification; *kind* is None if the operator must decide.
 
-    Attributes:
-        kind: Kind of the variable, or None if the operator must decide.
-        reason: Reason, to show to the operator. It does not contain the value.
-
+    *reason* is shown to the operator, and never contains the value.
     """
 
     kind: Kind | None

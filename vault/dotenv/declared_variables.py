@@ -15,13 +15,7 @@ from vault.declare.schema.secret_sources import SecretSource
 class DeclaredVariables:
     """Declared secrets and settings of a service, by environment variable.
 
-    Attributes:
-        scope: Service and environment.
-        secrets: Variable → name and source of the secret, in any environment.
-        settings: Variable → name of the setting.
-        values: Setting name → its value in this environment.
-        adopted: Names of the adopted secrets, whose password Vault sets.
-
+    *secrets* are those of any environment. *values* has those of this one, by the setting's name.
     """
 
     scope: Scope
@@ -36,12 +30,7 @@ class DeclaredVariables:
         return name if source and source.exists_in(self.scope.environment) else None
 
     def under(self, names_in_file: Mapping[str, str]) -> DeclaredVariables:
-        """Return the same secrets and settings, by the names that a file has for their variables.
-
-        Args:
-            names_in_file: Variable → its name in the file.
-
-        """
+        """Return the same secrets and settings, by the names that a file has for the variables."""
         return replace(
             self,
             secrets={names_in_file.get(name, name): each for name, each in self.secrets.items()},
@@ -55,12 +44,7 @@ class DeclaredVariables:
 
 
 def declared_variables(declaration: Declaration, scope: Scope) -> DeclaredVariables:
-    """Return the declared secrets and settings of the service by environment variable.
-
-    Raises:
-        ConfigurationError: If the service is not declared, or does not run in that environment.
-
-    """
+    """Return the declared secrets and settings of the service by environment variable."""
     service = declaration.service(scope.service)
     return DeclaredVariables(
         scope=scope,

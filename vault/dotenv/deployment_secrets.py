@@ -26,12 +26,7 @@ SERVERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Provided:
-    """Secrets that a deployment provides.
-
-    Attributes:
-        values: Its value of each secret by name, or None if it has none yet.
-
-    """
+    """Secrets that a deployment provides; a value is None if it has none yet."""
 
     values: Mapping[str, Secret | None] = field(default_factory=dict)
 
@@ -56,10 +51,6 @@ def provided_to_new(file: DotenvFile) -> Provided:
     """Return the secrets that a local deployment will provide to a new service with this file.
 
     It provides a database if the file has the URL of one that is PostgreSQL, or its account.
-
-    Args:
-        file: The ``.env`` file.
-
     """
     url = find_variable(file, DATABASE)
     has_database = (

@@ -22,14 +22,7 @@ from vault.dotenv.worktree import check_ignored
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """Result of an export.
-
-    Attributes:
-        path: Written file.
-        secrets: Names of the exported secrets.
-        missing: Names of the secrets that have no value.
-
-    """
+    """Result of an export."""
 
     path: Path
     secrets: tuple[str, ...]
@@ -47,25 +40,8 @@ def export(
 ) -> Exported:
     """Write all secrets and settings of the service to a private file (mode 0600).
 
-    The call replaces the file of an earlier export, but no other file.
-
-    Args:
-        declaration: Declares the secrets and settings.
-        scope: Service and environment.
-        read: Returns the current value of a secret. The server's audit log has each read.
-        audit: Receives one record before the file is written. Its mode must be ``each``.
-        path: New file.
-        reason: Reason for the audit record. It must not be empty.
-
-    Returns:
-        The exported names.
-
-    Raises:
-        ConfigurationError: If *reason* is empty or *path* must not be written. No secret was read.
-        InvalidName: If a value cannot be stored in a variable. No file was written.
-        StrongroomError: If a secret cannot be read. No file was written.
-        AuditFailed: If the record cannot be written. No file was written.
-
+    It replaces the file of an earlier export, but no other file, and writes none after an error.
+    *audit* receives one record before that, so its mode must be ``each``.
     """
     reason = reason.strip()
     if not reason:

@@ -27,20 +27,7 @@ from vault.reconcile.resources.ownership import Owner, check_secret_owner
 
 @dataclass(frozen=True, slots=True)
 class ImportTarget:
-    """Target of an import: a declaration and a server.
-
-    Attributes:
-        service_file: Service file in the declaration.
-        session: Operator's session, which may read and write the service's secrets.
-        apply: Loads the declaration again and applies it, including the metadata of secrets and
-            the policies. It returns the number of changes.
-        read: Reads a secret as the service. See :func:`vault.dotenv.proof.service_reader`.
-        owner: Deployment that imports.
-        check: Checks the changed declaration.
-        deliver: Waits until the config of a service that was never delivered is in use.
-        settings: Returns the service's settings, if they are those of this machine's servers.
-
-    """
+    """Target of an import: a declaration and a server."""
 
     service_file: Path
     session: Session
@@ -53,29 +40,10 @@ class ImportTarget:
 
 
 def run(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> bool:
-    """Carry out an import.
+    """Carry out an import, and return whether anything changed.
 
     The old file stays in place until the last step. After a failure or a kill, plan and run the
     same import again: it continues where this one stopped.
-
-    Args:
-        plan: Import to carry out.
-        target: Declaration and server.
-        say: Receives each line of progress.
-
-    Returns:
-        Whether anything changed.
-
-    Raises:
-        ConfigurationError: If the new files could not be put in place. No request was sent.
-        OwnedByOther: If another deployment owns one of the secrets. Nothing was changed.
-        DeclarationError: If the declaration would be invalid with the new names. No request was
-            sent.
-        ValuesDiffer: If the service reads other values than those in the file. The file is
-            unchanged.
-        ConfigRejected: If the config is not delivered. The file is unchanged.
-        StrongroomError: If the server rejects a request or is unavailable. The file is unchanged.
-
     """
     swap.check(plan.file, has_secrets=plan.has_secrets)
     replaced = [variable.value for variable in plan.replaced.values()]

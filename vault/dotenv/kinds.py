@@ -28,20 +28,7 @@ def decide_kinds(
     provided: Provided,
     accounts: Accounts,
 ) -> dict[str, Kind]:
-    """Return the kind of each variable.
-
-    Args:
-        file: Parsed file.
-        declared: Declared secrets and settings of the service before the import.
-        choices: Decisions passed in advance.
-        ask: Asks the operator, or None if that is impossible.
-        provided: Secrets that the deployment provides.
-        accounts: Accounts that the file splits.
-
-    Raises:
-        ConfigurationError: If a name, a choice or a kind is wrong. It lists every problem.
-
-    """
+    """Return the kind of each variable."""
     problems, given = Problems(), (file, declared, choices)
     known = {*declared.secrets, *declared.settings}
     problems.attempt(lambda: check_choices(choices, file.path, file.variables, known))

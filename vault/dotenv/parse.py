@@ -1,9 +1,9 @@
 """Parser of ``.env`` files, with the values that python-dotenv passes to an application.
 
-It uses python-dotenv's own parser, and expands ``${NAME}`` as python-dotenv does by default, with
-two differences. It rejects lines that python-dotenv would skip with a warning. And python-dotenv
-also expands names from the process environment, which is unknown at the time of the import. So the
-parser rejects a reference to anything but a variable set above it in the same file.
+It uses python-dotenv's own parser and expansion of ``${NAME}``, but rejects lines that
+python-dotenv would skip with a warning. It also rejects a reference to anything but a variable set
+above it in the same file, because the application's environment is unknown at the time of the
+import.
 """
 
 from __future__ import annotations
@@ -44,11 +44,8 @@ class InvalidDotenv(ConfigurationError):
 class Statement:
     """A variable, a comment or blank lines, including the final line break.
 
-    Attributes:
-        text: Text in the file, with line breaks converted to LF.
-        line: Line of its first character that is not blank, counted from 1.
-        name: Name of the variable, or None for a comment and for blank lines.
-
+    *text* has LF for each line break. *line* is that of the first character that is not blank, from
+    1.
     """
 
     text: str = field(repr=False)
@@ -58,15 +55,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A variable as the application sees it.
-
-    Attributes:
-        name: Name of the variable.
-        value: Value after expansion.
-        lines: Lines that set the variable. The last one takes effect.
-        uses: Names of the variables that the value contains, directly or through others.
-
-    """
+    """A variable as the application sees it."""
 
     name: str
     value: Secret
@@ -81,15 +70,7 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class DotenvFile:
-    """A file that python-dotenv reads without a warning.
-
-    Attributes:
-        path: Path of the file.
-        content: Bytes of the file.
-        statements: All statements, in order.
-        variables: Variables by name, in the order in which they are first set.
-
-    """
+    """A file that python-dotenv reads without a warning."""
 
     path: Path
     content: bytes = field(repr=False)
@@ -102,13 +83,7 @@ class DotenvFile:
 
 
 def read(path: Path) -> DotenvFile:
-    """Read and parse the file at *path*.
-
-    Raises:
-        ConfigurationError: If *path* is a symbolic link or not a file, or cannot be read.
-        InvalidDotenv: If the content is invalid. See :func:`parse`.
-
-    """
+    """Read and parse the file at *path*."""
     if path.is_symlink():
         raise ConfigurationError(f"{path} is a link; pass its target instead: {path.resolve()}")
     try:
@@ -122,13 +97,7 @@ def read(path: Path) -> DotenvFile:
 
 
 def parse(path: Path, content: bytes) -> DotenvFile:
-    """Parse *content*, the bytes of the file at *path*.
-
-    Raises:
-        InvalidDotenv: If the content is invalid. It lists every fault with its line, up to the
-            first statement that cannot be parsed.
-
-    """
+    """Parse *content*, the bytes of the file at *path*."""
     bindings = list(parse_stream(io.StringIO(_decode(path, content), newline=None)))
     statements = tuple(map(_statement, bindings))
     reader, faults = _Reader(), []

@@ -33,13 +33,7 @@ def find_notes(
 ) -> Iterator[str]:
     """Return the remarks about an import, without values.
 
-    Args:
-        file: Parsed file.
-        kinds: Kind of each variable.
-        declared: Declared secrets and settings of the service before the import.
-        replaced: Secret name → variable whose value the deployment replaces by its own.
-        twins: Other variable with the value of a replaced one → the secret of that one.
-
+    Unlike in the plan, the keys of *twins* are names of variables.
     """
     for name, variable in file.variables.items():
         *earlier, last = variable.lines
@@ -96,18 +90,8 @@ _INTEGER: Final = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
 class ImportPlan:
     """A complete import, before any request or change of a file.
 
-    Attributes:
-        file: Parsed ``.env`` file.
-        scope: Service and environment.
-        kinds: Kind of each variable in the file.
-        secrets: Secret name → variable that has its value.
-        new_secrets: Secrets to add to the declaration.
-        new_settings: Settings to add to the declaration, with the file's values as defaults.
-        declared: Sorted names of all secrets that the service will have in this environment.
-        notes: Remarks for the operator, without values.
-        replaced: Secret name → variable whose value the deployment replaces by its own.
-        twins: Secret name → name of the replaced secret whose value it had, and goes on to have.
-
+    By secret name, *secrets* has the variable with its value, *replaced* the one whose value the
+    deployment replaces by its own, and *twins* the replaced secret whose value it goes on to have.
     """
 
     file: DotenvFile
@@ -163,22 +147,8 @@ def build_import_plan(
 ) -> ImportPlan:
     """Plan the import of *file*. It has no side effects except those of *ask*.
 
-    Args:
-        file: Parsed file. See :func:`vault.dotenv.parse.read`.
-        declared: Declared secrets and settings of the service before the import.
-        choices: Decisions passed in advance. They take precedence over everything else.
-        ask: Asks the operator for the kind of an unclear variable, or None if that is impossible.
-        provided: Secrets that the deployment provides, or None for none.
-
-    Returns:
-        The plan.
-
-    Raises:
-        ConfigurationError: If a choice names no variable, or contradicts another one.
-        InvalidDotenv: If a name is invalid or two names become the same, a variable is unclear and
-            *ask* is None, or the declaration does not allow its kind. It lists each such variable
-            with its line. Every problem is reported at once.
-
+    *choices* take precedence over everything else. Without *ask* an unclear variable is an error;
+    one error has every problem.
     """
     choices, provided = choices or Choices(), provided or Provided()
     declared = declared.under(names_in_file(file, choices.skipped))

@@ -29,13 +29,6 @@ def service_reader(
 
     The application's ``get_secret`` is not suitable: in development it falls back to the process
     environment and ``.env``, so a file would be compared with itself.
-
-    Args:
-        session: Session of the service.
-        scope: Service and environment.
-        audit: Receives a record of each access.
-        mounts: Mounts of the deployment.
-
     """
     store = SecretStore([VaultSource(session, scope, mounts)], audit)
 
@@ -54,18 +47,7 @@ def values_equal(one: str, other: str) -> bool:
 
 
 def verify_values(expected: Mapping[str, Secret], read: ReadSecret, hint: str) -> None:
-    """Read each secret in *expected*, and compare the values.
-
-    Args:
-        expected: Values by secret name.
-        read: Returns the current value of a secret.
-        hint: End of the error message, which says what to do next.
-
-    Raises:
-        ValuesDiffer: If a value differs. It names all secrets that differ.
-        StrongroomError: If a secret cannot be read.
-
-    """
+    """Read each secret in *expected*, and compare the values."""
     differing = sorted(
         name for name, value in expected.items() if not values_equal(read(name), value)
     )

@@ -29,13 +29,7 @@ class Server(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SplitAccount:
-    """An account on a server.
-
-    Attributes:
-        server: Kind of the server.
-        parts: Part of the account, such as ``host`` → its variable.
-
-    """
+    """An account on a server."""
 
     server: Server
     parts: Mapping[str, Variable]
@@ -80,13 +74,7 @@ class SplitAccount:
 
 
 def find_databases(file: DotenvFile, skipped: Collection[str]) -> Iterator[SplitAccount]:
-    """Return the accounts on databases, in the order of the file.
-
-    Args:
-        file: Parsed file.
-        skipped: Names of variables that the operator has decided about.
-
-    """
+    """Return the accounts on databases, in the order of the file."""
     for prefix, parts in group(DATABASE, file.variables).items():
         account = {part: file.variables[name] for name, part in parts.items()}
         is_whole = "password" in account and {"host", "user", "database"} & set(account)

@@ -48,17 +48,7 @@ def example_path(path: Path) -> Path:
 
 
 def check(file: DotenvFile, *, has_secrets: bool) -> None:
-    """Check before an import that its files can be put in place.
-
-    Args:
-        file: The file to import.
-        has_secrets: Whether it has a secret, so that a backup is made.
-
-    Raises:
-        ConfigurationError: If git could commit the backup, there is a different backup, or the
-            file is the example itself.
-
-    """
+    """Check before an import that its files can be put in place."""
     path = file.path
     if path.name == example_path(path).name:
         raise ConfigurationError(
@@ -78,20 +68,7 @@ def check(file: DotenvFile, *, has_secrets: bool) -> None:
 def swap(
     plan: ImportPlan, say: ProgressCallback, settings: Mapping[str, str | int | bool] | None = None
 ) -> bool:
-    """Write the example, back up the old file, and replace it by one without secrets.
-
-    Args:
-        plan: Import whose secrets are on the server.
-        say: Receives each line of progress.
-        settings: Values of the service's settings on this machine, or None for those in the file.
-
-    Returns:
-        Whether any file was written.
-
-    Raises:
-        ConfigurationError: If the file changed since it was read.
-
-    """
+    """Write the example, back up the old file, and replace it by one without secrets."""
     path = plan.file.path
     if path.read_bytes() != plan.file.content:
         raise ConfigurationError(f"{path} changed while it was imported; run the import again")
@@ -122,23 +99,7 @@ def finish(
     """Delete the backup after a check that no variable in it would be lost.
 
     A value that the deployment has replaced by its own is nowhere else, so it stays in the backup.
-
-    Args:
-        path: Imported ``.env`` file, not the backup.
-        declared: Declared secrets and settings of the service.
-        read: Returns the current value of a secret.
-        say: Receives each line of progress.
-        provided: Secrets that the deployment provides, or None for none.
-
-    Returns:
-        Whether a backup was deleted, or reduced to the replaced values. There may be none.
-
-    Raises:
-        ValuesDiffer: If a secret has another value than in the backup. The backup stays.
-        ConfigurationError: If a variable is neither declared nor in the new file. The backup
-            stays.
-        StrongroomError: If a secret cannot be read. The backup stays.
-
+    Returns whether there was a backup.
     """
     backup = backup_path(path)
     if not backup.exists():

@@ -45,15 +45,8 @@ def remove_secrets(
 ) -> str:
     """Return the text of *file* without the variables in *secrets* and comments with secrets.
 
-    A comment is removed if it sets a variable that may be a secret, or contains a secret's value.
-    So is the head of an export: the text holds no secret, and no export may overwrite it.
-
-    Args:
-        file: Parsed file.
-        secrets: Names of variables whose values are secrets.
-        parts: Names of other variables to remove.
-        local: New values by variable.
-
+    A comment is removed if it sets a variable that may be a secret, or contains a secret's value,
+    and so is the head of an export. The variables *parts* are removed, too; *local* has new values.
     """
     local = local or {}
     values = [file.variables[name].value.reveal() for name in secrets]

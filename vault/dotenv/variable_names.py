@@ -26,15 +26,7 @@ _INVALID: Final = (
 
 
 def secret_name(variable: str) -> str:
-    """Return the secret or setting for a variable in any form: ``api-key`` for ``apiKey``.
-
-    Args:
-        variable: Name in the file.
-
-    Raises:
-        InvalidName: If *variable* is not a variable name, or looks like part of a key.
-
-    """
+    """Return the secret or setting for a variable in any form: ``api-key`` for ``apiKey``."""
     try:
         plain = names.secret_name(variable)
     except InvalidName:
@@ -64,29 +56,12 @@ def find_variable(file: DotenvFile, secret: str) -> Variable | None:
 
 
 def declared_form(variable: str) -> str:
-    """Return *variable* as the declaration names it: ``API_KEY`` for ``apiKey``.
-
-    Args:
-        variable: Name in the file.
-
-    Raises:
-        InvalidName: If *variable* is not a variable name, or looks like part of a key.
-
-    """
+    """Return *variable* as the declaration names it: ``API_KEY`` for ``apiKey``."""
     return names.variable_name(secret_name(variable))
 
 
 def check_names(file: DotenvFile, skipped: Collection[str]) -> None:
-    """Check that each variable has a name, and that no two become the same secret or setting.
-
-    Args:
-        file: Parsed file.
-        skipped: Names of variables that are not imported.
-
-    Raises:
-        InvalidDotenv: If a name is invalid, or two become the same. It lists each.
-
-    """
+    """Check that each variable has a name, and that no two become the same secret or setting."""
     forms: dict[str, str] = {}
     faults: list[FileError] = []
     for name in file.variables:
@@ -105,13 +80,7 @@ def check_names(file: DotenvFile, skipped: Collection[str]) -> None:
 
 
 def names_in_file(file: DotenvFile, skipped: Collection[str]) -> Mapping[str, str]:
-    """Return the names in *file* by their declared form, without those that have none.
-
-    Args:
-        file: Parsed file.
-        skipped: Names to use only if no other name has the same form.
-
-    """
+    """Return the names in *file* by their declared form, without those that have none."""
     forms: dict[str, str] = {}
     for name in sorted(file.variables, key=lambda each: each not in skipped):
         try:

@@ -1,7 +1,6 @@
 """Words in the names of variables, and forms of values, that tell a secret from a setting.
 
-These are the rules as data. See :mod:`vault.dotenv.classify` for their use. Names are compared in
-upper case and without accents.
+:mod:`vault.dotenv.classify` compares names in upper case and without accents.
 """
 
 from __future__ import annotations

@@ -22,12 +22,7 @@ _TIMEOUT: Final = 30.0
 
 
 def check_ignored(path: Path) -> None:
-    """Check that git ignores *path*, or that it is in no work tree.
-
-    Raises:
-        ConfigurationError: If *path* is in a work tree and not ignored there, or git fails.
-
-    """
+    """Check that git ignores *path*, or that it is in no work tree."""
     # Resolved, because ".." and links lead into and out of work trees. A link at the end is not
     # followed: git stores that itself.
     path = path.parent.resolve() / path.name
@@ -40,12 +35,7 @@ def check_ignored(path: Path) -> None:
 
 
 def _is_ignored(path: Path) -> bool:
-    """Return whether git ignores *path*.
-
-    Raises:
-        ConfigurationError: If git cannot tell, such as in another user's repository.
-
-    """
+    """Return whether git ignores *path*."""
     command = ["git", "-C", str(path.parent), "check-ignore", "--quiet", "--", path.name]
     try:
         done = subprocess.run(
@@ -64,13 +54,7 @@ def _is_ignored(path: Path) -> bool:
 
 
 def find_committed(file: DotenvFile, secrets: Collection[str]) -> Iterator[str]:
-    """Return a remark if git has committed the current values of variables, without the values.
-
-    Args:
-        file: The file. An earlier version of another name is not found.
-        secrets: Names of the variables.
-
-    """
+    """Return a remark if git has committed the current values of variables, without the values."""
     if not secrets:
         return
     path = file.path.parent.resolve() / file.path.name

@@ -21,19 +21,9 @@ _PLACE: Final = "{threshold}"
 
 
 class Alert(Section):
-    """An alert.
+    """An alert. *pending* is in seconds, as is a *threshold* that is a duration.
 
-    Attributes:
-        expr: Its expression in PromQL; ``{threshold}`` stands for the threshold.
-        threshold: A number, or a duration that counts in seconds; None without one.
-        pending: Seconds for which it must hold.
-        severity: Whether the alert pages the operator.
-        needs: What must work for the alert to mean anything.
-        summary: What happened, as a template of Prometheus.
-        action: What to do first.
-        runbook: Anchor of its section in the Runbook.
-        enabled: Whether it is written.
-
+    ``{threshold}`` in *expr* stands for the threshold.
     """
 
     expr: str
@@ -67,16 +57,7 @@ def built_in() -> Mapping[str, Alert]:
 
 
 def read_monitoring(folder: Path, declaration: Declaration) -> Monitoring:
-    """Return the ``monitoring.yaml`` of a declaration, or the defaults if it has none.
-
-    Args:
-        folder: Folder of ``services`` and ``environments``.
-        declaration: Its content.
-
-    Raises:
-        DeclarationError: If the file is invalid. It lists every error with file and line.
-
-    """
+    """Return the ``monitoring.yaml`` of a declaration, or the defaults if it has none."""
     path = source_file.find(folder, FILE)
     if path is None:
         return Monitoring()

@@ -26,15 +26,7 @@ _COLUMNS: Final = 24 // _WIDTH
 
 
 class Panel(Section):
-    """A panel.
-
-    Attributes:
-        title: Its title.
-        kind: The plugin that draws it.
-        unit: Unit of its values, as Grafana names it.
-        queries: Legend → query in PromQL.
-
-    """
+    """A panel. *queries* maps each legend to its query in PromQL."""
 
     title: str
     kind: Literal["timeseries", "stat", "table"] = "timeseries"

@@ -31,15 +31,7 @@ def render_files(
     group_wait: str = GROUP_WAIT,
     group_interval: str = GROUP_INTERVAL,
 ) -> dict[str, str]:
-    """Return each file's text by its name.
-
-    Args:
-        monitoring: The team's file.
-        targets: Environment → what is scraped there.
-        group_wait: Time for alerts of one cause to arrive.
-        group_interval: Time between two mails about one group.
-
-    """
+    """Return each file's text by its name."""
     routes = build_routes_file(monitoring.mail, group_wait, group_interval)
     return {
         RULES: _render(build_rules(select_alerts(monitoring), monitoring.runbook)),

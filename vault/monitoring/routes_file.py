@@ -19,14 +19,7 @@ _REPEAT: Final = {"page": "4h", "ticket": "3d"}
 def build_routes_file(
     mail: Mail | None, group_wait: str = GROUP_WAIT, group_interval: str = GROUP_INTERVAL
 ) -> dict[str, Any]:
-    """Return the content of ``alertmanager.yml``.
-
-    Args:
-        mail: How mail is sent; None to send none.
-        group_wait: Time for alerts of one cause to arrive.
-        group_interval: Time between two mails about one group.
-
-    """
+    """Return the content of ``alertmanager.yml``, which sends nothing if *mail* is None."""
     receivers = [] if mail is None else [_receiver(mail, severity) for severity in _REPEAT]
     routes = [
         {"matchers": [f'severity="{each}"'], "receiver": each, "repeat_interval": repeat}

@@ -10,13 +10,7 @@ from vault.monitoring.alerts import Alert
 
 
 def build_rules(alerts: Mapping[str, Alert], runbook: str) -> dict[str, Any]:
-    """Return the content of ``rules.yml``.
-
-    Args:
-        alerts: The alerts by name.
-        runbook: Address of the Runbook, without an anchor.
-
-    """
+    """Return the content of ``rules.yml``."""
     rules = [_build_rule(name, alert, runbook) for name, alert in alerts.items()]
     return {"groups": [{"name": "strongroom", "rules": rules}]}
 

@@ -17,13 +17,7 @@ SERVER_PATH: Final = "/v1/sys/metrics"
 
 
 def build_scrape_file(monitoring: Monitoring, targets: Mapping[str, Targets]) -> dict[str, Any]:
-    """Return the content of ``prometheus.yml``.
-
-    Args:
-        monitoring: The team's file.
-        targets: Environment → what is scraped there.
-
-    """
+    """Return the content of ``prometheus.yml``."""
     interval = durations.render(monitoring.interval)
     jobs = [job for name, each in targets.items() for job in _jobs(name, each)]
     return {

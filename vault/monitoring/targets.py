@@ -13,14 +13,7 @@ from vault.declare.schema.monitoring import Monitoring, Scraped
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What is scraped in one environment.
-
-    Attributes:
-        servers: ``host:port`` of each server.
-        scheme: That of the servers.
-        scraped: The team's file.
-
-    """
+    """What is scraped in one environment."""
 
     servers: tuple[str, ...]
     scheme: str
@@ -28,13 +21,7 @@ class Targets:
 
 
 def server_targets(addresses: Sequence[str], scraped: Scraped) -> Targets:
-    """Return the targets of an environment whose servers are at *addresses*.
-
-    Args:
-        addresses: URLs of the same scheme; empty if the environment declares none, as on AWS.
-        scraped: The team's file, whose servers replace the declared ones.
-
-    """
+    """Return the targets of an environment whose servers are at *addresses*."""
     parts = [urlsplit(each) for each in addresses]
     servers = scraped.servers or tuple(map(_host_and_port, parts))
     return Targets(servers, parts[0].scheme if parts else "https", scraped)
@@ -46,13 +33,7 @@ def _host_and_port(url: SplitResult) -> str:
 
 
 def declared_targets(declaration: Declaration, monitoring: Monitoring) -> dict[str, Targets]:
-    """Return the targets of each environment but dev, whose servers run on a developer's machine.
-
-    Args:
-        declaration: Has the address of each environment's server.
-        monitoring: The team's file.
-
-    """
+    """Return the targets of each environment but dev, whose servers are on developers' machines."""
     found = {}
     for environment in declaration.environments:
         if not environment.is_dev:

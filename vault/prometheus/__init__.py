@@ -1,1 +1,1 @@
-"""Client of a Prometheus server."""
+"""Clients of Prometheus and of Alertmanager."""

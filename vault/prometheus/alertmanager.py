@@ -28,12 +28,7 @@ class AlertState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """A person's decision that an alert is not sent.
-
-    Attributes:
-        reason: The person's comment.
-
-    """
+    """A person's decision that an alert is not sent."""
 
     reason: str
     author: str
@@ -42,14 +37,7 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert that was not resolved.
-
-    Attributes:
-        since: When it began to fire.
-        silences: What silences it, as far as that is known.
-        causes: Names of the alerts that inhibit it, as far as they are known.
-
-    """
+    """An alert that was not resolved."""
 
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
@@ -60,12 +48,9 @@ class Alert:
 
 
 def check_alertmanager_url(url: str) -> str:
-    """Return *url* without trailing slashes.
+    """Return *url* without trailing slashes, if it is a plain address.
 
-    Raises:
-        ConfigurationError: If it is not ``http(s)://host``, with a port and path or without,
-            contains credentials, or is ``http`` to another machine.
-
+    Unlike :func:`check_url`, it also rejects ``http`` to another machine.
     """
     checked = check_url("--alertmanager", url)
     if not checked.startswith("https:") and not is_local(checked):
@@ -77,16 +62,7 @@ def check_alertmanager_url(url: str) -> str:
 
 
 def read_alerts(url: str, environment: str) -> tuple[Alert, ...]:
-    """Return the alerts of an environment.
-
-    Args:
-        url: Address of the server; see :func:`check_alertmanager_url`.
-        environment: Value of their label ``environment``.
-
-    Raises:
-        ConfigurationError: If the server does not respond, or not as Alertmanager does.
-
-    """
+    """Return the alerts of an environment."""
     asked = {"filter": f'environment="{environment}"'}
     try:
         alerts = get_json(f"{url}/api/v2/alerts", asked, DEADLINE)
@@ -100,16 +76,7 @@ def read_alerts(url: str, environment: str) -> tuple[Alert, ...]:
 
 
 def parse_alerts(alerts: object, silences: object) -> tuple[Alert, ...]:
-    """Return the alerts in two responses of Alertmanager's API.
-
-    Args:
-        alerts: The response of ``/api/v2/alerts``.
-        silences: The response of ``/api/v2/silences``.
-
-    Raises:
-        ConfigurationError: If they are no such responses.
-
-    """
+    """Return the alerts in two responses of Alertmanager's API."""
     try:
         by_id = {_text(each["id"]): _parse_silence(each) for each in _list(silences)}
         found = _list(alerts)

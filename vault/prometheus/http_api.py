@@ -27,17 +27,7 @@ _CHUNK: Final = 64 * 2**10
 
 
 def check_url(option: str, url: str) -> str:
-    """Return *url* without trailing slashes.
-
-    Args:
-        option: The option that has it, for errors.
-        url: Address of a server.
-
-    Raises:
-        ConfigurationError: If it is not ``http(s)://host``, with a port and path or without, or
-            contains credentials.
-
-    """
+    """Return *url* without trailing slashes, if it is one of HTTP and has no credentials."""
     if "@" in url:
         raise ConfigurationError(
             f"{option} contains credentials, which other users of this machine can see; put "
@@ -59,17 +49,7 @@ def _is_address(url: str) -> bool:
 
 
 def get_json(url: str, query: Mapping[str, str], deadline: float = TIMEOUT) -> object:
-    """Return the document that a server responds with.
-
-    Args:
-        url: Address of the resource.
-        query: Names and values.
-        deadline: Seconds after which the response must be complete.
-
-    Raises:
-        ConfigurationError: If the server does not respond in time, or not with such a document.
-
-    """
+    """Return the document that a server responds with, complete within *deadline* seconds."""
     try:
         return _get(url, query, time.monotonic() + deadline)
     # Those of requests are OSErrors.

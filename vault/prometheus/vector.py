@@ -20,12 +20,7 @@ class Sample:
 
 
 def parse_vector(document: object) -> tuple[Sample, ...]:
-    """Return the samples in a response of Prometheus' query API.
-
-    Raises:
-        ConfigurationError: If it is not a successful and complete response with an instant vector.
-
-    """
+    """Return the samples in a response of Prometheus' query API."""
     try:
         samples, is_partial = tuple(map(_parse_sample, _results(document))), _is_partial(document)
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError):

@@ -33,14 +33,6 @@ def bootstrap(
 
     This writes the declared resources themselves, so a later plan changes nothing in them except
     the ownership metadata, for which there is no KV mount yet.
-
-    Args:
-        root: A session with the root token of a new server.
-        resources: Those that the role needs, see :func:`.desired.apply_role_resources`.
-        folder: Folder for the files ``role-id`` and ``secret-id``.
-        role: The name of the apply role, which is its policy's too.
-        mounts: The mounts of the deployment.
-
     """
     for resource in resources:
         plain = strip_ownership(resource)
@@ -59,14 +51,6 @@ def ensure_credential(
     """Write a valid credential of *role* to *folder*; return whether it was issued.
 
     One in *folder* that the server still accepts is kept, be it wrapped or not.
-
-    Args:
-        session: A session that may issue it.
-        role: Name of the AppRole.
-        folder: Folder for the files, see :func:`issue_credential`.
-        mounts: The mounts of the deployment.
-        wrap_ttl: Seconds within which a wrapped secret-id must be opened, or None for a plain one.
-
     """
     if (folder / "role-id").exists() and _has_valid_secret_id(session, role, folder, mounts):
         return False
@@ -87,17 +71,8 @@ def issue_credential(
 ) -> None:
     """Write a role-id and a new secret-id of *role* to *folder*, in place of one that is there.
 
-    Args:
-        session: A session that may issue it.
-        role: Name of the AppRole.
-        folder: Folder for ``role-id``, and ``secret-id`` or ``wrapped-secret-id``.
-        mounts: The mounts of the deployment.
-        ttl: Seconds until the secret-id expires, or None for the role's.
-        wrap_ttl: Seconds within which a wrapped secret-id must be opened, or None for a plain one.
-        name: Name of the secret-id in its metadata and that of its tokens, or None for a random
-            one. So the audit log shows which secret-id a login used.
-        host: Host in the metadata, or None for none.
-
+    TTLs are in seconds; without *ttl* it is the role's, and without *wrap_ttl* nothing is wrapped.
+    *name* is in the metadata of its tokens, so that the audit log shows which one a login used.
     """
     body = secret_id_body(name or secrets.token_hex(8), host, ttl)
     endpoint = secret_id_endpoint(role, mounts)

@@ -28,17 +28,9 @@ _KEY_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentState:
-    """State of one service in one environment.
+    """State of one service in one environment; *values* are HMACs.
 
-    Attributes:
-        declared: Names of the declared secrets.
-        present: Names of the secrets that have a value.
-        policies: Rules of the service and of the starter of its agent. The names of service and
-            environment are replaced by the same words in each environment. None for a policy that
-            does not exist or cannot be read.
-        values: Name of a secret → HMAC of its value.
-        unread: Whether the values could not be read; then none are compared.
-
+    ``ENV`` replaces the environment's name in *policies*. None is one that cannot be read.
     """
 
     scope: Scope
@@ -51,15 +43,7 @@ class EnvironmentState:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """Result of :func:`compare`; each entry is one line of text for people.
-
-    Attributes:
-        missing: Secrets that have a value in one environment only.
-        policy: Rules that only one environment's policy has.
-        same: Secrets with the same value in both environments.
-        unread: The environments whose values could not be read.
-
-    """
+    """Result of :func:`compare`; each entry is one line of text for people."""
 
     missing: tuple[str, ...]
     policy: tuple[str, ...]
@@ -85,14 +69,6 @@ def read_state(
     """Return the state of one service in one environment.
 
     If the reader is not allowed to read values, the result has none.
-
-    Args:
-        reader: Must be allowed to read metadata and policies.
-        declaration: The declaration, which names secrets and policies.
-        scope: The service and environment.
-        key: The key of the HMACs; the same for both sides of a comparison.
-        now: Returns the current time with its zone.
-
     """
     mounts = declaration.environment(scope.environment).mounts
     declared = frozenset(declaration.secrets(scope))
@@ -121,14 +97,7 @@ def read_state(
 def read_policies(
     reader: ReadSession, declaration: Declaration, scope: Scope
 ) -> dict[str, frozenset[Rule] | None]:
-    """Return the rules of each policy of *scope*. See :class:`EnvironmentState`.
-
-    Args:
-        reader: Must be allowed to read policies.
-        declaration: The declaration, which names the policies.
-        scope: The service and environment.
-
-    """
+    """Return the rules of each policy of *scope*, as in :class:`EnvironmentState`."""
     mounts = declaration.environment(scope.environment).mounts
     return {
         neutral(name, scope): _read_policy(reader, name, scope, mounts)

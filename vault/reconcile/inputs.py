@@ -13,25 +13,13 @@ from app_integration.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Operator-provided values, from memory first, then from files.
-
-    Attributes:
-        values: API path → value.
-        folder: Folder with files named as their API path, such as
-            ``secret/gaara-store/prod/redis-url``.
-
-    """
+    """Operator-provided values, from memory first, then from files."""
 
     values: Mapping[str, Secret] = field(default_factory=dict, repr=False)
     folder: Path | None = None
 
     def get(self, path: str) -> Secret | None:
-        """Return the value for *path* without a final line break, None if there is none.
-
-        Raises:
-            ConfigurationError: If its file is empty or not UTF-8 text.
-
-        """
+        """Return the value for *path* without a final line break, None if there is none."""
         if path in self.values:
             return self.values[path]
         if self.folder is None or not (file := self.folder / path).is_file():
@@ -47,12 +35,7 @@ class Inputs:
         return Secret(value)
 
     def get_required(self, path: str) -> Secret:
-        """Return the value for *path* without a final line break.
-
-        Raises:
-            ConfigurationError: If there is none. The message says where to write it.
-
-        """
+        """Return the value for *path* without a final line break."""
         value = self.get(path)
         if value is None:
             raise ConfigurationError(

@@ -25,16 +25,6 @@ def revoke_all(
 
     The server responds before it has revoked them, because dropping a thousand database users takes
     longer than one request may.
-
-    Args:
-        session: Must be allowed to revoke and list leases.
-        prefix: A path that ends in ``/``.
-        clock: Returns seconds, monotonic.
-        sleep: Sleeps for a number of seconds.
-
-    Raises:
-        ServerFault: If none was revoked for :data:`STALL_TIMEOUT` seconds. It says how many stay.
-
     """
     requested: set[str] = set()
     remaining, last_progress = 0, clock()

@@ -24,13 +24,7 @@ _CAPPED_BY: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def cap_lifetimes(role: Mapping[str, Any], mount_max: int) -> dict[str, int]:
-    """Return the TTLs among the fields of *role* in seconds, as the server grants them.
-
-    Args:
-        role: The role's fields, as the server returns them.
-        mount_max: The mount's ``max_lease_ttl`` in seconds, or the server's if the mount has none.
-
-    """
+    """Return the TTLs among the fields of *role* in seconds, as the server grants them."""
     return {
         field: _cap(
             _seconds(role[field]), [_seconds(role.get(other)) for other in limits], mount_max
@@ -47,12 +41,6 @@ def comparable_lifetimes(
 
     If the role reads as declared, that is the TTL that the server grants, so that a cap shows up as
     a difference. Otherwise it is the TTL in the role.
-
-    Args:
-        role: The role's fields, as the server returns them.
-        mount_max: The mount's ``max_lease_ttl`` in seconds, or the server's if the mount has none.
-        declared: The declared fields.
-
     """
     return {
         field: granted if _seconds(role[field]) == declared.get(field) else role[field]

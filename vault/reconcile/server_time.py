@@ -12,10 +12,6 @@ def parse_time(text: str) -> datetime | None:
     """Return the time that *text* is, in UTC and cut to microseconds.
 
     The result is None for Go's zero time, which stands for "never".
-
-    Raises:
-        ValueError: If *text* is no time with an offset.
-
     """
     time = datetime.fromisoformat(text)
     if time.tzinfo is None:
@@ -26,9 +22,7 @@ def parse_time(text: str) -> datetime | None:
 def format_time(time: datetime | None) -> str | None:
     """Return *time* as text such as ``2026-05-01T12:00:00Z``, None if there is none.
 
-    Args:
-        time: In UTC, if it has no zone.
-
+    One without a zone is in UTC.
     """
     if time is None:
         return None

@@ -38,14 +38,7 @@ class SharedBackoff:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Start without a wait.
-
-        Args:
-            max_wait: Seconds that one request waits in all before its rejection is raised.
-            clock: Returns seconds, monotonic.
-            sleep: Sleeps for a number of seconds.
-
-        """
+        """Start without a wait."""
         self._max_wait = max_wait
         self._clock = clock
         self._sleep = sleep
@@ -67,12 +60,7 @@ class SharedBackoff:
         return WrappedSender(sender, lambda send, _: self.send_with_backoff(send))
 
     def send_with_backoff(self, send: Callable[[], _T]) -> _T:
-        """Return the response of *send*, retried after a wait if the server limits requests.
-
-        Raises:
-            RateLimited: If the wait would exceed the maximum, or if a standby rejected the request.
-
-        """
+        """Return the response of *send*, retried after a wait if the server limits requests."""
         end = self._clock() + self._max_wait
         backoff = _INITIAL_BACKOFF
         while True:

@@ -32,14 +32,7 @@ _UNWRAP: Final = "sys/wrapping/unwrap"
 
 
 def is_valid(session: Session, folder: Path, endpoint: str) -> bool:
-    """Return whether the file in *folder* can still be opened. This does not open it.
-
-    Args:
-        session: A session on the server.
-        folder: The folder of the file.
-        endpoint: The API path that must have created the wrapping token.
-
-    """
+    """Return whether the file in *folder* can still be opened. This does not open it."""
     file = folder / FILE
     if not file.exists():
         return False
@@ -51,12 +44,7 @@ def is_valid(session: Session, folder: Path, endpoint: str) -> bool:
 
 
 def read(folder: Path, endpoint: str) -> Secret:
-    """Return the wrapping token in *folder*.
-
-    Raises:
-        ConfigurationError: If there is none. The message says how to get another one.
-
-    """
+    """Return the wrapping token in *folder*."""
     file = folder / FILE
     if not file.exists():
         raise ConfigurationError(
@@ -71,19 +59,6 @@ def open_file(session: Session, token: Secret, folder: Path, endpoint: str) -> N
 
     The file is removed first, because its token is used up by the next request, even if the
     response is lost.
-
-    Args:
-        session: A session that uses the wrapping token as its Vault token.
-        token: The wrapping token.
-        folder: The folder of the file.
-        endpoint: The API path that must have created the wrapping token.
-
-    Raises:
-        CredentialStolen: If the token was used before, or has expired, or another endpoint created
-            it. Nothing was opened.
-        AuthenticationFailed: If the secret-id was lost.
-        ServerError: If the server is unavailable. The file is unchanged.
-
     """
     file = folder / FILE
     _check_origin(session, token, file, endpoint)

@@ -50,14 +50,7 @@ class Colours:
 
 
 def decide(rules: RolloutRules, colours: Colours, look: Look) -> tuple[Finding, ...]:
-    """Return what each trigger that is enabled says about one look.
-
-    Args:
-        rules: The rules of the service, with every key.
-        colours: Names of the colours.
-        look: Figures of both.
-
-    """
+    """Return what each trigger that is enabled says about one look."""
     return tuple(_findings(rules, colours, look))
 
 

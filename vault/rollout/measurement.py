@@ -15,16 +15,7 @@ Query: TypeAlias = Callable[[str], Sequence[Sample]]
 
 
 def measure(query: Query, queries: dict[str, str]) -> Measurement:
-    """Return the figures of one colour.
-
-    Args:
-        query: Asks the server.
-        queries: See :func:`.queries.build_queries`.
-
-    Raises:
-        ConfigurationError: If the server does not respond, or a figure is no number.
-
-    """
+    """Return the figures of one colour."""
     found = {name: query(text) for name, text in queries.items()}
     failures = _number(found["database_failures"])
     return Measurement(
@@ -43,12 +34,7 @@ def _is_number(samples: Sequence[Sample]) -> bool:
 
 
 def _number(samples: Sequence[Sample]) -> float:
-    """Return the value of the only sample, 0 if there is none.
-
-    Raises:
-        ConfigurationError: If it is infinite or no number, which no limit compares with.
-
-    """
+    """Return the value of the only sample, 0 if there is none."""
     if samples and not _is_number(samples):
         raise ConfigurationError(f"a figure is {samples[0].value}; check the metrics of the rules")
     return samples[0].value if samples else 0.0
@@ -58,15 +44,8 @@ def _number(samples: Sequence[Sample]) -> float:
 class Measurement:
     """Figures of one colour, over a window that ends now.
 
-    Attributes:
-        targets: Number of targets that Prometheus has now.
-        crashed: Targets that restarted in the window, or did not respond to a scrape.
-        accesses: Accesses to secrets.
-        failed_accesses: Those of them that failed.
-        database_failures: Failed connections to the database, or None without such a counter.
-        requests: Requests whose duration is known.
-        latency: Their duration in seconds, or None without any.
-
+    *database_failures* is None without such a counter; *latency* is in seconds, None without
+    requests.
     """
 
     targets: int = 0
@@ -82,9 +61,8 @@ class Measurement:
 class Look:
     """Both colours at one time.
 
-    Attributes:
-        window: Seconds of the figures. Those of the old colour's latency are of the baseline.
-
+    *window* is the seconds of the figures, without the old colour's latency, which is of the
+    baseline.
     """
 
     new: Measurement

@@ -18,14 +18,7 @@ _START: Final = "process_start_time_seconds"
 
 
 def find_targets(matchers: str, scope: Scope, colour: str) -> str:
-    """Return the label matchers of the targets of one colour.
-
-    Args:
-        matchers: Those of the rules, with placeholders.
-        scope: The service and environment.
-        colour: Name of the colour.
-
-    """
+    """Return the label matchers of the targets of one colour."""
     values = {"service": scope.service, "environment": scope.environment, "colour": colour}
     for name, value in values.items():
         matchers = matchers.replace(f"{{{name}}}", value)
@@ -37,12 +30,7 @@ def build_queries(
 ) -> dict[str, str]:
     """Return the queries of one colour, by the name of the figure.
 
-    Args:
-        rules: The rules of the service.
-        targets: See :func:`find_targets`.
-        window: Seconds before now.
-        baseline: Seconds before now, for the latency.
-
+    *window* and *baseline* are seconds before now, the latter for the latency.
     """
     triggers = rules.triggers
     counter, histogram = triggers.database_failures.counter, triggers.latency.histogram

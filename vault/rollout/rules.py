@@ -28,15 +28,6 @@ def read_rules(path: Path | None, service: str, known: Collection[str]) -> Rollo
     """Return the rules for *service*, each key from the narrowest place that has it.
 
     These are the service's entry in the file, the file, and the built-in rules.
-
-    Args:
-        path: A team's file, or None for the built-in rules.
-        service: Name of the service.
-        known: Names of the declared services.
-
-    Raises:
-        DeclarationError: If the file is invalid. It lists every error with file and line.
-
     """
     if path is None:
         return built_in()
@@ -47,16 +38,7 @@ def read_rules(path: Path | None, service: str, known: Collection[str]) -> Rollo
 
 
 def read_file(path: Path, known: Collection[str]) -> Document:
-    """Return the checked file *path*.
-
-    Args:
-        path: A team's file.
-        known: Names of the declared services.
-
-    Raises:
-        DeclarationError: If it is invalid.
-
-    """
+    """Return the checked file *path*."""
     doc = load.read_document(path)
     load.check_document(RolloutFile, doc, _unknown_services(doc, known))
     return doc

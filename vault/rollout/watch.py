@@ -16,13 +16,7 @@ from vault.rollout.queries import build_queries, find_targets
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """A rollout of one service.
-
-    Attributes:
-        colours: Names of the new and the old colour.
-        rules: The rules of the service, with every key.
-
-    """
+    """A rollout of one service."""
 
     scope: Scope
     colours: Colours
@@ -31,13 +25,7 @@ class Rollout:
     def look(self, query: Query, elapsed: float) -> Look:
         """Return the figures of both colours.
 
-        Args:
-            query: Asks Prometheus.
-            elapsed: Seconds since the watch began, because what was before is no evidence.
-
-        Raises:
-            ConfigurationError: If Prometheus does not respond.
-
+        *elapsed* is the seconds since the watch began, because what was before is no evidence.
         """
         window = min(self.rules.window, elapsed)
         baseline = self.rules.triggers.latency.baseline
@@ -71,21 +59,8 @@ def watch(
 ) -> tuple[Finding, ...]:
     """Look at both colours until a trigger fires or the time is over.
 
-    Args:
-        rollout: The rollout.
-        query: Asks Prometheus.
-        pace: Duration and interval.
-        clock: Returns seconds from any begin.
-        sleep: Waits for seconds.
-        show: Shows the findings of each look.
-
-    Returns:
-        The findings that keep the rollout from going on: what fired, or what is not known at the
-        end; none if it goes on.
-
-    Raises:
-        ConfigurationError: If Prometheus does not respond for the declared silence.
-
+    It returns what fired, else what is unknown at the end; nothing if the rollout goes on. It
+    raises ConfigurationError if Prometheus does not respond for the declared silence.
     """
     begin = seen = clock()
     while True:
@@ -103,15 +78,7 @@ def watch(
 def _look(
     rollout: Rollout, query: Query, elapsed: float, silent: float
 ) -> tuple[tuple[Finding, ...], bool]:
-    """Return the findings of one look, and whether the new colour has targets.
-
-    Args:
-        rollout: The rollout.
-        query: Asks Prometheus.
-        elapsed: Seconds since the watch began.
-        silent: Seconds since the new colour had targets.
-
-    """
+    """Return the findings of one look, and whether the new colour has targets."""
     try:
         look = rollout.look(query, elapsed)
     except ConfigurationError as error:

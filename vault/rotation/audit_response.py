@@ -19,27 +19,9 @@ _HMAC: Final = "hmac-"
 class Response:
     """A request that the server carried out.
 
-    Attributes:
-        token: HMAC of the accessor of the token; of a batch token, which has none, its own HMAC.
-        token_ttl: Seconds for which the token is valid after it was issued or renewed, None if the
-            log does not say so.
-        token_issued: When it was issued, None if the log does not say so.
-        role: Name of the role or user that the token was issued to, None if it has none.
-        host: Host in the metadata of the secret-id that it was issued for, None if it has none.
-        display_name: The server's name of the token, such as ``root``, None if it has none.
-        issued: Name in the metadata of the secret-id that it was issued for, None if it has none.
-        has_data: Whether the response has data.
-        is_wrapped: Whether the response was wrapped. The log has no data of it then.
-        secret_version: Version of the secret that was read, None if the data has none.
-        key_version: Version of the key that encrypted, None if the data has none. Of a batch, it is
-            the newest one.
-        given_accessor: HMAC of the accessor in the data of the request, None if there is none.
-        renewed: HMAC of the accessor of the token that was issued or renewed, None if none was.
-        id: The request's id, the same in the log of each audit device; empty if it has none.
-        address: Address of the client, None if it came through a socket.
-        policies: Policies of the token.
-        is_batch: Whether the token is a batch token, which the server does not list.
-
+    *token*, *given_accessor* and *renewed* are HMACs of accessors, but *token* is its own HMAC for
+    a batch token. *token_ttl* is in seconds, and *issued* is the name in the metadata of the
+    secret-id. None stands for what the log does not say.
     """
 
     time: datetime
@@ -76,10 +58,6 @@ def parse_response(event: Event) -> Response | None:
 
     It did not if it was denied, failed, or asked for what does not exist. The error of some engines
     is only in the data of the response.
-
-    Args:
-        event: What the line says.
-
     """
     auth, request, response = (event.get(name) or {} for name in ("auth", "request", "response"))
     data, metadata = response.get("data") or {}, auth.get("metadata") or {}

@@ -38,22 +38,9 @@ def _no_logins() -> LoginLog | None:
 class RotationContext:
     """Declaration, session and surroundings of the rotations of one environment.
 
-    Attributes:
-        session: Session of the rotator.
-        folder: Working directory of hooks, the repository's folder.
-        environ: Variables of the operator; hooks get a few.
-        read_log: Returns what audit logs say of the reads of API paths, None without a log.
-        clock: Returns the current time, in UTC.
-        generate: Returns a number of random characters of an alphabet.
-        read_metrics: Returns what metrics show of the versions of secrets, for their names and
-            for how long before now, None without metrics.
-        handover: Places and options of new secret-ids.
-        read_logins: Returns what audit logs say of the logins of AppRoles, None without a log.
-        is_retired: Whether the operator has confirmed that a lost value is revoked, because no
-            hook could revoke it.
-        lists_tokens: Whether the session may list and look up tokens, and there is one namespace.
-            That of a namespace does not see tokens of the one above it, which may read there.
-
+    With *is_retired*, the operator has confirmed that a lost value is revoked. With *lists_tokens*,
+    the session may look up all tokens: one of a namespace does not see those of the namespace above
+    it, which may read there.
     """
 
     declaration: Declaration

@@ -15,14 +15,7 @@ DATABASE_EVERY: Final = ROTATE_EVERY
 
 
 def due_date(created: datetime, every: int | None, expires: datetime | None) -> datetime | None:
-    """Return when a value must be rotated at the latest, None if never.
-
-    Args:
-        created: When the value was created.
-        every: Rotation period in seconds, or None for a value that has none.
-        expires: When the server rejects the value, or None if it does not expire.
-
-    """
+    """Return when a value must be rotated at the latest, None if never."""
     dates = [expires] if expires is not None else []
     if every is not None:
         dates.append(created + timedelta(seconds=every))

@@ -41,14 +41,6 @@ def observe(
     """Return what is known of the consumers of the API paths in *versions*.
 
     Nothing that cannot be read keeps a compromised value alive.
-
-    Args:
-        context: The environment.
-        item: The secret.
-        retire_after: Seconds for which the old value is valid in any case.
-        record: The record, promoted.
-        versions: API path → the version that consumers must have read.
-
     """
     promotion = _read_promotion(context, item, retire_after, record, versions)
     try:

@@ -17,14 +17,8 @@ def _find_none(_role: str) -> Path | None:
 class Handover:
     """Places and options of the new secret-ids of a run.
 
-    Attributes:
-        out: Folder from which the operator hands credentials over, None for none. A credential is
-            in a folder in it that is named after its role.
-        find_used: Returns the folder of this machine from which a role's process reads its
-            credential, None if there is none.
-        host: Host for which the secret-id is, None for that of the old one.
-        wrap_ttl: Seconds within which a wrapped secret-id must be opened, None for a plain one.
-
+    Each role has a folder of its own in *out*. *host* is None for that of the old secret-id, and
+    *wrap_ttl*, in seconds, for one that is not wrapped.
     """
 
     out: Path | None = None

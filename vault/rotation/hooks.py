@@ -35,17 +35,7 @@ class HookFailed(StrongroomError):
 
 @dataclass(frozen=True, slots=True)
 class HookRunner:
-    """Runner of the hooks of one item.
-
-    Attributes:
-        folder: Working directory, the repository's folder.
-        environ: Variables of the operator; a few are passed on.
-        names: Variables that tell a hook what it is called for. They contain no secret.
-        commands: Name of a declared hook → the program and its arguments.
-        owner: Owner of the service, who must act if a hook cannot.
-        is_retired: Whether the operator has confirmed that a lost value is revoked.
-
-    """
+    """Runner of the hooks of one item."""
 
     folder: Path
     environ: Mapping[str, str]
@@ -59,15 +49,8 @@ class HookRunner:
     ) -> Secret:
         """Run a hook, and return what it printed without the final line break.
 
-        Args:
-            name: Name of the hook. One that is not declared is not run, and prints nothing.
-            rotation: The rotation's id, the same if the hook is repeated after a kill.
-            text: Standard input, None for none.
-            is_secret: Whether the output is a secret, and not a count for people.
-
-        Raises:
-            HookFailed: If it does not end with exit code 0 in time.
-
+        One that is not declared prints nothing. *rotation* is the same if the hook is repeated
+        after a kill, and *is_secret* is False for an output that people may see.
         """
         if name not in self.commands:
             return Secret("")
@@ -85,18 +68,7 @@ class HookRunner:
         return output
 
     def retire(self, rotation: str, value: Secret | None, version: str) -> None:
-        """Let the hook ``retire`` revoke *value* where its owner keeps it.
-
-        Args:
-            rotation: The rotation's id.
-            value: The value, None if it cannot be read any more.
-            version: What the value is, for the error.
-
-        Raises:
-            ConfigurationError: If the value is lost, and not confirmed as revoked.
-            HookFailed: If the hook fails.
-
-        """
+        """Let the hook ``retire`` revoke *value* where its owner keeps it."""
         if value is not None:
             self.run(RETIRE, rotation, value)
         elif RETIRE in self.commands and not self.is_retired:

@@ -23,14 +23,8 @@ from vault.rotation.item_kind import Kind
 class Item:
     """One thing that is rotated.
 
-    Attributes:
-        service: Name of the service, None for what belongs to a job.
-        name: Name in the declaration; of a secret-id, its AppRole; of a root user, its user.
-        server_name: Name on the server, below the mount.
-        every: Rotation period in seconds, None if it changes only together with other items.
-        is_declared: Whether the declaration has the period, so that it is no default.
-        derived_from: Names of the secrets that it is composed of.
-
+    *service* is None for what belongs to a job. *every* is in seconds; None if the value changes
+    only together with others.
     """
 
     kind: Kind
@@ -45,17 +39,7 @@ class Item:
 def declared_items(
     declaration: Declaration, environment: Environment, service: str | None = None
 ) -> list[Item]:
-    """Return the items of *environment* in the order of its file, those of its jobs last.
-
-    Args:
-        declaration: The loaded declaration.
-        environment: The environment.
-        service: The only service to return items of, or None for all services and the jobs.
-
-    Raises:
-        ConfigurationError: If the service does not run there.
-
-    """
+    """Return the items of *environment* in the order of its file, those of its jobs last."""
     if service is not None:
         scope = Scope(service, environment)
         declaration.deployment(scope)

@@ -17,15 +17,7 @@ from vault.rotation.live_tokens import live_tokens, look_up, look_up_token
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A secret-id, or a token of a login.
-
-    Attributes:
-        name: Name of the secret-id in its metadata, None if it has none.
-        host: Host in the metadata, None if it has none.
-        created: When the server issued it.
-        expires: When it expires if it is not renewed, None if it never does.
-
-    """
+    """A secret-id, or a token of a login."""
 
     accessor: str
     name: str | None
@@ -68,12 +60,7 @@ class AppRoleCredentials:
                     raise
 
     def tokens(self) -> list[Issued]:
-        """Return the live tokens of the role's logins, but that of this session itself.
-
-        Raises:
-            AccessDenied: If the session may not list or look up tokens.
-
-        """
+        """Return the live tokens of the role's logins, but that of this session itself."""
         found = filter(self._is_of_role, live_tokens(self.session))
         tokens = [_issued(each["accessor"], each["meta"], each) for each in found]
         return sorted(tokens, key=lambda each: (each.created, each.accessor))

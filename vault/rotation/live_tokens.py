@@ -16,12 +16,7 @@ _ENDED: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
 
 
 def live_tokens(session: Session) -> Iterator[dict[str, Any]]:
-    """Yield what the server says of each live token, but that of this session itself.
-
-    Raises:
-        AccessDenied: If the session may not list or look up tokens.
-
-    """
+    """Yield what the server says of each live token, but that of this session itself."""
     own = session.get("auth/token/lookup-self")["data"]["accessor"]
     session.post(_LOOKUP, {"accessor": own})  # because a denial means a revoked token below
     for accessor in session.list("auth/token/accessors"):

@@ -20,14 +20,7 @@ _ID: Final = "rotation"
 
 @dataclass(frozen=True, slots=True)
 class PendingValue:
-    """The pending value of one rotation.
-
-    Attributes:
-        session: May read and write the entry.
-        path: Path below the KV mount, that of the rotation's record.
-        mount: Path of the KV mount.
-
-    """
+    """The pending value of one rotation."""
 
     session: Session
     path: str
@@ -44,12 +37,7 @@ class PendingValue:
         return value
 
     def require(self, rotation: str) -> Secret:
-        """Return the value.
-
-        Raises:
-            ConfigurationError: If there is none, because someone deleted it.
-
-        """
+        """Return the value."""
         value = self.read(rotation)
         if value is None:
             raise ConfigurationError(

@@ -51,21 +51,9 @@ class Step(StrEnum):
 class Record:
     """State of one rotation. It never contains a secret.
 
-    Attributes:
-        id: Random, so that hooks and pending values of one rotation can be told from another's.
-        step: The next step.
-        old: What is replaced, in the kind's terms: a version, a user or an accessor.
-        new: What replaces it, empty until it exists.
-        announced: When the new value was announced, None before, or if it is not.
-        promoted: When the new value became current, None before.
-        moved: When a look first found no consumer of the old value, None if one waits or the
-            evidence has the times.
-        ended: When the rotation ended, None before.
-        is_compromised: Whether the old value is retired without a wait for its consumers.
-        is_undone: Whether the rotation goes back to the old value.
-        is_repeated: Whether another rotation follows, because an emergency began when the new
-            value may have been current.
-
+    *old* and *new* are in the kind's terms: a version, a user or an accessor. *moved* is when a
+    look first found no consumer of the old value. With *is_repeated*, another rotation follows,
+    because an emergency began when the new value may have been current.
     """
 
     id: str
@@ -93,16 +81,7 @@ class Record:
 
     @classmethod
     def parse(cls, text: str, what: str) -> Self:
-        """Return the record in *text*.
-
-        Args:
-            text: What :meth:`render` returned.
-            what: Whose record it is, for the error.
-
-        Raises:
-            ConfigurationError: If it has another format.
-
-        """
+        """Return the record in *text*."""
         try:
             found: dict[str, Any] = json.loads(text)
             format_ = found.pop("format")
@@ -163,13 +142,7 @@ class RecordStore:
         return self.owner.entry(rotation_kind(self.item.kind), self.item.server_name)
 
     def read(self) -> Record | None:
-        """Return the record of the last rotation, None if there was none.
-
-        Raises:
-            ConfigurationError: If another version of the tool wrote it.
-            OwnedByOther: If it is of another deployment.
-
-        """
+        """Return the record of the last rotation, None if there was none."""
         return self._parse(self.entry.read(self.session))
 
     def write(

@@ -43,13 +43,7 @@ class ResponseLog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FileLog:
-    """Files of audit devices that are not compressed. They may overlap, in any order.
-
-    Attributes:
-        files: The files.
-        namespace: The Vault namespace of the deployment; empty for the root namespace.
-
-    """
+    """Files of audit devices that are not compressed. They may overlap, in any order."""
 
     files: list[EventFile]
     namespace: str = ""

@@ -48,14 +48,7 @@ _BEFORE_PROMOTION: Final = frozenset((Step.CREATE, Step.SET, Step.TEST))
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How far a rotation has come.
-
-    Attributes:
-        record: The record; its step is an end, or the one that the rotation waits for.
-        evidence: What is known of the consumers, None if that step was not reached.
-        announced_until: When the announced value can be promoted; None if it is not waited for.
-
-    """
+    """How far a rotation has come."""
 
     record: Record
     evidence: Evidence | None = None
@@ -64,17 +57,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """The rotation of one item.
-
-    Attributes:
-        steps: What each step does.
-        store: Its record.
-        session: May write the record.
-        clock: Returns the current time, in UTC.
-        new_record: Returns the record of a rotation that begins now, with a random id.
-        report: Receives the record after each step, and that step.
-
-    """
+    """The rotation of one item."""
 
     steps: Steps
     store: RecordStore
@@ -86,14 +69,9 @@ class Rotation:
     def run(self, *, is_compromised: bool = False) -> Result:
         """Begin a rotation, or continue the one that has begun, as far as its consumers allow.
 
-        Args:
-            is_compromised: Whether the current value is retired at once, even if it is still used.
-                A rotation under way that may have made it current, an emergency too, is ended
-                first, and another one replaces it.
-
-        Raises:
-            StrongroomError: If a step fails. The next call repeats it.
-
+        With *is_compromised*, the current value is retired even if it is still used; a rotation
+        that may have made it current is ended first, and another one replaces it. After an error,
+        the next call repeats the step.
         """
         record = self.store.read()
         if record is not None and record.is_undone and not record.step.is_end:
@@ -111,15 +89,7 @@ class Rotation:
         return self.run(is_compromised=True) if result.record.is_repeated else result
 
     def resume(self, waiting: Record) -> Result:
-        """Continue the rotation that waits, and begin no other one if another run has ended it.
-
-        Args:
-            waiting: The record of the rotation.
-
-        Raises:
-            StrongroomError: If a step fails, or another rotation has begun.
-
-        """
+        """Continue the rotation that waits, and begin no other one if another run has ended it."""
         found = self.store.read()
         if found is None or found.id != waiting.id or (found.is_undone and not found.step.is_end):
             raise self._overtaken()
@@ -165,13 +135,7 @@ class Rotation:
         return record, evidence if moved is None else evidence.with_grace_since(moved)
 
     def undo(self) -> Record:
-        """Go back to the old value, and return the record.
-
-        Raises:
-            ConfigurationError: If no rotation is under way, or the old value is being retired.
-            StrongroomError: If a request fails. The next call repeats it.
-
-        """
+        """Go back to the old value, and return the record."""
         record, name = self.store.read(), self.steps.item.name
         if record is None or record.step.is_end:
             raise ConfigurationError(f"no rotation of {name} is under way; nothing was changed")

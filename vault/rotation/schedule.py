@@ -25,13 +25,7 @@ def needs_run(
 ) -> bool:
     """Return whether a scheduled run must begin or continue the rotation of *item*.
 
-    Args:
-        item: The item.
-        record: Its record, None if it was never rotated.
-        read_ages: Returns its ages on the server. It is not called if they do not matter, because
-            the rotator may not read those of users that the server rotates.
-        now: The current time.
-
+    *read_ages* is called only if they matter, because the rotator may not read all of them.
     """
     if record is not None and (record.needs_another or not record.step.is_end):
         return True

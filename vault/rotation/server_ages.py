@@ -31,16 +31,8 @@ OTHER_STORE: Final = "the key of a blind index is in the application's database"
 class Age:
     """Age of one value on the server.
 
-    Attributes:
-        created: When the current value was created, None if there is none or it is not known.
-        rotated: When it replaced an earlier one, None if it is the first or that is not known.
-        version: Its version, None for what has no versions.
-        expires: When the server rejects it, None if it does not expire.
-        accessor: Accessor of a secret-id, which identifies it and is no credential.
-        issued: Name of a secret-id in its metadata, None if it has none.
-        reason: Why *created* is None, None if it is not.
-        is_known: Whether the server was able to tell. A value that does not exist is known.
-
+    None is what is not known, or does not exist. A value that does not exist is known. *accessor*
+    identifies a secret-id, and is no credential.
     """
 
     created: datetime | None = None
@@ -54,19 +46,7 @@ class Age:
 
 
 def read_ages(reader: ReadSession, item: Item, mounts: Mounts, now: datetime) -> list[Age]:
-    """Return the ages of *item*: one, or one for each secret-id of an AppRole.
-
-    Args:
-        reader: Reads metadata.
-        item: The declared item.
-        mounts: Mounts of the deployment.
-        now: The current time. What the server has deleted or what has expired by then is no value.
-
-    Raises:
-        AccessDenied: If metadata must not be read. Secret-ids are then unknown instead, because
-            the policy of the plan job excludes them.
-
-    """
+    """Return the ages of *item*: one, or one for each secret-id of an AppRole."""
     name = item.server_name
     match item.kind:
         case Kind.SECRET | Kind.USER_PAIR:

@@ -31,12 +31,7 @@ class VersionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version.
-
-    Attributes:
-        deleted: When it was deleted, None if it was not or that is not known.
-
-    """
+    """A version."""
 
     number: int
     created: datetime
@@ -50,16 +45,6 @@ def read_versions(
     """Return the versions that the server knows of *item*, the newest first.
 
     It forgets those beyond a number that the mount has. What is of another kind has none.
-
-    Args:
-        reader: Reads metadata.
-        item: The declared item.
-        mounts: Mounts of the deployment.
-        now: The current time. What the server has deleted by then is deleted.
-
-    Raises:
-        AccessDenied: If metadata must not be read.
-
     """
     if item.kind not in VERSIONED:
         return ()
@@ -75,10 +60,7 @@ def read_versions(
 def parse_creation(found: object) -> datetime | None:
     """Return when a version of a key was created.
 
-    Args:
-        found: What the server says of it: of a symmetric key the seconds since the epoch, of an
-            asymmetric one its public part too.
-
+    *found* is the seconds since the epoch of a symmetric key, and a mapping of an asymmetric one.
     """
     if isinstance(found, Mapping):
         return parse_time(found["creation_time"])

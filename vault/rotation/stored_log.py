@@ -77,15 +77,7 @@ WHERE first <> last GROUP BY first, last
 
 @dataclass(slots=True)
 class StoredLog:
-    """The logs of a store. See :class:`~vault.rotation.response_log.ResponseLog`.
-
-    Attributes:
-        folder: Folder of the store.
-        namespace: The Vault namespace of the deployment; empty for the root namespace.
-        update: Adds to the store what is new in the logs.
-        logs: What was read of each log.
-
-    """
+    """The logs of a store. See :class:`~vault.rotation.response_log.ResponseLog`."""
 
     folder: Path
     namespace: str
@@ -101,12 +93,6 @@ class StoredLog:
         """Bring the store up to date, and yield the responses.
 
         Each call yields all of them. The first and the last one of a group stand for it.
-
-        Raises:
-            OSError: If a file cannot be read.
-            ConfigurationError: If DuckDB is not installed, a file is no log, or the store has no
-                line or cannot be read.
-
         """
         self.update()
         with open_store(self.folder) as connection:

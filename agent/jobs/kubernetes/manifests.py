@@ -28,13 +28,7 @@ _TEMPORARY: Final = Path("/tmp")  # noqa: S108 (a volume of its own)
 
 
 def build(scheduled: ScheduledJob) -> dict[str, str]:
-    """Return the text of each file, by its path in the built folder.
-
-    Raises:
-        ConfigurationError: If there is no image, a pod cannot log in as declared, one path would
-            hide another, or the job must run beside the server.
-
-    """
+    """Return the text of each file, by its path in the built folder."""
     _check_reach(scheduled)
     login = _login(scheduled)
     _check(scheduled, login)
@@ -109,12 +103,7 @@ def _network_policy(scheduled: ScheduledJob) -> str:
 
 
 def _check_reach(scheduled: ScheduledJob) -> None:
-    """Check that a pod reaches what the job works on.
-
-    Raises:
-        ConfigurationError: If it does not.
-
-    """
+    """Check that a pod reaches what the job works on."""
     if scheduled.needs(Need.SERVER):
         raise ConfigurationError(
             f"the job {scheduled.job.name} renames the server's audit logs and signals the server, "
@@ -128,12 +117,7 @@ def _check_reach(scheduled: ScheduledJob) -> None:
 
 
 def _check_options(scheduled: ScheduledJob) -> None:
-    """Check that no option is for a machine.
-
-    Raises:
-        ConfigurationError: If one is.
-
-    """
+    """Check that no option is for a machine."""
     job, options = scheduled.job, scheduled.options
     if options.audit_log or options.store:
         other = ", and pass --prometheus" if "prometheus" in job.passes else ""
@@ -153,10 +137,6 @@ def _check(scheduled: ScheduledJob, login: PodLogin | None) -> None:
     """Check that there is an image, and no option that a pod has no file for.
 
     No volume may hide another, or the program.
-
-    Raises:
-        ConfigurationError: If that is not so.
-
     """
     place = scheduled.place
     if not place.image or place.image.split() != [place.image]:

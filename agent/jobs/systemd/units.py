@@ -31,14 +31,7 @@ _HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/t
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """File that systemd copies for the unit.
-
-    Attributes:
-        name: Its name in the unit's folder.
-        source: The file on the host.
-        variable: The variable that names the copy.
-
-    """
+    """File that systemd copies for the unit."""
 
     name: str
     source: Path
@@ -46,13 +39,7 @@ class Credential:
 
 
 def build(scheduled: ScheduledJob) -> dict[str, str]:
-    """Return the text of each file, by its path in the built folder.
-
-    Raises:
-        ConfigurationError: If an image is named, the user's name is invalid, a path contains a
-            control character, or the unit could not see a path.
-
-    """
+    """Return the text of each file, by its path in the built folder."""
     _check(scheduled)
     values = _values(scheduled)
     files = {
@@ -147,12 +134,7 @@ def _credentials(scheduled: ScheduledJob) -> list[Credential]:
 
 
 def _check(scheduled: ScheduledJob) -> None:
-    """Check that the unit can use what the operator named.
-
-    Raises:
-        ConfigurationError: If it cannot.
-
-    """
+    """Check that the unit can use what the operator named."""
     if scheduled.place.image is not None:
         raise ConfigurationError("systemd runs no image; remove --image")
     options = scheduled.options

@@ -32,14 +32,7 @@ MEMORY: Final = "size=16m,noexec,nosuid,nodev"  # options of a tmpfs
 
 @dataclass(frozen=True, slots=True)
 class MountedFile:
-    """File of the host that compose mounts as a secret.
-
-    Attributes:
-        name: Name of the secret.
-        source: The file on the host.
-        target: The file in the container.
-
-    """
+    """File of the host that compose mounts as a secret."""
 
     name: str
     source: Variable
@@ -47,13 +40,7 @@ class MountedFile:
 
 
 def build(settings: TargetSettings, host: Host) -> dict[str, str]:
-    """Return the text of each file, by its path in the built folder.
-
-    Raises:
-        ConfigurationError: If there is no command, or a path or a word of the command contains a
-            control character.
-
-    """
+    """Return the text of each file, by its path in the built folder."""
     if not host.command:
         raise ConfigurationError(
             "compose drops the command of an image whose entry point is replaced; give the "

@@ -36,13 +36,7 @@ _PROBE_PERIOD: Final = 5  # seconds
 
 
 def build(settings: TargetSettings, host: Host) -> dict[str, str]:
-    """Return the text of each file, by its path in the built folder.
-
-    Raises:
-        ConfigurationError: If a pod cannot log in as declared, there is no command, or the CA's
-            file is in a folder of the agent.
-
-    """
+    """Return the text of each file, by its path in the built folder."""
     require_command(host)
     login = pod_login(settings)
     _check_cacert(host.cacert, login)

@@ -14,13 +14,7 @@ from vault.declare.schema.field_types import Endpoint
 
 
 def login_files(role: str, login: PodLogin) -> dict[str, str]:
-    """Return the service account, and the right to have tokens verified if the login needs it.
-
-    Args:
-        role: Name of the role on the server.
-        login: The login as that role.
-
-    """
+    """Return the service account, and the right to have tokens verified if the login needs it."""
     values = {
         "role": role,
         "account": login.account,
@@ -36,15 +30,7 @@ def login_files(role: str, login: PodLogin) -> dict[str, str]:
 def network_policy(
     name: str, label: tuple[str, str], addresses: Sequence[str], others: Sequence[Endpoint] = ()
 ) -> str:
-    """Return a policy that lets pods connect to DNS, the server and other endpoints.
-
-    Args:
-        name: The policy's name.
-        label: Name and value of the label that the pods have.
-        addresses: Addresses of the server's cluster.
-        others: Other endpoints, such as a database, Redis or Prometheus.
-
-    """
+    """Return a policy that lets pods connect to DNS, the server and other endpoints."""
     values = {
         "name": name,
         "label": label,

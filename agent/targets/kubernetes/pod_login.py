@@ -23,13 +23,8 @@ _SUBJECT: Final = re.compile(r"system:serviceaccount:([^:]+):([^:]+)")
 class PodLogin:
     """Service accounts whose tokens agents show.
 
-    Attributes:
-        accounts: Names of the service accounts that may log in. A pod runs as the first, unless the
-            team renames that.
-        namespaces: Namespaces in which they may exist.
-        audience: The ``aud`` of its token; None for the cluster's own.
-        token_file: Path of the token in the agent's container.
-
+    A pod runs as the first of *accounts*, unless the team renames that. *audience* is None for the
+    cluster's own.
     """
 
     accounts: tuple[str, ...]
@@ -44,12 +39,7 @@ class PodLogin:
 
 
 def pod_login(settings: ServiceSettings) -> PodLogin:
-    """Return the login that the environment's file declares.
-
-    Raises:
-        ConfigurationError: If a pod cannot log in as declared.
-
-    """
+    """Return the login that the environment's file declares."""
     where, method = f"environments/{settings.scope.environment}.yaml", settings.agent.login
     here = f"{where}: services.{settings.scope.service}.login"
     login = settings.deployment.login
@@ -67,17 +57,7 @@ def pod_login(settings: ServiceSettings) -> PodLogin:
 
 
 def job_login(role: str, login: JwtLogin | None, environment: Environment) -> PodLogin:
-    """Return the login of a pod that runs a job of the deployment.
-
-    Args:
-        role: Key of the job in the section ``jobs``.
-        login: The login that is declared there, or None.
-        environment: The environment.
-
-    Raises:
-        ConfigurationError: If a pod cannot log in as declared.
-
-    """
+    """Return the login of a pod that runs a job of the deployment."""
     here = f"environments/{environment}.yaml: jobs.{role}"
     if login is None:
         raise ConfigurationError(

@@ -16,13 +16,7 @@ _FOLDER: Final = Path("/etc/strongroom")
 
 
 def build(settings: SdkSettings, host: Host) -> dict[str, str]:
-    """Return the text of each file, by its path in the built folder.
-
-    Raises:
-        ConfigurationError: If there is no command, or a path or a word of the command contains a
-            control character.
-
-    """
+    """Return the text of each file, by its path in the built folder."""
     require_command(host)
     service, file = settings.scope.service, settings.config.file
     run = Path("/run") / service

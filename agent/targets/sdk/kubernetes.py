@@ -22,12 +22,7 @@ _FILES: Final = ("kustomization.yaml", "deployment.yaml")
 
 
 def build(settings: SdkSettings, host: Host) -> dict[str, str]:
-    """Return the text of each file, by its path in the built folder.
-
-    Raises:
-        ConfigurationError: If there is no command.
-
-    """
+    """Return the text of each file, by its path in the built folder."""
     require_command(host)
     values = _values(settings, host)
     rendered = {name: render(f"targets/sdk/{name}.j2", quote, values) for name in _FILES}

@@ -22,15 +22,7 @@ from vault.declare.schema.model import Config
 
 @dataclass(frozen=True, slots=True)
 class SdkSettings:
-    """What the declaration says about one delivery without an agent, the same for each target.
-
-    Attributes:
-        scope: The service and environment.
-        config: The file that the service reads.
-        skeleton: Its compiled template.
-        variables: What the SDK needs, as environment variables, but for the identity.
-
-    """
+    """What the declaration says about one delivery without an agent, the same for each target."""
 
     scope: Scope
     config: Config
@@ -43,34 +35,13 @@ class SdkSettings:
         return f"{self.config.file}{SUFFIX}"
 
     def watch_command(self, python: str, skeleton: Path, staging: Path, live: Path) -> list[str]:
-        """Return the command that renders and delivers the file, and runs the application.
-
-        Args:
-            python: The application's interpreter.
-            skeleton: The compiled template.
-            staging: The file to render.
-            live: The file that the application reads.
-
-        """
+        """Return the command that renders and delivers the file, and runs the application."""
         options = ["--from-sdk", str(skeleton)]
         return watch_command.watch_command(self.config, python, staging, live, options)
 
 
 def sdk_settings(declaration: Declaration, scope: Scope, cacert: Path | None = None) -> SdkSettings:
-    """Return the settings of the delivery of *scope*.
-
-    Args:
-        declaration: The loaded declaration.
-        scope: A service and an environment in which it runs.
-        cacert: PEM file of the CA of a Vault server there; None for the system's CAs.
-
-    Raises:
-        ConfigurationError: If the service has no config or does not run there, or the environment
-            has neither an address nor an account.
-        TemplateRejected: If the template cannot be compiled, or has a value that only an agent can
-            render.
-
-    """
+    """Return the settings of the delivery of *scope*."""
     declaration.deployment(scope)
     config = declared_config(declaration, scope.service)
     compiled = compile_declared(declaration, scope, config)

@@ -12,14 +12,7 @@ from agent.targets.systemd.system_names import account, check_instance
 
 
 def build(settings: SdkSettings, host: Host) -> dict[str, str]:
-    """Return the text of each file, by its path in the built folder.
-
-    Raises:
-        ConfigurationError: If a path or a word of the command contains a control character, the
-            delivery could not see or tell the application, or the machine has the service's name
-            for itself.
-
-    """
+    """Return the text of each file, by its path in the built folder."""
     check_reach(settings.config, settings.scope.service, host)
     check_instance(settings.scope.service)
     service, file = settings.scope.service, settings.config.file

@@ -30,12 +30,7 @@ SYSTEM_NAMES: Final = frozenset(f"{_ACCOUNTS} {_FOLDERS}".split())
 
 
 def check_instance(name: str) -> None:
-    """Check that a machine does not have *name* for itself.
-
-    Raises:
-        ConfigurationError: If it does.
-
-    """
+    """Check that a machine does not have *name* for itself."""
     if name in SYSTEM_NAMES:
         raise ConfigurationError(
             f"a machine has a user, a group or a folder /run/{name} of its own, which the unit "

@@ -1,9 +1,9 @@
 """Blind indexes: equality search on an encrypted column without revealing its values.
 
-An index value is a few bits of a keyed hash. Several values share each index value on purpose. So a
-reader of the table cannot tell which rows are equal, and a lookup decrypts a handful of rows and
-compares them. ``docs/encryption-format.md`` specifies the bytes, ``docs/Security.md`` explains what
-an index reveals.
+An index value is a few bits of a keyed hash, which several values share on purpose. So a reader of
+the table cannot tell which rows are equal, and a lookup decrypts a handful of rows and compares
+them. ``docs/encryption-format.md`` specifies the bytes, ``docs/Security.md`` explains what an index
+reveals.
 """
 
 from __future__ import annotations
@@ -31,13 +31,7 @@ Parts = tuple[Normaliser, ...]
 
 
 def bits_for(rows: int, distinct: int | None = None) -> int:
-    """Return the number of bits that an index over *rows* rows may have.
-
-    Args:
-        rows: The expected number of rows; rather too low than too high.
-        distinct: The number of different values among them; None if every row has its own.
-
-    """
+    """Return the number of bits that an index over *rows* rows may have."""
     different = min(rows, distinct or rows)
     return max(0, min(MAX_BITS, math.floor(math.log2(max(different, 1) / VALUES_PER_INDEX_VALUE))))
 
@@ -206,15 +200,7 @@ class BlindIndex:
 
 
 def hash_label(name: str, parts: int) -> bytes:
-    """Return the bytes that every hash of one index begins with.
-
-    They differ for each index, so that index values of two indexes cannot be compared.
-
-    Args:
-        name: The index's stable id.
-        parts: The number of values that the index covers.
-
-    """
+    """Return the bytes that every hash of one index begins with, which differ for each index."""
     encoded = name.encode()
     return b"strongroom index" + bytes((parts, len(encoded))) + encoded
 

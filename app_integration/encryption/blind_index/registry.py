@@ -43,17 +43,7 @@ class BlindIndexes:
         now: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        """Create an empty registry. No request is sent.
-
-        Args:
-            key_service: Wraps and unwraps the index keys.
-            store: The store of wrapped index keys.
-            scope: The service and the environment.
-            limits: The limits; None uses the defaults.
-            now: Returns seconds since the epoch.
-            random: Returns that many unpredictable bytes.
-
-        """
+        """Create an empty registry. No request is sent."""
         self._versions = partial(
             IndexVersions,
             scope=scope,
@@ -115,12 +105,7 @@ class BlindIndexes:
         return self._declared.get(name)
 
     def __getitem__(self, name: str) -> BlindIndex:
-        """Return the declared index *name*.
-
-        Raises:
-            ConfigurationError: If it is not declared.
-
-        """
+        """Return the declared index *name*."""
         try:
             return self._declared[name]
         except KeyError:

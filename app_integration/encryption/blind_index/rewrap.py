@@ -21,19 +21,8 @@ def rewrap_index_keys(
 ) -> list[IndexKey]:
     """Rewrap the keys of one index, and return the rows that are stored then.
 
-    It needs permission to rewrap, and not to wrap or unwrap. It may be interrupted and repeated,
-    and other processes may rotate the index.
-
-    Args:
-        service: Rewraps the keys.
-        store: The store of the rows.
-        scope: The service and the environment.
-        index: The index's stable id.
-
-    Raises:
-        KeyUnavailable: If the service or the store is unavailable, or a key cannot be rewrapped.
-            No row was changed then.
-
+    It needs permission to rewrap alone. It may be interrupted and repeated while other processes
+    rotate the index. If a key cannot be rewrapped, it raises KeyUnavailable and changes no row.
     """
     for _attempt in range(_ATTEMPTS):
         rows = store.versions(key_context.owner(scope), index)

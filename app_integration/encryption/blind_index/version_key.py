@@ -12,26 +12,12 @@ MAX_BITS: Final = 32  # bits of the hash; more would separate every value of a t
 
 
 class VersionKey:
-    """One version of an index's key, unwrapped.
-
-    Attributes:
-        version: The first byte of each index value.
-        writes_from: The time from which new index values use this version, in seconds since the
-            epoch.
-
-    """
+    """One version of an index's key, unwrapped. *writes_from* is in seconds since the epoch."""
 
     __slots__ = ("_inner", "_last", "_mask", "_outer", "_prefix", "version", "writes_from")
 
     def __init__(self, row: IndexKey, key: bytes, label: bytes) -> None:
-        """Prepare the keyed hash.
-
-        Args:
-            row: The stored row of this version.
-            key: The unwrapped key.
-            label: The bytes that every hash of the index begins with.
-
-        """
+        """Prepare the keyed hash."""
         self.version = row.version
         self.writes_from = row.writes_from.timestamp()
         self._prefix = bytes((row.version,))

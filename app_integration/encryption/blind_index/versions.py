@@ -39,13 +39,7 @@ class _State:
 
 
 class _CurrentKey(NamedTuple):
-    """Version for new index values, and the time until which that is certain.
-
-    Attributes:
-        key: The version.
-        valid_until: Seconds since the epoch.
-
-    """
+    """Version for new index values, certain until *valid_until*, in seconds since the epoch."""
 
     key: VersionKey
     valid_until: float
@@ -69,18 +63,8 @@ class IndexVersions:
     ) -> None:
         """Create an empty cache. No request is sent.
 
-        Args:
-            index: The index's stable id.
-            scope: The service and the environment.
-            service: Wraps and unwraps the index keys.
-            store: The store of wrapped index keys.
-            label: The bytes that every hash of the index begins with.
-            bits: The number of bits of the hash that the next version will keep.
-            limits: The limits: how often rows are read, and how long cached keys may be used.
-            now: Returns seconds since the epoch, because versions begin at a time that all machines
-                agree on.
-            random: Returns that many unpredictable bytes.
-
+        *now* returns seconds since the epoch, because all machines must agree on when a version
+        begins.
         """
         self._index = index
         self._scope = scope
@@ -102,15 +86,7 @@ class IndexVersions:
         self._flights: SingleFlight[_State] = SingleFlight()
 
     def live(self) -> tuple[VersionKey, ...]:
-        """Return every live version, the oldest first.
-
-        Raises:
-            IndexKeyLost: If there is none, or the rows were altered.
-            KeyUnavailable: If no key is cached or it has exceeded its age, and none can be read
-                now.
-            AccessDenied: If this identity may not unwrap index keys.
-
-        """
+        """Return every live version, the oldest first."""
         state = self._state
         if state is not None and self._now() < self._refresh_at:
             return state.live

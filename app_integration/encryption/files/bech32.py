@@ -11,15 +11,10 @@ _CHECKSUM_SIZE: Final = 6  # characters
 
 
 def decode(text: str, prefix: str) -> bytes:
-    """Return the bytes that *text* encodes. It is all lower-case or all upper-case.
+    """Return the bytes that *text* encodes after the lower-case *prefix* and ``1``.
 
-    Args:
-        text: The prefix, ``1``, and the encoded bytes.
-        prefix: The expected prefix, in lower case.
-
-    Raises:
-        ValueError: If *text* has another prefix or a mistake.
-
+    Raises ValueError if *text* has another prefix or a mistake. It is all lower-case or all
+    upper-case.
     """
     lowered = text.lower()
     start, _, encoded = lowered.rpartition("1")
@@ -62,12 +57,7 @@ def _polymod(values: Iterable[int]) -> int:
 
 
 def _regroup(values: list[int]) -> bytes:
-    """Return groups of five bits as bytes.
-
-    Raises:
-        ValueError: If the bits after the last byte are not zeros, or are a whole group.
-
-    """
+    """Return groups of five bits as bytes."""
     bits = 0
     for value in values:
         bits = bits << 5 | value

@@ -25,11 +25,7 @@ _LAST: Final = b"\x01"
 def derive_keys(file_key: bytes, salt: bytes, binding: bytes) -> tuple[bytes, bytes]:
     """Return the body key and the commitment of a file, 32 bytes each.
 
-    Args:
-        file_key: 32 random bytes.
-        salt: 32 random bytes, never used before with this file key.
-        binding: The binding of the file's preamble, 32 bytes.
-
+    No *salt* is used twice with one *file_key*.
     """
     info = _PURPOSE + binding
     derived = HKDF(algorithm=SHA256(), length=2 * KEY_SIZE, salt=salt, info=info).derive(file_key)
@@ -44,13 +40,7 @@ class BodyCipher:
     """
 
     def __init__(self, body_key: bytes, aad: bytes) -> None:
-        """Create the cipher of one file.
-
-        Args:
-            body_key: The body key, 32 bytes, used for this file only.
-            aad: The binding of the file's preamble.
-
-        """
+        """Create the cipher of one file. *body_key* is used for this file only."""
         cipher = AESGCM(body_key)
         self._encrypt, self._encrypt_into = cipher.encrypt, cipher.encrypt_into
         self._decrypt, self._decrypt_into = cipher.decrypt, cipher.decrypt_into
@@ -65,24 +55,14 @@ class BodyCipher:
         self._encrypt_into(_nonce(position, last), plaintext, self._aad, out)
 
     def open(self, position: int, sealed: Buffer, *, last: bool = False) -> bytes:
-        """Return the plaintext of a part.
-
-        Raises:
-            DecryptionFailed: If it is not the authentic part at *position*.
-
-        """
+        """Return the plaintext of a part."""
         try:
             return self._decrypt(_nonce(position, last), sealed, self._aad)
         except (InvalidTag, ValueError):
             raise_decryption_failed("file")
 
     def open_into(self, position: int, sealed: Buffer, out: Buffer, *, last: bool) -> None:
-        """Write the plaintext of a part to *out*, which is 16 bytes smaller.
-
-        Raises:
-            DecryptionFailed: If it is not the authentic part at *position*.
-
-        """
+        """Write the plaintext of a part to *out*, which is 16 bytes smaller."""
         try:
             self._decrypt_into(_nonce(position, last), sealed, self._aad, out)
         except (InvalidTag, ValueError):

@@ -26,16 +26,7 @@ class RandomAccessReader(io.RawIOBase):
     """
 
     def __init__(self, cipher: BodyCipher, descriptor: int) -> None:
-        """Verify the last chunk.
-
-        Args:
-            cipher: The cipher of the body.
-            descriptor: The file; :meth:`close` closes it.
-
-        Raises:
-            DecryptionFailed: If the body is no whole one, or its last chunk is not authentic.
-
-        """
+        """Verify the last chunk. :meth:`close` closes *descriptor*."""
         super().__init__()
         self._cipher = cipher
         self._descriptor = descriptor
@@ -64,12 +55,7 @@ class RandomAccessReader(io.RawIOBase):
         return self._offset
 
     def readinto(self, buffer: Any, /) -> int:
-        """Read up to the end of the chunk at the current offset; return the number of bytes.
-
-        Raises:
-            DecryptionFailed: If the chunk is not authentic.
-
-        """
+        """Read up to the end of the chunk at the current offset; return the number of bytes."""
         into = memoryview(buffer).cast("B")
         if self._offset >= self.size or not into:
             return 0
@@ -103,13 +89,7 @@ class SequentialReader(io.RawIOBase):
     """
 
     def __init__(self, cipher: BodyCipher, source: Source) -> None:
-        """Read nothing yet.
-
-        Args:
-            cipher: The cipher of the body.
-            source: A file at the start of the body. It stays open.
-
-        """
+        """Read nothing yet. *source* is at the start of the body, and stays open."""
         super().__init__()
         self._chunks = _open_chunks(cipher, source)
         self._is_broken = False
@@ -120,12 +100,7 @@ class SequentialReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        """Read verified bytes into *buffer*; return their number, 0 after the last chunk.
-
-        Raises:
-            DecryptionFailed: If a chunk is not authentic, or the body is not whole.
-
-        """
+        """Read verified bytes into *buffer*; return their number, 0 after the last chunk."""
         into = memoryview(buffer).cast("B")
         if not self._plain:
             self._plain = memoryview(self._read_chunk())
@@ -145,12 +120,7 @@ class SequentialReader(io.RawIOBase):
 
 
 def _open_chunks(cipher: BodyCipher, source: Source) -> Iterator[bytes]:
-    """Yield the plaintext of each chunk, once it is verified.
-
-    Raises:
-        DecryptionFailed: If a chunk is not authentic, or the body is not whole.
-
-    """
+    """Yield the plaintext of each chunk, once it is verified."""
     for position, (sealed, last) in enumerate(read_parts(source, SEALED_SIZE)):
         if not is_possible_size(position * SEALED_SIZE + len(sealed)):
             raise_decryption_failed("file")

@@ -39,14 +39,7 @@ class ChunkWriter(io.RawIOBase):
     """
 
     def __init__(self, cipher: BodyCipher, target: Target, output: Output | None = None) -> None:
-        """Create the writer of a body whose header was written.
-
-        Args:
-            cipher: The cipher of the body.
-            target: Receives the body.
-            output: Is published when the body is complete, or else discarded.
-
-        """
+        """Create the writer of a body whose header was written."""
         super().__init__()
         self._cipher = cipher
         self._target = target
@@ -67,12 +60,7 @@ class ChunkWriter(io.RawIOBase):
         return True
 
     def write(self, data: Any, /) -> int:
-        """Encrypt all of *data*, and return its number of bytes.
-
-        Raises:
-            OSError: If it cannot be written. The file is discarded.
-
-        """
+        """Encrypt all of *data*, and return its number of bytes."""
         view = memoryview(data).cast("B")
         with self._lock:
             if self.closed:

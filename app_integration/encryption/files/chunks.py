@@ -40,10 +40,7 @@ def decrypt_stream(
 ) -> None:
     """Decrypt the body at the position of *source*, and write each verified batch to *target*.
 
-    Raises:
-        DecryptionFailed: If a chunk is not authentic, or the body ends before the last one or does
-            not end after it. The batches before it have been written.
-
+    After an error, *target* has the batches before it.
     """
     plain, done = new_buffer(BATCH_SIZE), 0
     for number, (sealed, last) in enumerate(read_parts(source, SEALED_BATCH_SIZE)):
@@ -55,19 +52,7 @@ def decrypt_stream(
 def seal_batch(
     cipher: BodyCipher, position: int, plain: memoryview, out: memoryview, *, last: bool
 ) -> memoryview:
-    """Encrypt the chunks of *plain*, and return the part of *out* that they fill.
-
-    Args:
-        cipher: The cipher of the body.
-        position: The position of the first chunk.
-        plain: At most a batch, and less than one only at the end of the body.
-        out: A buffer of a sealed batch.
-        last: Whether the body ends with this batch.
-
-    Raises:
-        EncryptionError: If the body would have too many chunks.
-
-    """
+    """Encrypt the chunks of *plain*, and return the part of *out* that they fill."""
     count = max(1, -(-len(plain) // CHUNK_SIZE))
     if position + count > MAX_CHUNKS:
         raise EncryptionError("a file cannot be larger than 16 TiB; split it")
@@ -82,12 +67,7 @@ def seal_batch(
 def open_batch(
     cipher: BodyCipher, position: int, sealed: memoryview, out: memoryview, *, last: bool
 ) -> memoryview:
-    """Decrypt the chunks of *sealed*, and return the part of *out* that they fill.
-
-    Raises:
-        DecryptionFailed: If a chunk is not authentic, or its size is impossible.
-
-    """
+    """Decrypt the chunks of *sealed*, and return the part of *out* that they fill."""
     count = -(-len(sealed) // SEALED_SIZE)
     size = len(sealed) - count * TAG_SIZE
     if not is_possible_size(position * SEALED_SIZE + len(sealed)):
@@ -111,12 +91,7 @@ def is_possible_size(sealed: int) -> bool:
 
 
 def plain_size(sealed: int) -> int:
-    """Return the bytes of plaintext of a body of *sealed* bytes.
-
-    Raises:
-        DecryptionFailed: If no body has that size.
-
-    """
+    """Return the bytes of plaintext of a body of *sealed* bytes."""
     if not is_possible_size(sealed):
         raise_decryption_failed("file")
     return sealed - -(-sealed // SEALED_SIZE) * TAG_SIZE

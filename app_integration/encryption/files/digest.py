@@ -16,16 +16,7 @@ _CHUNK: Final = 1024 * 1024
 
 
 def digest_file(path: Path, advance: Callable[[int], None] = report_nothing) -> str:
-    """Return the SHA-256 of the preamble and the body of the file, in hexadecimal.
-
-    Args:
-        path: The file.
-        advance: Called with the number of bytes of each piece after it was read.
-
-    Raises:
-        OSError: If it cannot be read.
-
-    """
+    """Return the SHA-256 of the preamble and the body of the file, in hexadecimal."""
     with open_input(path) as file:
         return digest_open_file(file, advance)
 

@@ -60,10 +60,6 @@ class FileCipher:
 
     *identity*: A file of private keys of age, as ``age-keygen`` writes it, in place of a key
     service; None to use the key service.
-
-    Attributes:
-        scope: The service and the environment.
-
     """
 
     def __init__(
@@ -74,15 +70,7 @@ class FileCipher:
         *,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        """Create the cipher. No request is sent.
-
-        Args:
-            services: Returns the key service of a key.
-            scope: The service and the environment.
-            key_name: The short name of the default key; None for files with other recipients only.
-            random: Returns that many unpredictable bytes.
-
-        """
+        """Create the cipher. No request is sent."""
         self._keys = FileKeyWrapping(services, scope, key_name, random)
         self.scope = scope
         self._random = random

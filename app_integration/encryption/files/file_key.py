@@ -16,8 +16,7 @@ from app_integration.encryption.files.recipient import Recipient
 class FileKey:
     """A file key with its recipients.
 
-    Each file gets a salt and with it a body key of its own, so a process can start a further file
-    without a request.
+    Each file gets a salt and a body key of its own, so a further one needs no request.
     """
 
     def __init__(self, key: bytes, recipients: tuple[Recipient, ...]) -> None:
@@ -28,17 +27,7 @@ class FileKey:
     def start(
         self, body: Body, bound: bytes, random: Callable[[int], bytes] = os.urandom
     ) -> tuple[bytes, BodyCipher]:
-        """Return the header of a new file, and the cipher of its body.
-
-        Args:
-            body: The type of the body.
-            bound: The context of the file, encoded by :func:`.preamble.bind`.
-            random: Returns that many unpredictable bytes.
-
-        Raises:
-            EncryptionError: If the recipients do not fit into a header.
-
-        """
+        """Return the header of a new file, and the cipher of its body."""
         preamble = Preamble(body, random(KEY_SIZE), bound)
         binding = preamble.binding
         body_key, commitment = derive_keys(self._key, preamble.salt, binding)

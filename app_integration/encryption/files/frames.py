@@ -20,49 +20,22 @@ OVERHEAD: Final = _LENGTH + TAG_SIZE
 
 
 def encode_frame(cipher: BodyCipher, counter: int, record: bytes) -> bytes:
-    """Return the frame of a record.
-
-    Args:
-        cipher: Cipher of the file.
-        counter: Number of the frame in its file, from 0. It must never be used twice.
-        record: The record, 1 to :data:`MAX_RECORD` bytes.
-
-    Raises:
-        ValueError: If the record is empty or too long.
-
-    """
+    """Return the frame of a record. No *counter* is used twice in a file; the first is 0."""
     if not 0 < len(record) <= MAX_RECORD:
         raise ValueError(f"a record has {len(record)} bytes; use 1 to {MAX_RECORD}")
     return (len(record) + TAG_SIZE).to_bytes(_LENGTH, "big") + cipher.seal(counter, record)
 
 
 def encode_last_frame(cipher: BodyCipher, counter: int) -> bytes:
-    """Return the frame that closes a file.
-
-    Args:
-        cipher: Cipher of the file.
-        counter: Number of the frame in its file.
-
-    """
+    """Return the frame that closes a file."""
     return TAG_SIZE.to_bytes(_LENGTH, "big") + cipher.seal(counter, b"", last=True)
 
 
 class FrameReader:
-    """Reader of the frames of one file, which is fed with the bytes after the header.
-
-    Attributes:
-        is_closed: Whether the last frame was read.
-        count: Number of the records that were read.
-
-    """
+    """Reader of the frames of one file, which is fed with the bytes after the header."""
 
     def __init__(self, cipher: BodyCipher) -> None:
-        """Create the reader.
-
-        Args:
-            cipher: Cipher of the file.
-
-        """
+        """Create the reader."""
         self._cipher = cipher
         self._buffer = bytearray()
         self.is_closed = False
@@ -76,13 +49,7 @@ class FrameReader:
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield each record that *data* completes, once it is verified.
 
-        Args:
-            data: The next bytes of the file.
-
-        Raises:
-            DecryptionFailed: If a frame is not authentic, or bytes follow the last one. Every later
-                call raises it, too.
-
+        After an error, every later call raises it, too.
         """
         self._buffer += data
         while (sealed := self._next_sealed()) is not None:

@@ -29,26 +29,14 @@ _CHECKED_SIZE: Final = _COPY_SIZE - _CHECKSUM_SIZE
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A parsed header.
-
-    Attributes:
-        preamble: What the body is bound to.
-        recipients: The recipients of the first copy, or of the only one that is intact.
-        is_intact: Whether both copies are intact.
-
-    """
+    """A parsed header. *is_intact* is False if one copy of the recipients is damaged."""
 
     preamble: Preamble
     recipients: tuple[Recipient, ...]
     is_intact: bool = True
 
     def encode(self) -> bytes:
-        """Return the 4,096 bytes.
-
-        Raises:
-            EncryptionError: If there are no recipients, or too many.
-
-        """
+        """Return the 4,096 bytes."""
         start = self.preamble.encode()
         return start + 2 * encode_recipients(start, self.recipients)
 
@@ -62,16 +50,7 @@ class Header:
 
 
 def read_header(source: Source, *, allow_damage: bool = False) -> Header:
-    """Return the header at the current position of *source*.
-
-    Args:
-        source: The file.
-        allow_damage: Whether one copy of the recipients may be damaged.
-
-    Raises:
-        DecryptionFailed: If there is none.
-
-    """
+    """Return the header at the current position of *source*."""
     encoded = new_buffer(SIZE)
     header = parse_header(bytes(encoded[: fill(source, encoded)]))
     if not (header.is_intact or allow_damage):
@@ -80,12 +59,7 @@ def read_header(source: Source, *, allow_damage: bool = False) -> Header:
 
 
 def parse_header(encoded: bytes) -> Header:
-    """Return the header that *encoded* is. One copy of the recipients may be damaged.
-
-    Raises:
-        DecryptionFailed: If *encoded* is no header, or both copies are damaged.
-
-    """
+    """Return the header that *encoded* is. One copy of the recipients may be damaged."""
     if len(encoded) != SIZE:
         raise_decryption_failed("file")
     start = encoded[: preambles.SIZE]
@@ -100,12 +74,7 @@ def parse_header(encoded: bytes) -> Header:
 
 
 def encode_recipients(preamble: bytes, recipients: Sequence[Recipient]) -> bytes:
-    """Return one copy of *recipients*.
-
-    Raises:
-        EncryptionError: If there are none, or too many for a header.
-
-    """
+    """Return one copy of *recipients*."""
     entries = b"".join(
         bytes((each.kind,)) + len(each.content).to_bytes(2, "big") + each.content
         for each in recipients
@@ -140,17 +109,7 @@ def _parse_recipients(copy: bytes) -> tuple[Recipient, ...]:
 
 
 def replace_recipients(file: FileIO, header: Header, recipients: Sequence[Recipient]) -> None:
-    """Replace both copies of the recipients in place, so that one of them is always intact.
-
-    Args:
-        file: The file, open for reading and writing.
-        header: Its header. A damaged copy is repaired first.
-        recipients: The new recipients.
-
-    Raises:
-        EncryptionError: If they do not fit. Nothing was written.
-
-    """
+    """Replace both copies of the recipients in place, so that one of them is always intact."""
     preamble = header.preamble.encode()
     new = encode_recipients(preamble, recipients)
     if not header.is_intact:

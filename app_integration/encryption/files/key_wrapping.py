@@ -44,34 +44,14 @@ class FileKeyWrapping:
         key_name: str | None,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        """Create it without a request.
-
-        Args:
-            services: Returns the key service of a key.
-            scope: The service and environment of short key names.
-            key_name: The short name of the key that can decrypt every new file; None for none, so
-                that a file needs no key service.
-            random: Returns that many unpredictable bytes.
-
-        """
+        """Create it without a request. For *key_name* None, only recipients can decrypt files."""
         self._services = services
         self._scope = scope
         self._key_name = key_name
         self._random = random
 
     def generate(self, recipients: Sequence[str] = ()) -> FileKey:
-        """Return a new file key, wrapped for the default key and *recipients*.
-
-        Args:
-            recipients: Public keys of age (``age1…``), short names of keys of the service, or
-                ``<service>/<environment>/<key name>``.
-
-        Raises:
-            EncryptionError: If a recipient is malformed, or there is none. Nothing was sent.
-            KeyUnavailable: If the key service cannot wrap the key now.
-            AccessDenied: If this identity may not wrap it.
-
-        """
+        """Return a new file key, wrapped for the default key and *recipients*."""
         key = self._random(KEY_SIZE)
         return FileKey(key, self._wrap(key, recipients))
 
@@ -114,32 +94,11 @@ class FileKeyWrapping:
             ) from None
 
     def unwrap(self, header: Header, identities: Sequence[X25519PrivateKey] = ()) -> BodyCipher:
-        """Return the cipher of the body of *header*.
-
-        Args:
-            header: The header of the file.
-            identities: Private keys of age. If there are any, no request is sent.
-
-        Raises:
-            DecryptionFailed: If no recipient holds the key of this file.
-            KeyUnavailable: If the key service cannot unwrap it now.
-            AccessDenied: If this identity may not unwrap it.
-
-        """
+        """Return the cipher of the body of *header*. With *identities*, no request is sent."""
         return self._unwrap(header, identities)[1]
 
     def rewrap(self, header: Header) -> tuple[Recipient, ...]:
-        """Return the recipients of *header* with the service's own keys at their newest version.
-
-        Args:
-            header: The header of the file.
-
-        Raises:
-            DecryptionFailed: If a recipient is not authentic.
-            KeyUnavailable: If a key service cannot do it now.
-            AccessDenied: If this identity may not do it.
-
-        """
+        """Return the recipients of *header* with the service's own keys at their newest version."""
         return tuple(self._rewrap(each) for each in header.recipients)
 
     def replace(
@@ -150,21 +109,8 @@ class FileKeyWrapping:
     ) -> tuple[Recipient, ...]:
         """Return the key of *header* wrapped for the default key and *recipients*.
 
-        Only a file of this service and environment is accepted. Otherwise who can write a file here
-        would have the key of a foreign one wrapped for this service.
-
-        Args:
-            header: The header of the file.
-            recipients: See :meth:`generate`.
-            identities: Private keys of age, to unwrap the file key.
-
-        Raises:
-            DecryptionFailed: If a recipient is not authentic, or the file is of another service or
-                environment.
-            KeyUnavailable: If a key service cannot do it now.
-            AccessDenied: If this identity may not do it.
-            EncryptionError: If a recipient is malformed, or there is none.
-
+        Only a file of this service and environment is accepted, or a writer of files could have the
+        key of a foreign one wrapped for this service.
         """
         context = header.preamble.context
         if (context.get("service"), context.get("environment")) != (
@@ -202,10 +148,7 @@ class FileKeyWrapping:
     def _unwrap_by_services(self, header: Header) -> Iterable[bytes | None]:
         """Yield the key that each key service unwraps, without those that it cannot unwrap now.
 
-        Raises:
-            KeyUnavailable: After the last one, if one was unavailable.
-            AccessDenied: After the last one, if one was denied.
-
+        After the last one, raises KeyUnavailable or AccessDenied if a service did.
         """
         error: AccessDenied | KeyUnavailable | None = None
         parsed = [read_service_key(each) for each in header.recipients if each.kind == KEY_SERVICE]

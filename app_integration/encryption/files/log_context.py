@@ -16,12 +16,7 @@ _FAULTS: Final = (LookupError, TypeError, ValueError, StrongroomError)
 
 
 def check_log_name(name: str) -> str:
-    """Return *name* if it is a valid name of a log.
-
-    Raises:
-        ConfigurationError: If it is not, so that it may not be a part of a file's name.
-
-    """
+    """Return *name* if it is a valid name of a log."""
     if not _LOG.fullmatch(name):
         raise ConfigurationError(
             f"log name {name!r}: use at most 64 letters, digits, '.', '-' and '_', beginning and "
@@ -32,15 +27,7 @@ def check_log_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LogContext:
-    """Context of one file.
-
-    Attributes:
-        scope: The service and environment that write the log.
-        log: Name of the log.
-        writer: Random bytes of the process that writes the file.
-        sequence: 1 for the first file of this writer, and 1 more for each further one.
-
-    """
+    """Context of one file. *sequence* counts the files of one *writer*, a process, from 1."""
 
     scope: Scope
     log: str
@@ -53,12 +40,7 @@ class LogContext:
 
     @classmethod
     def read(cls, preamble: Preamble) -> Self:
-        """Return the context in the preamble of a file. A first frame proves it.
-
-        Raises:
-            DecryptionFailed: If it is not the context of a log.
-
-        """
+        """Return the context in the preamble of a file. A first frame proves it."""
         try:
             found = cls._from_entries(dict(preamble.context))
             is_valid = found.encode() == preamble.bound
@@ -70,12 +52,7 @@ class LogContext:
 
     @classmethod
     def _from_entries(cls, entries: dict[str, Any]) -> Self:
-        """Return the context with *entries*; encoding it again shows whether there are others.
-
-        Raises:
-            ValueError: If an entry has another type or value.
-
-        """
+        """Return the context with *entries*; encoding it again shows whether there are others."""
         scope = Scope(entries["service"], Environment(entries["environment"]))
         log, writer, sequence = (entries[name] for name in ("log", "writer", "sequence"))
         if type(writer) is not bytes or len(writer) != WRITER_SIZE:

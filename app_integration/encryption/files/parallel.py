@@ -73,19 +73,7 @@ def encrypt_parallel(
     threads: int,
     progress: Progress = report_nothing,
 ) -> None:
-    """Encrypt the regular file *source*, and write the body to *target* after its header.
-
-    Args:
-        cipher: The cipher of the body.
-        source: Descriptor of a file that must not change before the body is written.
-        target: Descriptor of a regular file.
-        threads: Number of threads.
-        progress: Receives the bytes of the source that are done.
-
-    Raises:
-        EncryptionError: If *source* changes while it is read, or is too large.
-
-    """
+    """Encrypt the regular file *source*, and write the body to *target* after its header."""
     size = os.fstat(source).st_size
     count = max(1, -(-size // BATCH_SIZE))
 
@@ -115,10 +103,7 @@ def decrypt_parallel(
 ) -> None:
     """Decrypt the body of the regular file *source*, and write the plaintext to *target*.
 
-    Raises:
-        DecryptionFailed: If a chunk is not authentic, or the body is no whole one. *target* must be
-            discarded.
-
+    After an error, *target* must be discarded.
     """
     size = os.fstat(source).st_size - header.SIZE
     plain_size(size)

@@ -34,15 +34,7 @@ class Body(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Preamble:
-    """A parsed preamble.
-
-    Attributes:
-        body: The type of the body.
-        salt: 32 random bytes.
-        bound: The context of the file, encoded.
-        commitment: The commitment to the body key and the rest of the preamble, 32 bytes.
-
-    """
+    """A parsed preamble."""
 
     body: Body
     salt: bytes
@@ -61,12 +53,7 @@ class Preamble:
 
     @property
     def context(self) -> Mapping[str, ContextValue]:
-        """Return the context as a mapping. It is authentic only if the file key was unwrapped.
-
-        Raises:
-            DecryptionFailed: If it is malformed.
-
-        """
+        """Return the context as a mapping. It is authentic only if the file key was unwrapped."""
         try:
             return contexts.decode(self.bound)
         except (LookupError, ValueError, InvalidContext):
@@ -74,12 +61,7 @@ class Preamble:
 
 
 def parse_preamble(encoded: bytes) -> Preamble:
-    """Return the preamble that *encoded* is.
-
-    Raises:
-        DecryptionFailed: If *encoded* is anything else.
-
-    """
+    """Return the preamble that *encoded* is."""
     end = _CONTEXT + int.from_bytes(encoded[_LENGTH:_CONTEXT], "big")
     is_known = encoded.startswith(_MAGIC) and encoded[_BODY:_SALT] in (b"\x01", b"\x02")
     if len(encoded) != SIZE or not is_known or end > SIZE or any(encoded[end:]):

@@ -23,13 +23,7 @@ _X25519_SIZE: Final = KEY_SIZE + KEY_SIZE + TAG_SIZE
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """One recipient as a file's header has it.
-
-    Attributes:
-        kind: :data:`KEY_SERVICE`, :data:`X25519`, or a type that this version does not know.
-        content: What the type says.
-
-    """
+    """One recipient as a file's header has it."""
 
     kind: int
     content: bytes
@@ -37,13 +31,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class ServiceKey:
-    """A Transit key as a recipient.
-
-    Attributes:
-        scope: The service and the environment that the key belongs to.
-        name: The short name of the key, such as ``pii``.
-
-    """
+    """A Transit key as a recipient."""
 
     scope: Scope
     name: str
@@ -72,24 +60,13 @@ class ServiceKey:
 
 
 def parse_service_key(text: str) -> ServiceKey:
-    """Return the key that *text* names, as ``<service>/<environment>/<key name>``.
-
-    Raises:
-        InvalidName: If one of the names is malformed.
-        ValueError: If *text* has not three parts.
-
-    """
+    """Return the key that *text* names, as ``<service>/<environment>/<key name>``."""
     service, environment, name = text.split("/")
     return ServiceKey(Scope(service, Environment(environment)), check_service_name(name))
 
 
 def read_service_key(recipient: Recipient) -> tuple[ServiceKey, bytes]:
-    """Return the Transit key of a recipient of that type, and the wrapped file key.
-
-    Raises:
-        DecryptionFailed: If the content is malformed.
-
-    """
+    """Return the Transit key of a recipient of that type, and the wrapped file key."""
     content = recipient.content
     end = 1 + content[0] if content else 0
     wrapped = content[end:]
@@ -103,12 +80,7 @@ def read_service_key(recipient: Recipient) -> tuple[ServiceKey, bytes]:
 
 
 def check_form(recipient: Recipient) -> None:
-    """Check the content of a recipient of a known type.
-
-    Raises:
-        DecryptionFailed: If it is malformed.
-
-    """
+    """Check the content of a recipient of a known type."""
     if recipient.kind == KEY_SERVICE:
         read_service_key(recipient)
     if recipient.kind == X25519 and len(recipient.content) != _X25519_SIZE:

@@ -39,12 +39,7 @@ def new_buffer(size: int) -> memoryview:
 
 
 def fill(source: Source, buffer: memoryview) -> int:
-    """Read until *buffer* is full or *source* ends; return the number of bytes.
-
-    Raises:
-        EncryptionError: If *source* does not block.
-
-    """
+    """Read until *buffer* is full or *source* ends; return the number of bytes."""
     filled = 0
     while filled < len(buffer):
         count = source.readinto(buffer[filled:])
@@ -61,10 +56,6 @@ def read_parts(source: Source, size: int) -> Iterator[tuple[memoryview, bool]]:
 
     The last part may be shorter; that of an empty source is empty. A part is yielded when the next
     one has begun, because only the last one is marked. It is valid until the next one is taken.
-
-    Raises:
-        EncryptionError: If *source* does not block.
-
     """
     part, ahead = new_buffer(size), new_buffer(size)
     filled = fill(source, part)
@@ -93,12 +84,7 @@ def write_at(descriptor: int, data: memoryview, offset: int) -> None:
 
 
 def write_all(target: Target, data: memoryview) -> None:
-    """Write all of *data*; a raw file or a pipe may accept it in parts.
-
-    Raises:
-        EncryptionError: If *target* does not block.
-
-    """
+    """Write all of *data*; a raw file or a pipe may accept it in parts."""
     written = 0
     while written < len(data):
         count = target.write(data[written:])

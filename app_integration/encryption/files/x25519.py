@@ -26,12 +26,7 @@ _NONCE: Final = bytes(12)  # because each wrap key is used once
 
 
 def parse_public_key(text: str) -> X25519PublicKey:
-    """Return the public key that *text* is, such as ``age1…``.
-
-    Raises:
-        EncryptionError: If it is no such key.
-
-    """
+    """Return the public key that *text* is, such as ``age1…``."""
     try:
         return X25519PublicKey.from_public_bytes(bech32.decode(text, PUBLIC_PREFIX))
     except ValueError:
@@ -52,12 +47,7 @@ def private_text(identity: X25519PrivateKey) -> Secret:
 
 
 def read_identities(path: Path) -> list[X25519PrivateKey]:
-    """Return the private keys in a file as ``age-keygen`` writes it: one a line, and comments.
-
-    Raises:
-        ConfigurationError: If the file cannot be read, or has no key or another line.
-
-    """
+    """Return the private keys in a file as ``age-keygen`` writes it: one a line, and comments."""
     try:
         lines = read_input(path, is_private=True).decode().splitlines()
         texts = [line.strip() for line in lines if line.strip() and not line.startswith("#")]

@@ -42,16 +42,9 @@ class ActiveDataKey:
     """Source of one data key at a time, within its limits. Thread-safe.
 
     Each process generates its own key, so that its count of messages is exact; a fork begins
-    without a key. At nine tenths of its limits, the next key is generated in the background. While
-    that fails, the current key is used up to its limits. A key that belongs in a store is checked
-    there: if it was not seen in the store within the last 60 s it encrypts nothing, because its
-    tokens might not be decryptable anywhere else.
-
-    Attributes:
-        current: The key, which may have reached its limits; None before the first one.
-        message_size: Bytes of plaintext that count as one message.
-        total: Messages that one key may encrypt.
-
+    without one. At nine tenths of the limits the next key is generated in the background; while
+    that fails, the current one is used up to them. A key of a store that was not seen there within
+    the last 60 s encrypts nothing, because its tokens might not be decryptable anywhere else.
     """
 
     def __init__(
@@ -65,19 +58,8 @@ class ActiveDataKey:
     ) -> None:
         """Create the source without a key. The first call that needs a key generates one.
 
-        Args:
-            generate: Generates and wraps a key.
-            limits: The limits of each key.
-            clock: Returns monotonic seconds.
-            background: Runs a function without blocking the caller.
-            is_stored: Returns whether a key is still in its store, unaltered; None for keys that
-                need no store.
-            report: Receives the outcome of each check: ``ok``, ``KeyLost``, or the name of the
-                error.
-
-        Raises:
-            ConfigurationError: If the data key limits are out of range.
-
+        *is_stored* is None for keys that need no store. *report* gets the outcome of each check of
+        the store: ``ok``, ``KeyLost``, or the name of the error.
         """
         _check_limits(limits)
         self._generate = generate
@@ -109,10 +91,7 @@ class ActiveDataKey:
         return current is not None and current.usage.is_usable(self._clock())
 
     def reserve(self, size: int) -> DataKey:
-        """Return a key that may encrypt *size* more bytes, and count them.
-
-        See :meth:`reserve_messages` for the errors.
-        """
+        """Return a key that may encrypt *size* more bytes, and count them."""
         return self.reserve_messages(self.count_messages(size))
 
     def count_messages(self, size: int) -> int:
@@ -122,12 +101,8 @@ class ActiveDataKey:
     def reserve_messages(self, messages: int) -> DataKey:
         """Return a key that may encrypt that many more messages, and count them.
 
-        Raises:
-            KeyUnavailable: If the last key reached a limit and no new one can be wrapped or stored
-                now.
-            AccessDenied: If this identity may not wrap data keys.
-            ConfigurationError: If no key may ever encrypt that many messages.
-
+        Raises KeyUnavailable if the last key reached a limit and no new one can be wrapped or
+        stored.
         """
         while True:
             current = self.current

@@ -14,16 +14,8 @@ from app_integration.encryption.keys.data_key import DataKey
 class CachedKey:
     """A data key and the time at which it expires.
 
-    A caller that keeps an entry must compare *expires_at* with the clock at each use.
-
-    Attributes:
-        key: The data key.
-        expires_at: Seconds on the keyring's clock. It lies in the past as soon as the cache dropped
-            the key.
-        starts: Value type → the start of the key's tokens, if the cache has constants for it.
-        was_used: Whether code that looks up constants used the key since the cache last considered
-            it for removal.
-
+    A caller that keeps an entry must compare *expires_at* with the keyring's clock at each use; it
+    lies in the past as soon as the cache drops the key.
     """
 
     __slots__ = ("expires_at", "key", "starts", "was_used")
@@ -38,25 +30,14 @@ class CachedKey:
 class DataKeyCache:
     """Data keys by the names that tokens use for them. Thread-safe.
 
-    A dropped key cannot be wiped: Python and OpenSSL free the memory of its bytes and key schedule,
-    but do not overwrite it. The cache only removes its references.
-
-    Attributes:
-        constants: The start that all tokens of one data key and value type share → the constants to
-            decrypt them with, which contain the key. They are dropped together with the key, so
-            code that looks them up for each token keeps no key longer. It is the same dict for
-            ever, and may be read without the lock.
-
+    *constants* maps the start that all tokens of one data key and value type share to what decrypts
+    them, until the key is dropped. It is the same dict for ever, and may be read without the lock.
+    A dropped key cannot be wiped, because Python and OpenSSL do not overwrite memory that they
+    free.
     """
 
     def __init__(self, entries: int, max_age: float) -> None:
-        """Create an empty cache.
-
-        Args:
-            entries: The largest number of keys.
-            max_age: Seconds after which a key is dropped.
-
-        """
+        """Create an empty cache. *max_age* is in seconds."""
         self._entries = entries
         self._max_age = max_age
         self._keys: OrderedDict[Hashable, CachedKey] = OrderedDict()
@@ -110,14 +91,6 @@ class DataKeyCache:
         """Store the constants of tokens that begin with *start*, until their key is dropped.
 
         Stores nothing if the cache has dropped the key.
-
-        Args:
-            name: The name of the key.
-            cached: Its entry.
-            value_type: The type of the tokens' values.
-            start: The start of the tokens, which no token of another key or type has.
-            constants: What decrypts them.
-
         """
         with self._lock:
             if self._keys.get(name) is cached:

@@ -24,42 +24,22 @@ _KEYRING_V1: Final = b"strongroom keyring v1"
 
 
 def keyring_purpose(number: int) -> bytes:
-    """Return the purpose of the keyring's data key *number*.
-
-    Each number has a purpose of its own, so a key derives other keys under another number.
-    """
+    """Return the purpose of the keyring's data key *number*; each number derives other keys."""
     return _KEYRING_V1 + number.to_bytes(4, "big")
 
 
 class DataKey:
     """A data key and its wrapped form.
 
-    HKDF-SHA256 derives the encryption key and a commitment from the data key. Without the
-    commitment, an attacker could craft one ciphertext that decrypts to different values under two
-    keys.
-
-    Attributes:
-        encrypt: AES-256-GCM: nonce (12 bytes that this key never used), plaintext, associated data
-            → ciphertext and tag.
-        decrypt: The reverse, which raises ``InvalidTag``.
-        commitment: The commitment to the encryption key, 32 bytes, public.
-        wrapped: The key as the key service wrapped it, public.
-        number: The id of a keyring's key; 0 for a key that its tokens contain.
-
+    HKDF-SHA256 derives the key for AES-256-GCM, and a commitment, without which one ciphertext
+    could decrypt to different values under two keys. *encrypt* needs a nonce that this key never
+    used. *number* is 0 for a key that its tokens contain.
     """
 
     __slots__ = ("commitment", "decrypt", "encrypt", "frames", "headers", "number", "wrapped")
 
     def __init__(self, key: bytes, wrapped: bytes, purpose: bytes, number: int = 0) -> None:
-        """Derive the encryption key and the commitment.
-
-        Args:
-            key: The data key, 32 random bytes.
-            wrapped: The key as the key service wrapped it.
-            purpose: One of the purposes that this module defines.
-            number: The id of a keyring's key; 0 for a key that its tokens contain.
-
-        """
+        """Derive the encryption key and the commitment."""
         derived = bytearray(2 * SIZE)
         HKDF(algorithm=SHA256(), length=2 * SIZE, salt=None, info=purpose).derive_into(key, derived)
         cipher = AESGCM(memoryview(derived)[:SIZE])
@@ -79,12 +59,7 @@ class DataKey:
         return hmac.compare_digest(self.commitment, commitment)
 
     def open(self, nonce: bytes, sealed: bytes, aad: bytes) -> bytes:
-        """Decrypt *sealed*, which is ciphertext and tag.
-
-        Raises:
-            DecryptionFailed: If it is not authentic under this key and *aad*.
-
-        """
+        """Decrypt *sealed*, which is ciphertext and tag."""
         try:
             return self.decrypt(nonce, sealed, aad)
         except (InvalidTag, ValueError):

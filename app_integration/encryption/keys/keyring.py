@@ -49,13 +49,7 @@ KeyName: TypeAlias = int | SelfContained
 
 @dataclass(frozen=True, slots=True)
 class WrapScope:
-    """Scope of data keys.
-
-    Attributes:
-        bound: The bytes that the key service binds a wrapped key to.
-        text: The same scope in readable form, for the store's rows.
-
-    """
+    """Scope of data keys: *bound* to each wrapped key, and as *text* for the store's rows."""
 
     bound: bytes
     text: str
@@ -66,13 +60,6 @@ class Keyring:
 
     Each process generates its own keys to encrypt with, and a fork begins empty. While the key
     service is unavailable, cached keys are used up to their limits.
-
-    Attributes:
-        self_contained_keys: The source of data keys for self-contained tokens.
-        keyring_keys: The source of data keys for keyring tokens, which need a store.
-        constants: What decrypts tokens that begin in the same way. See :class:`DataKeyCache`.
-        put_constants: Stores such constants.
-
     """
 
     def __init__(
@@ -87,22 +74,7 @@ class Keyring:
         background: Background,
         report: Report = report_nothing,
     ) -> None:
-        """Create a keyring without keys. No request is sent yet.
-
-        Args:
-            service: Wraps and unwraps the data keys.
-            scope: The scope that the data keys are bound to.
-            store: The store of wrapped data keys; None if there is none.
-            limits: The limits of each data key and of the cache.
-            clock: Returns monotonic seconds.
-            random: Returns that many unpredictable bytes.
-            background: Runs a function without blocking the caller.
-            report: Receives the outcome of each check that the active key is still stored.
-
-        Raises:
-            ConfigurationError: If the data key limits are out of range.
-
-        """
+        """Create a keyring without keys. No request is sent yet."""
         self.service = service
         self.scope = scope
         self._store = store
@@ -128,12 +100,7 @@ class Keyring:
 
     @property
     def store(self) -> DataKeyStore:
-        """Return the store of wrapped data keys.
-
-        Raises:
-            ConfigurationError: If the keyring has no store.
-
-        """
+        """Return the store of wrapped data keys."""
         if self._store is None:
             raise ConfigurationError(
                 "a keyring token needs the table or file of data keys; call use_data_keys, or set "
@@ -142,26 +109,12 @@ class Keyring:
         return self._store
 
     def read_key(self, name: KeyName) -> CachedKey:
-        """Return the key that tokens call *name*, which was verified against its commitment.
-
-        Raises:
-            DecryptionFailed: If there is no such key in this scope, or it does not match its
-                commitment.
-            KeyUnavailable: If the key is not cached and cannot be unwrapped now.
-            AccessDenied: If this identity may not unwrap data keys.
-
-        """
+        """Return the key that tokens call *name*, which was verified against its commitment."""
         cached = self._read.get(name, self._clock())
         return cached or self._flights.do(name, partial(self._fetch_one, name))
 
     def read_keys(self, names: Iterable[KeyName]) -> dict[KeyName, DataKey]:
-        """Return the keys of many tokens, unwrapped in few requests; invalid ones are left out.
-
-        Raises:
-            KeyUnavailable: If a key is not cached and cannot be unwrapped now.
-            AccessDenied: If this identity may not unwrap data keys.
-
-        """
+        """Return the keys of many tokens, unwrapped in few requests; invalid ones are left out."""
         now = self._clock()
         cached = {name: self._read.get(name, now) for name in set(names)}
         found = {name: each.key for name, each in cached.items() if each is not None}

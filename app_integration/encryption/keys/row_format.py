@@ -17,17 +17,7 @@ _END: Final = 8  # of the format
 
 
 def check_row_format(wrapped: bytes, place: str, row: object) -> None:
-    """Check that this version reads the row with the key *wrapped*.
-
-    Args:
-        wrapped: The wrapped key as it is stored.
-        place: The table or file, for the error.
-        row: The id of the row, for the error.
-
-    Raises:
-        KeyUnavailable: If it does not.
-
-    """
+    """Raise KeyUnavailable if this version cannot read the row with the key *wrapped*."""
     if wrapped[:4] != _NO_VERSION:
         return
     found = int.from_bytes(wrapped[4:_END], "big")

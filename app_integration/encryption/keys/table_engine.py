@@ -8,13 +8,7 @@ from app_integration.errors import ConfigurationError
 
 
 def check_engine(engine: object) -> Engine:
-    """Return *engine* if a store in a table can use it.
-
-    Raises:
-        ConfigurationError: If it is something else, such as the engine of an event loop: a store is
-            used in threads, also by the coroutines that encrypt.
-
-    """
+    """Return *engine* if a store in a table can use it."""
     if not isinstance(engine, Engine):
         raise ConfigurationError(
             f"a table of keys cannot use a value of type {type(engine).__name__}; pass a"

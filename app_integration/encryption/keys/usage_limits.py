@@ -20,22 +20,13 @@ CHECK_RETRY: Final = 5.0  # seconds between attempts to check
 class UsageLimits:
     """Remaining messages, bytes and time of one data key. Thread-safe.
 
-    Bytes are counted in messages: a value counts as one message for each *message_size* bytes that
-    it begins, and *total* messages hold at most *size* bytes. So neither limit is ever exceeded,
-    although a key that encrypts few large values and many small ones is used up early.
+    A value counts as one message for each *message_size* bytes that it begins, and *total* messages
+    hold at most *size* bytes, so neither limit is ever exceeded. Times are seconds on the keyring's
+    clock. A *stored* key encrypts only while a recent check found it in its store.
 
-    A key that is *stored* encrypts only while a recent check found it in its store. See
-    :meth:`note_stored`.
-
-    Attributes:
-        message_size: Bytes of plaintext that count as one message.
-        total: Messages in all.
-        expires_at: Seconds on the keyring's clock, after which the key encrypts nothing.
-        fast_path_until: Seconds on the same clock, after which *consume_one* must not be called,
-            because the next key or a check of the store is due; at most *expires_at*.
-        consume_one: Counts one message of at most *message_size* bytes, without the lock. Raises
-            StopIteration if the caller must use :meth:`consume` instead.
-
+    *consume_one* counts one message of at most *message_size* bytes without the lock, and only
+    before *fast_path_until*. It raises StopIteration if the caller must use :meth:`consume`
+    instead.
     """
 
     __slots__ = (
@@ -56,16 +47,7 @@ class UsageLimits:
     def __init__(
         self, *, messages: int, size: int, now: float, age: float, stored: bool = False
     ) -> None:
-        """Start counting for a new key.
-
-        Args:
-            messages: The messages that the key may encrypt.
-            size: The bytes that the key may encrypt.
-            now: The current time, in seconds on the keyring's clock.
-            age: Seconds after which the key encrypts nothing.
-            stored: Whether the key must be in its store to be used.
-
-        """
+        """Start counting for a new key."""
         self.message_size = max(1, size // messages)
         self.total = self._remaining = min(messages, size // self.message_size)
         # A key for few messages is not replaced ahead, because that is not worth a request.
@@ -109,10 +91,7 @@ class UsageLimits:
         return False
 
     def _reclaim(self) -> None:
-        """Return the rest of the reserved batch to the count.
-
-        Code that still calls the old *consume_one* gets StopIteration.
-        """
+        """Return the rest of the reserved batch to the count; an old *consume_one* then stops."""
         self._remaining += len(list(self._batch))
 
     def is_usable(self, now: float) -> bool:

@@ -25,12 +25,7 @@ ONE_ENTRY: Final = NO_FIELD + b"\x01"  # no declared field, and a context of one
 
 
 def encode_field(field: str | None) -> bytes:
-    """Return the beginning of a binding.
-
-    Raises:
-        InvalidName: If *field* is not a valid field id.
-
-    """
+    """Return the beginning of a binding."""
     if field is None:
         return NO_FIELD
     if not _FIELD.fullmatch(field):
@@ -42,46 +37,17 @@ def encode_field(field: str | None) -> bytes:
 
 
 def encode(field: str | None, context: Context | None) -> bytes:
-    """Return the binding of a token.
-
-    Args:
-        field: The id of a declared field; None for none.
-        context: The context; None for none.
-
-    Raises:
-        InvalidName: If *field* is not a valid field id.
-        InvalidContext: If *context* cannot be bound.
-
-    """
+    """Return the binding of a token to the declared field *field* and *context*; None for none."""
     return encode_field(field) + contexts.encode(context)
 
 
 class Binding:
-    """Bindings of one declared field, whose context's names are declared.
-
-    Attributes:
-        field: The field's id; None for tokens of no declared field.
-        names: The names of its context, in the order in which values are passed.
-        order: The indices of *names*, in the order of the encoded entries.
-        start: The bytes that all bindings of the field begin with: the field, and the number of
-            entries.
-
-    """
+    """Bindings of one declared field, whose context's names are declared."""
 
     __slots__ = ("field", "names", "order", "start")
 
     def __init__(self, field: str | None, names: Sequence[str]) -> None:
-        """Encode the constant part of the field's bindings.
-
-        Args:
-            field: The field's id; None for tokens of no declared field.
-            names: The names of its context, 0 to 32 different ones.
-
-        Raises:
-            InvalidName: If *field* is not a valid field id.
-            InvalidContext: If *names* cannot be the names of a context.
-
-        """
+        """Encode the constant part of the field's bindings."""
         if isinstance(names, str) or len(set(names)) != len(names):
             raise InvalidContext(
                 f"{field}: context={names!r} is not valid; use a list of different names"
@@ -96,13 +62,7 @@ class Binding:
         self.order = sorted(range(len(names)), key=lambda at: contexts.encode_name(names[at]))
 
     def entries(self, values: Sequence[object]) -> bytes:
-        """Return the bytes that follow :attr:`start` for *values*, one for each name.
-
-        Raises:
-            InvalidContext: If the number of values differs from the names, or a value cannot be
-                bound.
-
-        """
+        """Return the bytes that follow :attr:`start` for *values*, one for each name."""
         if len(values) != len(self.names):
             raise InvalidContext(
                 f"{self.field}: got {len(values)} values of context; pass {len(self.names)}"
@@ -114,10 +74,8 @@ class Binding:
     def prefixes(self, header: bytes) -> tuple[bytes, tuple[bytes, ...]]:
         """Return the constant associated data of the field's tokens that begin with *header*.
 
-        Returns:
-            *header* with :attr:`start`; and, if the context has exactly one entry, the same up to
-            an integer value, by the integer's length in bytes, up to 8.
-
+        For a context of one entry, the second part is the same up to an integer value, by the
+        integer's length in bytes.
         """
         prefix = header + self.start
         heads = self.integer_heads()[:9] if len(self.names) == 1 else ()

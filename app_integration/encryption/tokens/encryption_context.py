@@ -87,12 +87,7 @@ def _split_entry(entries: bytes) -> tuple[str, int, bytes, bytes]:
 
 
 def encode_entry(name: str, value: object) -> bytes:
-    """Return one encoded entry of a context.
-
-    Raises:
-        InvalidContext: If the name or the value is of a wrong type or too large.
-
-    """
+    """Return one encoded entry of a context."""
     try:
         code, encoder, known = KINDS[type(value)]
         encoded = encoder(value)
@@ -103,14 +98,7 @@ def encode_entry(name: str, value: object) -> bytes:
 
 
 def get_entry_heads(name: str, kind: type) -> _Heads:
-    """Return the heads of the entries *name* with a value of type *kind*, by the value's length.
-
-    Raises:
-        LookupError: If a context value cannot be of type *kind*.
-        TypeError: If *name* is not a str.
-        ValueError: If *name* is empty, too long, or contains a lone surrogate.
-
-    """
+    """Return the heads of the entries *name* with a value of type *kind*, by the value's length."""
     code, _, known = KINDS[kind]
     return known.get(name) or _make_heads(name, code, known)
 
@@ -129,13 +117,7 @@ def _make_heads(name: str, code: int, known: dict[str, _Heads]) -> _Heads:
 
 
 def encode_name(name: str) -> bytes:
-    """Return *name* after its length.
-
-    Raises:
-        TypeError: If *name* is not a str.
-        ValueError: If *name* is empty, too long, or contains a lone surrogate.
-
-    """
+    """Return *name* after its length."""
     encoded = str.encode(name)
     if not 0 < len(encoded) <= MAX_NAME:
         raise ValueError

@@ -90,16 +90,7 @@ class Envelope(NamedTuple):
 
 
 def seal(key: DataKey, value_type: int, plaintext: bytes, binding: bytes, nonce: bytes) -> str:
-    """Encrypt *plaintext* and return the token.
-
-    Args:
-        key: The data key.
-        value_type: The type code of the value.
-        plaintext: The encoded value.
-        binding: The encoded field and context.
-        nonce: 12 bytes that *key* never used.
-
-    """
+    """Encrypt *plaintext* and return the token. *nonce* is 12 bytes that *key* never used."""
     authenticated, text, rest = key.frames.get(value_type) or make_frame(key, value_type)
     raw = rest + nonce + key.encrypt(nonce, plaintext, authenticated + binding)
     # This is _to_text in line, to save a call. rstrip removes the line end with the padding.
@@ -110,8 +101,7 @@ def make_frame(key: DataKey, value_type: int) -> tuple[bytes, str, bytes]:
     """Compute and cache the parts that all tokens of one data key and type share.
 
     They are the associated data up to the binding, the first characters of the text, and the bytes
-    that come next. Three bytes make four characters, so whole triples are encoded once for all
-    tokens.
+    that come next: three bytes make four characters, so whole triples are encoded once.
     """
     shape = Envelope(VERSION, value_type, key.wrapped, key.commitment, b"", b"")
     header = shape.header()
@@ -148,10 +138,7 @@ def parse(token: object) -> Envelope:
 def decode_part(text: str) -> bytes:
     """Return the bytes of *text*, which begins at a fourth character after a token's prefix.
 
-    Raises:
-        ValueError: If *text* is not in the alphabet.
-        LookupError: If it is empty, or not the canonical encoding of any bytes.
-
+    Raises ValueError or LookupError unless *text* is the canonical encoding of some bytes.
     """
     standard = text.encode().translate(FROM_URL)
     padding = PADDING_AFTER[len(standard) & 3][standard[-1]]

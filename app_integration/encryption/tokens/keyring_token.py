@@ -41,16 +41,7 @@ def header(value_type: int, number: int) -> bytes:
 
 
 def seal(key: DataKey, value_type: int, plaintext: bytes, binding: bytes, nonce: bytes) -> bytes:
-    """Encrypt *plaintext* and return the token.
-
-    Args:
-        key: The data key.
-        value_type: The type code of the value.
-        plaintext: The encoded value.
-        binding: The encoded field and context.
-        nonce: 12 bytes that *key* never used.
-
-    """
+    """Encrypt *plaintext* and return the token. *nonce* is 12 bytes that *key* never used."""
     first = key.headers.get(value_type) or make_header(key, value_type)
     return first + nonce + key.encrypt(nonce, plaintext, first + binding)
 
@@ -62,12 +53,7 @@ def make_header(key: DataKey, value_type: int) -> bytes:
 
 
 def parse_type(token: bytes) -> int:
-    """Return the type code in *token*, without authenticating anything.
-
-    Raises:
-        DecryptionFailed: If *token* does not have this layout.
-
-    """
+    """Return the type code in *token*, without authenticating anything."""
     if not OVERHEAD <= len(token) <= _MAX_SIZE or token[0] & 0x0F != SUITE:
         raise_decryption_failed()
     value_type = (token[0] >> 4) + 1

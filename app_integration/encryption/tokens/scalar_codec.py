@@ -42,12 +42,7 @@ def encode_unique_id(value: UUID) -> bytes:
 
 
 def decode_integer(encoded: bytes) -> int:
-    """Decode an integer that :func:`encode_integer` encoded.
-
-    Raises:
-        ValueError: If *encoded* has more bytes than needed, or none.
-
-    """
+    """Decode an integer that :func:`encode_integer` encoded."""
     value = int.from_bytes(encoded, "big", signed=True)
     if encode_integer(value) != encoded:
         raise ValueError
@@ -55,22 +50,12 @@ def decode_integer(encoded: bytes) -> int:
 
 
 def decode_boolean(encoded: bytes) -> bool:
-    """Decode a boolean that :func:`encode_boolean` encoded.
-
-    Raises:
-        ValueError: If *encoded* is neither ``00`` nor ``01``.
-
-    """
+    """Decode a boolean that :func:`encode_boolean` encoded."""
     return (b"\x00", b"\x01").index(encoded) == 1
 
 
 def decode_unique_id(encoded: bytes) -> UUID:
-    """Decode a UUID that :func:`encode_unique_id` encoded.
-
-    Raises:
-        ValueError: If *encoded* does not have 16 bytes.
-
-    """
+    """Decode a UUID that :func:`encode_unique_id` encoded."""
     return UUID(bytes=encoded)
 
 

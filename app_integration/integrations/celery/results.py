@@ -16,12 +16,7 @@ _CONFIRMATION: Final = 1.0
 
 
 def leased_backend(source: RedisSource) -> type[redis.RedisBackend]:
-    """Return the class of backend for the setting ``result_backend``.
-
-    Args:
-        source: The server and its users.
-
-    """
+    """Return the class of backend for the setting ``result_backend``."""
     return type("LeasedBackend", (_LeasedBackend,), {"source": source})
 
 
@@ -31,12 +26,7 @@ class _LeasedResultConsumer(redis.ResultConsumer):  # type: ignore[misc] # Celer
     _login: object = None  # the last one whose states were read
 
     def drain_events(self, timeout: float | None = None) -> None:
-        """Wait for a result; first subscribe as the current user.
-
-        Args:
-            timeout: Seconds to wait.
-
-        """
+        """Wait for a result; first subscribe as the current user."""
         with self._locked():
             self._renew_subscription()
         super().drain_events(timeout)

@@ -22,13 +22,7 @@ _REPLACED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RedisSource(CredentialSource):
-    """Source of the pools of one application.
-
-    Attributes:
-        is_redis: True, because the users are those of Redis.
-        url: Host and database; None for the URL in a secret.
-
-    """
+    """Source of the pools of one application. *url* is None for the URL in a secret."""
 
     is_redis: bool = True
     url: str | None = field(default=None, repr=False)  # may hold a password, which is ignored
@@ -48,14 +42,7 @@ class RedisSource(CredentialSource):
     def build_pool(self, options: Mapping[str, Any]) -> LeasedRedisPool:
         """Return a new pool, which the caller closes.
 
-        Args:
-            options: Those of kombu or Celery. Host, database and user in them are ignored, as is
-                what they leave at None.
-
-        Raises:
-            ConfigurationError: If the URL cannot be read, or *options* are for TLS and it is not.
-            StrongroomError: If the secret with the URL cannot be read.
-
+        Host, database and user in *options* are ignored, as is what they leave at None.
         """
         chosen = {
             name: value

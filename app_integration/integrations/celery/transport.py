@@ -25,12 +25,7 @@ _MAX_INTERVAL: Final = 2.0
 
 
 def leased_transport(source: RedisSource) -> type[redis.Transport]:
-    """Return the class of transport for the setting ``broker_transport``.
-
-    Args:
-        source: The server and its users.
-
-    """
+    """Return the class of transport for the setting ``broker_transport``."""
     channel = type("LeasedChannel", (_LeasedChannel,), {"source": source})
     own = {"Channel": channel, "source": source}
     return type("LeasedTransport", (_LeasedTransport,), own)

@@ -13,14 +13,9 @@ from app_integration.errors import EncryptionError
 class Stored:
     """An encrypted token as stored in the database. It cannot be decrypted without its row.
 
-    Attributes:
-        token: The token; None if the row has none, while its table is migrated.
-        binding: The context values that it is bound to, None for the row's current ones.
-        needs_renewal: Whether the next save must write another token, because it changes what is
-            stored beside this one.
-        known: The plain value, and the field and the context values that it was decrypted with;
-            None if it was not decrypted yet. It is in no pickle or deep copy.
-
+    *token* is None for a row without one, while its table is migrated; *binding* is None for the
+    row's current context values. *known* is the plain value, with the field and the context values
+    that it was decrypted with. *needs_renewal* has the next save write another token.
     """
 
     __slots__ = ("binding", "known", "needs_renewal", "token")
@@ -51,14 +46,7 @@ class Stored:
 
 
 class Assigned:
-    """A plain value that was assigned to an attribute. A pickle or deep copy of it is None.
-
-    Attributes:
-        value: The value.
-        encrypted: The token that it got together with other objects' values, and the context
-            values that this is bound to; None if it has none.
-
-    """
+    """A plain value that was assigned to an attribute. A pickle or deep copy of it is None."""
 
     __slots__ = ("encrypted", "value")
 

@@ -15,15 +15,8 @@ from app_integration.integrations.loaded_rows import columns_of
 def encrypt_together(model: type, rows: Sequence[Any], names: Container[str] | None = None) -> None:
     """Encrypt the values that have no token yet, one field of all objects after another.
 
-    The token is that of the object when it is saved, unless its context is another one by then. A
-    value that cannot be encrypted raises its error there. Those of a table that is migrated are
-    encrypted there.
-
-    Args:
-        model: The model.
-        rows: Its objects.
-        names: The names of the fields that are written; None for all.
-
+    A save uses the token if its context is still the same, and raises the error of a value that
+    cannot be encrypted. Fields under migration are left out.
     """
     for field in encrypted_fields(model):
         if field.plaintext is None and (names is None or field.name in names):

@@ -186,10 +186,10 @@ class EncryptedField(PlainFieldMixin, models.Field):  # type: ignore[misc] # Dja
             stored.needs_renewal = True
 
     def note_context(self, row: Any) -> None:
-        """Note what the token of *row*, which was loaded, is bound to, while its table is migrated.
+        """Note what the token of a loaded *row* is bound to, while its table is migrated.
 
-        So that a save writes another token if the context has changed until then. A context that
-        was deferred is queried, because an assignment to it would hide what it was.
+        A save then writes another token if the context has changed. A deferred context is queried,
+        because an assignment to it would hide what it was.
         """
         stored, names = row.__dict__.get(self.attname), self.context_names
         if self.plaintext is None or not isinstance(stored, Stored):
@@ -257,12 +257,7 @@ class EncryptedField(PlainFieldMixin, models.Field):  # type: ignore[misc] # Dja
     def raise_unsupported(self, operation: str) -> NoReturn:
         """Raise EncryptionError, because the database cannot perform an operation.
 
-        Args:
-            operation: The operation as a phrase, such as ``order by it``.
-
-        Raises:
-            EncryptionError: Always.
-
+        *operation* is a phrase, such as ``order by it``.
         """
         raise EncryptionError(
             f"{self} is encrypted: the database cannot {operation}, only compare for "

@@ -32,14 +32,9 @@ class LoadedRows(LoadedRowsBase):
     def add(cls, row: Any, names: Sequence[str]) -> None:
         """Add an object to the list of those that its query loads.
 
-        It starts another list if that is full, or if one of its objects was read. So the chunks of
-        a query that streams have lists of their own.
-
-        Args:
-            row: The object, which was just loaded.
-            names: The names of its loaded fields. Each query has an object for them of its own, and
-                another one for each related model.
-
+        *names* identifies the query, which has an object of its own for them. Another list is
+        started if that is full, or if one of its objects was read, as by a query that streams in
+        chunks.
         """
         found = _LOADING.get(id(names))
         rows = None if found is None else found[1]()
@@ -117,11 +112,6 @@ def compile_context_reader(model: type, names: Sequence[str]) -> ContextReader:
 
     It raises KeyError if one of them is not loaded, or if an attribute computes its value, as an
     encrypted one does.
-
-    Args:
-        model: The model.
-        names: The names of the attributes.
-
     """
     kinds = (type(getattr_static(model, name)) for name in names)
     if all(getattr(kind, "__get__", None) is DeferredAttribute.__get__ for kind in kinds):

@@ -17,12 +17,7 @@ class IndexIn(In):  # type: ignore[misc] # Django has no types
     """
 
     def get_prep_lookup(self) -> Any:
-        """Return the index values of all values.
-
-        Raises:
-            EncryptionError: If they are a query or a text, or one is not of the declared type.
-
-        """
+        """Return the index values of all values."""
         field = self.lhs.target.index_field()
         searched = map(field.check_values, check_searched(self.lhs.target, self.rhs))
         return [each for value in searched for each in field.blind_index.candidates(*value)]

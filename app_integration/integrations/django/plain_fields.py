@@ -36,10 +36,6 @@ class PlainFieldMixin:
         """Return the form field of the declared type, or None if there is none.
 
         It reports a value that cannot be encrypted as Django reports an invalid one.
-
-        Args:
-            options: Those of Django's own method.
-
         """
         plain = self._build_plain()
         if plain is None:
@@ -47,15 +43,7 @@ class PlainFieldMixin:
         return plain.formfield(**{"validators": [self._validate], **options})
 
     def to_python(self, value: Any) -> Any:
-        """Return a value of a request, such as a serializer has it, in the declared type.
-
-        Args:
-            value: The value, or its text.
-
-        Raises:
-            ValidationError: If it is not a value of that type.
-
-        """
+        """Return a value of a request, such as a serializer has it, in the declared type."""
         plain = self._build_plain()
         return value if plain is None else plain.to_python(value)
 

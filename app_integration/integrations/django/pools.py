@@ -28,14 +28,7 @@ class PoolRegistry:
         return None if found is None else found[1]
 
     def get(self, name: str, client: Client, build: Callable[[], Any]) -> Any:
-        """Return the pool *name*; build one if there is none, or only that of another client.
-
-        Args:
-            name: The alias in ``DATABASES``, or what else identifies the pool.
-            client: The current client. A client closes its pools with itself.
-            build: Returns a pool with the credentials of *client*.
-
-        """
+        """Return the pool *name*; build one if there is none, or only that of another client."""
         with self._lock:
             found = self._pools.get(name)
             if found is None or found[0] is not client:

@@ -67,12 +67,7 @@ class _LeasedCacheClient(RedisCacheClient):  # type: ignore[misc] # Django has n
         self._name = repr((*servers, *sorted(options.items())))
 
     def get_client(self, key: Any = None, *, write: bool = False) -> Redis:  # noqa: ARG002 (Django's)
-        """Return a client on a pool of the current credentials.
-
-        Raises:
-            StrongroomError: If the secret with the URL cannot be read.
-
-        """
+        """Return a client on a pool of the current credentials."""
         client = default_client.get_default_client()
         url, options = self._servers[0] or None, self._pool_options
         build = partial(client.databases.create, "redis pool", url, options, **self._user)

@@ -19,20 +19,9 @@ _RESERVE: Final = RESERVE.format(table="%(table)s", column="%(column)s", count="
 def reserved_keys(
     model: Any, rows: Sequence[Any], using: str, *, is_kept: bool = True
 ) -> Iterator[None]:
-    """Let the block insert *rows*, with keys for those that have none, if the database makes them.
+    """Let the block insert *rows*, with keys for those without one, if the database makes them.
 
-    If the block raises an error, these rows are as before it, and can be saved again.
-
-    Args:
-        model: The model. One that inherits from another with a table of its own has that one's key,
-            which is known.
-        rows: Its objects.
-        using: The alias of the database.
-        is_kept: Whether the rows keep their keys, because the block inserts each of them.
-
-    Raises:
-        EncryptionError: If no key can be reserved.
-
+    After an error, or if not *is_kept*, these rows are as before it, and can be saved again.
     """
     key, encrypted = model._meta.pk, encrypted_fields(model)
     if not encrypted or not isinstance(key, models.AutoField):

@@ -32,11 +32,6 @@ def add_bound(model: Any, names: Iterable[str]) -> set[str]:
     """Return the names of fields that are saved, with those that must be saved with them.
 
     While a table is migrated, encrypted fields that are bound to a saved one get new tokens.
-
-    Args:
-        model: The model.
-        names: Names of fields or of their attributes.
-
     """
     given = {*names}
     written = {each.attname for each in model._meta.concrete_fields if _is_among(each, given)}
@@ -67,13 +62,7 @@ def add_columns(model: Any, names: Iterable[str]) -> set[str]:
 
 
 def settle(row: Any, names: Iterable[str] | None = None) -> None:
-    """Load what a save of *row* needs, before Django reads the values of its fields.
-
-    Args:
-        row: The model object.
-        names: The names of the fields that are saved; None for all.
-
-    """
+    """Load what a save of *row* needs, before Django reads the values of its fields."""
     given = None if names is None else {*names}
     for each in encrypted_fields(type(row)):
         if each.plaintext is not None and (given is None or _is_among(each, given)):
@@ -84,11 +73,6 @@ def check_update(model: Any, values: Mapping[str, Any]) -> None:
     """Raise EncryptionError if an expression for an encrypted field contains a plaintext.
 
     A value that is no expression is checked by the field.
-
-    Args:
-        model: The model.
-        values: The values and expressions of an update, by field.
-
     """
     for field in encrypted_fields(model):
         expression: Any = values.get(field.name)
@@ -101,15 +85,7 @@ def check_update(model: Any, values: Mapping[str, Any]) -> None:
 def check_upsert(
     model: Any, rows: Iterable[Any], names: Iterable[str], unique: Iterable[str] | None
 ) -> None:
-    """Raise EncryptionError if an upsert may write a token into a row with another key.
-
-    Args:
-        model: The model.
-        rows: Its objects.
-        names: The names of the fields that are updated if a row exists.
-        unique: Those that identify it; none on a database where they cannot be named.
-
-    """
+    """Raise EncryptionError if an upsert may write a token into a row with another key."""
     key, updated, by = model._meta.pk, {*names}, {*(unique or ())}
     if not by or by & {"pk", key.name, key.attname}:
         return
@@ -127,13 +103,7 @@ class SavedValues:
     """A model object whose encrypted attributes are tokens and index values, for a bulk update."""
 
     def __init__(self, row: Any, names: set[str]) -> None:
-        """Encrypt and index the values of *row*.
-
-        Args:
-            row: The model object.
-            names: The names of the fields that are written.
-
-        """
+        """Encrypt and index the values of *row*."""
         settle(row, names)
         self._row = row
         self._saved = {

@@ -31,40 +31,20 @@ class TokenType(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> bytes | None:  # noqa: ARG002 (SQLAlchemy's signature)
-        """Return a token as bytes for the database.
-
-        Args:
-            value: A token, or None.
-            dialect: Ignored.
-
-        Raises:
-            EncryptionError: If *value* is not a token.
-
-        """
+        """Return a token as bytes for the database."""
         try:
             return None if value is None else token_to_bytes(value)
         except EncryptionError as error:
             raise PlaintextRejected(str(error)) from None
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Token | None:  # noqa: ARG002 (as above)
-        """Return the token from the database as text or bytes, as it was written.
-
-        Args:
-            value: The column value, or None.
-            dialect: Ignored.
-
-        """
+        """Return the token from the database as text or bytes, as it was written."""
         return None if value is None else token_from_bytes(bytes(value))
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
         """Return the function that turns a column value into a token.
 
         A keyring token that the driver returns as bytes is complete, so it needs no further call.
-
-        Args:
-            dialect: The dialect of the database.
-            coltype: The driver's type of the column.
-
         """
         convert: Any = super().result_processor(dialect, coltype)
 

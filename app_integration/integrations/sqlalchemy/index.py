@@ -39,16 +39,7 @@ class Index:
     column: str | None = None
 
     def declare(self, name: str, indexes: BlindIndexes) -> BlindIndex:
-        """Return the blind index *name*, and declare it unless it is declared already.
-
-        Args:
-            name: The id of the index.
-            indexes: The blind indexes of a client.
-
-        Raises:
-            ConfigurationError: If *name* is not a valid id, or there are too few different values.
-
-        """
+        """Return the blind index *name* of *indexes*; declare it unless it is declared already."""
         return indexes.find(name) or indexes.index(
             name,
             rows=self.rows,
@@ -59,15 +50,7 @@ class Index:
 
 
 class IndexColumn:
-    """Column of a mapped class that stores the values of a blind index.
-
-    Attributes:
-        name: The id of the index.
-        spec: The declaration of the index.
-        column: The name of the mapped attribute, and of its column unless *spec* names that.
-        of: The names of the indexed attributes, encrypted or not.
-
-    """
+    """Column of a mapped class that stores the values of a blind index."""
 
     def __init__(self, name: str, spec: Index, column: str, of: Sequence[str]) -> None:
         self.name = name
@@ -92,16 +75,7 @@ class IndexColumn:
         return tuple(getattr(row, name) for name in self.of)
 
     def check_values(self, owner: type, values: Sequence[Any]) -> None:
-        """Check the values of a search, as an assignment to the attributes does.
-
-        Args:
-            owner: The mapped class.
-            values: One for each indexed attribute; None is no value.
-
-        Raises:
-            EncryptionError: If a value is not of the type that its attribute is declared with.
-
-        """
+        """Check the values of a search, as an assignment to the attributes does."""
         found = _find_declared(owner, self.of)
         for declared, value in zip(found, values, strict=False):  # the index checks the number
             if declared is not None and value is not None:

@@ -39,13 +39,6 @@ class LoadedRows(LoadedRowsBase):
         """Decrypt the values of an attribute that are not decrypted yet, and cache them.
 
         It raises nothing, because the caller reads another object's value.
-
-        Args:
-            name: The name of the attribute.
-            token_name: The name of the attribute of its tokens.
-            binding_of: Returns the context values in an object's ``__dict__``, or raises KeyError.
-            field: The declared field.
-
         """
         decrypted = self.decrypt_found(field, self._find(name, token_name, binding_of))
         for values, value, token, binding in decrypted:
@@ -53,12 +46,7 @@ class LoadedRows(LoadedRowsBase):
 
     @staticmethod
     def drop(state: InstanceState[Any]) -> None:
-        """Drop the values of an expired object that may have been decrypted with those of others.
-
-        Args:
-            state: The state of the object.
-
-        """
+        """Drop an expired object's values that may have been decrypted with those of others."""
         rows, row = state.__dict__.pop(_LOADED_WITH, None), state.obj()
         if rows is None or row is None:
             return

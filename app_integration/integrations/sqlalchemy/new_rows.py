@@ -39,14 +39,7 @@ class NewRows:
     def __init__(
         self, owner: type, attributes: Mapping[str, Encrypted], indexes: Sequence[IndexColumn]
     ) -> None:
-        """Collect the columns of a class.
-
-        Args:
-            owner: The mapped class.
-            attributes: Its encrypted attributes, by name.
-            indexes: Its blind index columns.
-
-        """
+        """Collect the columns of a class."""
         mapper: Mapper[Any] = inspect(owner)
         named = ((mapper.get_property_by_column(each).key, each) for each in mapper.primary_key)
         self._defaults = {name: each.default for name, each in named if each.default is not None}
@@ -66,16 +59,7 @@ class NewRows:
         )
 
     def is_filled(self, state: InstanceState[Any]) -> bool:
-        """Return whether an object has its tokens and index values, or gets them with the others.
-
-        Args:
-            state: The state of the object, whose turn it is to be inserted.
-
-        Raises:
-            KeyUnavailable: If no data key or no index key can be used now.
-            IndexKeyLost: If the key of an index was not created, or was altered.
-
-        """
+        """Fill new objects together; return whether this one has its tokens and index values."""
         session = state.session
         if not self._are_together or session is None:
             return False
@@ -87,16 +71,7 @@ class NewRows:
         return None not in map(token_of, known_values(state.obj()).values())
 
     def reserve_keys(self, state: InstanceState[Any], connection: Connection) -> None:
-        """Set the primary keys that the database would generate, of all new objects at once.
-
-        Args:
-            state: The state of the object, whose turn it is to be inserted.
-            connection: The connection that inserts it.
-
-        Raises:
-            EncryptionError: If no key can be reserved.
-
-        """
+        """Set the primary keys that the database would generate, of all new objects at once."""
         for name, column in self._generated.items():
             if state.dict.get(name) is None:
                 rows = [row for row in new_objects(state) if row.__dict__.get(name) is None]
@@ -105,13 +80,7 @@ class NewRows:
                     self._assign(row, name, key)
 
     def set_key(self, row: Any, connection: Connection | None = None) -> None:
-        """Set the primary key of a new object by its defaults, if it has none.
-
-        Args:
-            row: The object.
-            connection: The connection that inserts it. Only a Sequence needs it.
-
-        """
+        """Set the primary key of a new object by its defaults, if it has none."""
         for name, default in self._defaults.items():
             if row.__dict__.get(name) is None:
                 self._assign(row, name, _next_key(default, connection))

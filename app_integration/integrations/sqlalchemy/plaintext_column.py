@@ -47,18 +47,7 @@ _TYPES: Final[Mapping[type, Any]] = {
 
 
 def build_column(plaintext: Plaintext, kind: type, *, nullable: bool) -> MappedColumn[Any]:
-    """Return the mapped column of *plaintext*.
-
-    Args:
-        plaintext: Its declaration.
-        kind: The type of the attribute's values.
-        nullable: Whether the attribute may be None.
-
-    Raises:
-        ConfigurationError: If values of *kind* have no type of their own, or None would become the
-            null of JSON.
-
-    """
+    """Return the mapped column of *plaintext*."""
     column_type = _TYPES.get(kind) if plaintext.type is None else _store_null(plaintext)
     if column_type is None:
         raise ConfigurationError(
@@ -90,14 +79,8 @@ def _store_null(plaintext: Plaintext) -> Any:
 def write(row: Any, name: str, value: Any) -> None:
     """Assign *value* to a column attribute, and have the next flush write it in any case.
 
-    An equal value would not be written. So if another process has changed the row since, the row
-    would get the token of one value and the plaintext or index value of another.
-
-    Args:
-        row: The mapped object.
-        name: The name of the attribute.
-        value: Its value.
-
+    An equal value would not be written, although another process may have changed the row since:
+    then the token would belong to another value than the plaintext or index value.
     """
     setattr(row, name, value)
     flag_modified(row, name)
@@ -119,15 +102,7 @@ class PlaintextOperand(Searchable):
     def __init__(
         self, owner: Any, name: str, column: Any, index_column: IndexColumn | None
     ) -> None:
-        """Create the operand.
-
-        Args:
-            owner: The mapped class, or an alias of it.
-            name: The name of the class and the attribute, for error messages.
-            column: The attribute of the plaintext column.
-            index_column: The column of the blind index, or None if there is none.
-
-        """
+        """Create the operand."""
         super().__init__(owner, name, None, index_column)
         self._column = column
 
@@ -137,25 +112,11 @@ class PlaintextOperand(Searchable):
         return PlaintextOperand(entity.entity, self.name, column, self.index_column)
 
     def operate(self, op: Any, *other: Any, **options: Any) -> Any:
-        """Return the expression for an operator.
-
-        Args:
-            op: SQLAlchemy's operator function.
-            other: The other operands.
-            options: The operator's options.
-
-        """
+        """Return the expression for an operator."""
         return op(self._column, *other, **options)
 
     def reverse_operate(self, op: Any, other: Any, **options: Any) -> Any:
-        """Return the expression for an operator whose first operand is *other*.
-
-        Args:
-            op: SQLAlchemy's operator function.
-            other: The first operand.
-            options: The operator's options.
-
-        """
+        """Return the expression for an operator whose first operand is *other*."""
         return op(other, self._column, **options)
 
     def __clause_element__(self) -> Any:

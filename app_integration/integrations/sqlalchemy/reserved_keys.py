@@ -44,12 +44,7 @@ def allow_keys(column: Any) -> None:
 
 
 def reserve(connection: Connection, column: Column[Any], count: int) -> list[Any]:
-    """Return *count* keys from the sequence of *column*.
-
-    Raises:
-        EncryptionError: If it has none, or the database is not PostgreSQL.
-
-    """
+    """Return *count* keys from the sequence of *column*."""
     keys: list[Any] = []
     if connection.dialect.name == "postgresql":
         quote = connection.dialect.identifier_preparer.quote_identifier

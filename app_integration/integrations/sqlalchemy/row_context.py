@@ -20,20 +20,11 @@ def is_new(row: Any) -> bool:
 class RowContext:
     """Attributes whose values a token is bound to beside the field's id.
 
-    Attributes:
-        declared: Their names; none if they are the primary key of a class that is not mapped yet.
-        loaded_values: Returns the values in an object's ``__dict__``. It raises KeyError if one of
-            them is not loaded.
-
+    *loaded_values* raises KeyError if one of them is not loaded in an object's ``__dict__``.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
-        """Declare the context.
-
-        Args:
-            names: The names of the attributes; if there are none, the primary key.
-
-        """
+        """Declare the context. No *names* stand for the primary key."""
         self.declared = tuple(names)
         self.loaded_values = compile_reader(self.declared)
 

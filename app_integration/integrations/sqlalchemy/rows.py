@@ -165,8 +165,7 @@ def _check_mapping(mapper: Mapper[Any], owner: type) -> None:
 def _watch_contexts(mapper: Mapper[Any], owner: type) -> None:  # noqa: ARG001 (SQLAlchemy's signature)
     """Listen to changes of what tokens are bound to, with the values before them.
 
-    Otherwise an assignment to an expired object would not load those, and the change would not be
-    noticed.
+    Otherwise nothing would notice an assignment to an expired object, which does not load them.
     """
     for each in encrypted_attributes(owner).values():
         for name in each.row_context.names(owner):

@@ -25,42 +25,21 @@ class Searchable(ColumnOperators):
     """
 
     def __init__(self, owner: Any, name: str, token: Any, index_column: IndexColumn | None) -> None:
-        """Create the operand.
-
-        Args:
-            owner: The mapped class, or an alias of it.
-            name: The name of the attribute, for error messages.
-            token: The column of tokens, or None for a compound index.
-            index_column: The column of the blind index, or None if there is none.
-
-        """
+        """Create the operand."""
         self.owner = owner
         self.name = name
         self.index_column = index_column
         self._token = token
 
     def select_candidates(self, values: Sequence[Any]) -> tuple[Select[Any], dict[str, bytes]]:
-        """Return a query for the rows that may have *values*, and its parameters.
-
-        Args:
-            values: One for each indexed attribute; None is not allowed.
-
-        """
+        """Return a query for the rows that may have *values*, and its parameters."""
         index = self._require_index()
         found = index.blind_index.candidates(*values)
         names = tuple(f"index_value_{at}" for at in range(len(found)))
         return _build_query(self.owner, index.column, names), dict(zip(names, found, strict=True))
 
     def check_values(self, value: Any) -> Sequence[Any]:
-        """Return the indexed values that *value* has, after a check of their types.
-
-        Args:
-            value: The value of a search; for a compound index a tuple.
-
-        Raises:
-            EncryptionError: If a value is not of its attribute's type, or there is no index.
-
-        """
+        """Return the indexed values that *value* has, after a check of their types."""
         index, values = self._require_index(), as_index_values(value)
         index.check_values(inspect(self.owner).mapper.class_, values)
         return values
@@ -86,17 +65,7 @@ class Searchable(ColumnOperators):
         return Searchable(entity.entity, self.name, token, self.index_column)
 
     def operate(self, op: Any, *other: Any, **_: Any) -> ColumnElement[bool]:
-        """Return the condition for an operator.
-
-        Args:
-            op: SQLAlchemy's operator function.
-            other: The operand.
-
-        Raises:
-            EncryptionError: If an encrypted column does not support *op*, or has no index, or a
-                value is not of its type.
-
-        """
+        """Return the condition for an operator."""
         if op in {operators.eq, operators.is_} and other[0] is None:
             return self._compare_null(operators.is_)
         if op in {operators.ne, operators.is_not} and other[0] is None:

@@ -11,13 +11,7 @@ from app_integration.integrations.sqlalchemy.columns import TokenType
 
 
 def check_upsert(statement: Any, table: Table) -> None:
-    """Raise EncryptionError if an upsert may write a token into a row with another key.
-
-    Args:
-        statement: An ``INSERT`` with ``on_conflict_do_update``, which makes it an upsert.
-        table: Its table.
-
-    """
+    """Raise EncryptionError if an upsert may write a token into a row with another key."""
     clause = getattr(statement, "_post_values_clause", None)
     updated = {_name(each) for each in dict(getattr(clause, "update_values_to_set", ()))}
     if updated.isdisjoint(each.key for each in table.c if isinstance(each.type, TokenType)):

@@ -73,13 +73,7 @@ class Transit:
     """A Transit mount."""
 
     def __init__(self, random: Random, clock: Clock) -> None:
-        """Start without keys.
-
-        Args:
-            random: Returns that many unpredictable bytes.
-            clock: Clock of the server.
-
-        """
+        """Start without keys."""
         self._random = random
         self._clock = clock
         self._keys: dict[str, Key] = {}

@@ -22,12 +22,7 @@ _SUCCESSES: Final = range(200, 600)
 
 
 class ItemError(Exception):
-    """An error for one item of a batch.
-
-    Attributes:
-        status: The status of the response; 500 if the real server calls it an internal error.
-
-    """
+    """An error for one item of a batch."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -42,12 +37,7 @@ Run = Callable[[Parameters], dict[str, Any]]
 
 
 def run_single(run: Run, given: Parameters) -> dict[str, Any]:
-    """Return the result of a request without a batch.
-
-    Raises:
-        ErrorResponse: If the item is invalid.
-
-    """
+    """Return the result of a request without a batch."""
     try:
         return run(given)
     except ItemError as error:
@@ -57,14 +47,7 @@ def run_single(run: Run, given: Parameters) -> dict[str, Any]:
 def run_batch(
     run: Run, items: list[Parameters], on_error: Mapping[str, Any] | None = None
 ) -> tuple[list[dict[str, Any]], list[int]]:
-    """Return the result of each item, and the statuses of those that failed.
-
-    Args:
-        run: Handles one item.
-        items: The items.
-        on_error: Fields of a failed item's result, besides its error.
-
-    """
+    """Return the result of each item, and the statuses of those that failed."""
     results, failures = [], []
     for item in items:
         try:
@@ -82,18 +65,7 @@ def respond(
     items: list[Parameters] | None,
     on_error: Mapping[str, Any] | None = None,
 ) -> ServerResponse:
-    """Return the response to a request; *items* is None if it has no batch.
-
-    Args:
-        run: Handles one item.
-        given: The parameters of the request.
-        items: The items of its batch.
-        on_error: Fields of a failed item's result, besides its error.
-
-    Raises:
-        ErrorResponse: If the request has no batch and is invalid.
-
-    """
+    """Return the response to a request; *items* is None if it has no batch."""
     if items is None:
         return data_response(run_single(run, given))
     results, _ = run_batch(run, items, on_error)
@@ -115,15 +87,8 @@ def parse_batch(
 ) -> list[Parameters] | None:
     """Return the items of a batch; None if the request has none.
 
-    Args:
-        given: The parameters of the request.
-        known: Names of the fields of an item that are supported.
-        needs: A field that each item must have. If given, fields must have the right JSON type.
-        missing: The error if it does not.
-
-    Raises:
-        ErrorResponse: If the batch is no list of objects, or an item has another field.
-
+    Each item must have the field *needs*, or *missing* is the error. With such a field, all must
+    have the right JSON type.
     """
     items = given.values.get("batch_input")
     if items is None:
@@ -156,12 +121,7 @@ def _check_types(at: int, item: Mapping[str, Any], *, strict: bool) -> None:
 
 
 def decode(text: str, message: str = "illegal base64 data at input byte 0") -> bytes:
-    """Return the bytes of base64 text, in which line breaks are allowed.
-
-    Raises:
-        ItemError: If it is none.
-
-    """
+    """Return the bytes of base64 text, in which line breaks are allowed."""
     try:
         return base64.b64decode(text.replace("\r", "").replace("\n", ""), validate=True)
     except ValueError:
@@ -169,17 +129,7 @@ def decode(text: str, message: str = "illegal base64 data at input byte 0") -> b
 
 
 def parse_versioned(text: str, what: str, no_prefix: str) -> tuple[int, str]:
-    """Return the version and the rest of a text such as ``vault:v1:AAAA``.
-
-    Args:
-        text: The text.
-        what: What it is, for errors.
-        no_prefix: The error if it has no prefix.
-
-    Raises:
-        ItemError: If it is no such text.
-
-    """
+    """Return the version and the rest of a text such as ``vault:v1:AAAA``."""
     if not text.startswith(PREFIX):
         raise ItemError(no_prefix)
     version, colon, rest = text.removeprefix(PREFIX).partition(":")
@@ -193,18 +143,7 @@ def parse_versioned(text: str, what: str, no_prefix: str) -> tuple[int, str]:
 
 
 def requested_version(key: Key, given: Parameters, purpose: str, status: int = 400) -> int:
-    """Return the version of *key* that a request names, or else the latest.
-
-    Args:
-        key: The key.
-        given: The parameters of the request, or of its item.
-        purpose: ``encryption`` or ``signing``, for the error.
-        status: The status of the error.
-
-    Raises:
-        ItemError: If there is no such version, or it is below the minimum.
-
-    """
+    """Return the version of *key* that a request names, or else the latest."""
     version = given.integer("key_version") or key.latest
     start = f"requested version for {purpose} is"
     if version < 0:

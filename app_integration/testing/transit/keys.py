@@ -69,13 +69,8 @@ class KeyVersion:
 class Key:
     """A key with its versions, counted from 1.
 
-    Attributes:
-        kind: Its type, such as ``aes256-gcm96``.
-        min_encryption: The oldest version that encrypts and signs; 0 for the latest one.
-        min_decryption: The oldest version that decrypts and verifies.
-        size: Bytes of a key of the type ``hmac``.
-        rotation_period: Seconds until a version is added by itself; 0 for never.
-
+    *min_encryption* is 0 for the latest version, *rotation_period* is in seconds, 0 for never, and
+    *size* is the number of bytes of a key of the type ``hmac``.
     """
 
     name: str
@@ -121,12 +116,7 @@ class Key:
             self.rotate(random, now)
 
     def cipher(self, version: int, context: bytes) -> Cipher:
-        """Return the cipher of *version*, for *context* if the key is derived.
-
-        Raises:
-            ErrorResponse: If the key does not encrypt.
-
-        """
+        """Return the cipher of *version*, for *context* if the key is derived."""
         if not self.encrypts:
             raise ErrorResponse(400, f"message encryption not supported for key type {self.kind}")
         if self.kind not in _CIPHERS:
@@ -138,12 +128,7 @@ class Key:
         return cipher(secret)
 
     def configure(self, given: Parameters) -> None:
-        """Set the settings that are *given*.
-
-        Raises:
-            ErrorResponse: If they are invalid; nothing is changed.
-
-        """
+        """Set the settings that are *given*; nothing is changed if one is invalid."""
         decryption = self._limit(given, "decryption", self.min_decryption) or 1
         encryption = self._limit(given, "encryption", self.min_encryption)
         rotation = _rotation_period(given, self.rotation_period)
@@ -213,16 +198,7 @@ class Key:
 
 
 def build_key(name: str, given: Parameters) -> Key:
-    """Return a new key without versions.
-
-    Args:
-        name: Its name.
-        given: The parameters of its creation.
-
-    Raises:
-        ErrorResponse: If its type is unknown, or does not go with another parameter.
-
-    """
+    """Return a new key without versions."""
     kind = given.text("type", _DEFAULT_TYPE)
     derived = given.boolean("derived")
     if given.boolean("convergent_encryption"):
@@ -261,12 +237,7 @@ def _check_type(kind: str, *, derived: bool) -> None:
 
 
 def check_upsert_type(kind: str) -> None:
-    """Raise an error unless an encryption may create a key of the type *kind*.
-
-    Raises:
-        ErrorResponse: If it may not.
-
-    """
+    """Raise an error unless an encryption may create a key of the type *kind*."""
     if kind not in {*_CIPHERS, "xchacha20-poly1305"}:
         raise ErrorResponse(400, f"unknown key type {kind}")
 

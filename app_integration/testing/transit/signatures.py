@@ -40,16 +40,7 @@ _INVALID: Final = "supplied signature is invalid"
 
 @dataclass(frozen=True, slots=True)
 class SignatureOptions:
-    """How to sign: the parameters of a request that hold for each item.
-
-    Attributes:
-        algorithm: Name of the hash.
-        scheme: ``pss`` or ``pkcs1v15``, for RSA; "" for the default.
-        is_jws: Whether signatures are encoded as in a JWS, and not as ASN.1.
-        salt: ``auto``, ``hash``, or the bytes of an RSA-PSS salt.
-        prehashed: Whether the input is a hash already.
-
-    """
+    """How to sign: the parameters of a request that hold for each item."""
 
     algorithm: str
     scheme: str
@@ -59,17 +50,7 @@ class SignatureOptions:
 
     @classmethod
     def parse(cls, given: Parameters, key: Key, url_algorithm: str) -> SignatureOptions:
-        """Return the options in the parameters of a request.
-
-        Args:
-            given: The parameters.
-            key: The key that signs or verifies.
-            url_algorithm: The hash that the path names; "" for none.
-
-        Raises:
-            ErrorResponse: If one is invalid.
-
-        """
+        """Return the options in the parameters of a request."""
         named = given.text("hash_algorithm") or given.text("algorithm") or DEFAULT_HASH
         algorithm = url_algorithm or named
         if algorithm != NO_HASH and algorithm not in HASHES:
@@ -101,12 +82,7 @@ class SignatureOptions:
         return Prehashed(self.hash) if self.prehashed else self.hash
 
     def rsa_padding(self, *, is_verifying: bool) -> padding.PSS | padding.PKCS1v15:
-        """Return the padding of an RSA signature.
-
-        Raises:
-            ItemError: If the scheme is unknown.
-
-        """
+        """Return the padding of an RSA signature."""
         if self.scheme == "pkcs1v15":
             return padding.PKCS1v15()
         if self.scheme not in {"", "pss"}:
@@ -123,12 +99,7 @@ class SignatureOptions:
         return base64.b64encode(signature).decode()
 
     def decode(self, text: str) -> bytes:
-        """Return the signature in a text.
-
-        Raises:
-            ItemError: If it is not encoded like this.
-
-        """
+        """Return the signature in a text."""
         if not self.is_jws:
             return decode(text, "invalid base64 signature value")
         if {*text} & {"+", "/", "="}:
@@ -138,13 +109,7 @@ class SignatureOptions:
 
 
 def sign(private: PrivateKey, data: bytes, options: SignatureOptions) -> bytes:
-    """Return the signature of *data*.
-
-    Raises:
-        ItemError: If the key cannot sign it.
-        ErrorResponse: If the in-memory server cannot.
-
-    """
+    """Return the signature of *data*."""
     try:
         if isinstance(private, ed25519.Ed25519PrivateKey):
             return private.sign(data)
@@ -157,13 +122,7 @@ def sign(private: PrivateKey, data: bytes, options: SignatureOptions) -> bytes:
 
 
 def is_valid(private: PrivateKey, signature: bytes, data: bytes, options: SignatureOptions) -> bool:
-    """Return whether *signature* is one of *data*.
-
-    Raises:
-        ItemError: If it is no signature.
-        ErrorResponse: If the in-memory server cannot verify it.
-
-    """
+    """Return whether *signature* is one of *data*."""
     try:
         if isinstance(private, ed25519.Ed25519PrivateKey):
             private.public_key().verify(signature, data)

@@ -47,12 +47,7 @@ class Signing:
     """The operations of a Transit mount that sign and verify."""
 
     def __init__(self, keys: Mapping[str, Key]) -> None:
-        """Sign with *keys*, which another object fills.
-
-        Args:
-            keys: Name → key.
-
-        """
+        """Sign with *keys*, which another object fills."""
         self._keys = keys
 
     def handle(self, operation: str, parts: list[str], request: Request) -> ServerResponse:
@@ -132,12 +127,7 @@ class Signing:
 
 
 def _is_hmac(items: list[Parameters], *, is_batch: bool) -> bool:
-    """Return whether HMACs are to be verified, and not signatures.
-
-    Raises:
-        ErrorResponse: If neither was sent, or both.
-
-    """
+    """Return whether HMACs are to be verified, and not signatures."""
     signatures = sum("signature" in item for item in items)
     macs = sum("hmac" in item for item in items)
     if not is_batch:

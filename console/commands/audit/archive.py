@@ -89,12 +89,7 @@ def archive(
 
 
 def _check_declared(declaration: Declaration, scope: Scope, *, needs_key: bool) -> None:
-    """Check that the service is declared, with a key that only an auditor can decrypt with.
-
-    Raises:
-        ConfigurationError: If it is not.
-
-    """
+    """Check that the service is declared, with a key that only an auditor can decrypt with."""
     declaration.deployment(scope)
     if needs_key and declaration.audit_key(scope.service) is None:
         raise ConfigurationError(
@@ -106,12 +101,7 @@ def _check_declared(declaration: Declaration, scope: Scope, *, needs_key: bool) 
 def _find_logs(
     target: Target, paths: Sequence[Path], command: str | None
 ) -> tuple[Sequence[Path], Reload]:
-    """Return the logs, and how the server is told; by default those of the local deployment.
-
-    Raises:
-        ConfigurationError: If one of the two is not known.
-
-    """
+    """Return the logs, and how the server is told; by default those of the local deployment."""
     tell = None if command is None else partial(run_command, parse_command(command))
     if (not paths or tell is None) and target.is_local:
         paths = paths or local_logs(target)
@@ -139,12 +129,7 @@ def _open_writer(cipher: FileCipher, recipients: Sequence[str]) -> SegmentWriter
 
 
 def _show(folder: Path, done: Archived) -> None:
-    """Print what was done.
-
-    Raises:
-        ArchiveFailed: If a log could not be archived.
-
-    """
+    """Print what was done."""
     for segment in done.segments:
         facts = segment.facts
         say(out, f"{folder / segment.file}: {facts.lines} lines, {facts.size:,} bytes")

@@ -17,28 +17,12 @@ if TYPE_CHECKING:
 
 
 def local_logs(target: Target) -> Sequence[Path]:
-    """Return the logs of the local deployment, also those that do not exist.
-
-    Args:
-        target: Another environment than the local deployment's has none here.
-
-    Raises:
-        ConfigurationError: If its servers run in containers.
-
-    """
+    """Return the logs of the local deployment, also those that do not exist."""
     return _runtime(target).layout.audit_logs if target.is_local else ()
 
 
 def reload_local(target: Target) -> None:
-    """Have the server of the local deployment open its logs again.
-
-    Args:
-        target: The local deployment.
-
-    Raises:
-        ArchiveFailed: If it does not run.
-
-    """
+    """Have the server of the local deployment open its logs again."""
     running = _runtime(target).processes.find("vault")
     if running is None:
         raise ArchiveFailed("the local server does not run; start it with: make vault-up")

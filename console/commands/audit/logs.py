@@ -58,13 +58,7 @@ def read(
 
 
 def follow_new(reader: LogReader, sleep: Callable[[float], None]) -> None:
-    """Print new records until the command is interrupted.
-
-    Args:
-        reader: Reader of the logs.
-        sleep: Takes the seconds until the next look at the files.
-
-    """
+    """Print new records until the command is interrupted."""
     try:
         while True:
             show(reader.read_new())
@@ -84,10 +78,6 @@ def as_line(record: bytes) -> str:
     r"""Return a record as one line, in which a line break is ``\n``.
 
     So no record can look like two, nor control the terminal.
-
-    Args:
-        record: The record.
-
     """
     return escape_unprintable(record.decode("utf-8", "backslashreplace"), keep="\t")
 

@@ -22,17 +22,7 @@ OTHER: Final = "other"
 
 
 def read_rates(url: str, environment: Environment, secrets: Iterable[str]) -> dict[str, float]:
-    """Return the reads of each secret in a second by one instance, on average over a day.
-
-    Args:
-        url: Address of the server.
-        environment: The environment; the metric's label.
-        secrets: Names of the declared secrets, once for each service that has it.
-
-    Raises:
-        ConfigurationError: If the server does not respond, or has no such metric.
-
-    """
+    """Return the reads of each secret in a second by one instance, on average over a day."""
     selector = f'{METRIC}{{environment="{environment}",outcome=~"{_USES}"}}'
     total = query_prometheus(url, f"sum by (secret) (rate({selector}[{WINDOW}]))")
     counted = query_prometheus(url, f"count by (secret) (count by (secret, instance) ({selector}))")

@@ -31,14 +31,7 @@ out = Console(soft_wrap=True, emoji=False)
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Policy of a service in an environment on AWS.
-
-    Attributes:
-        scope: The service and environment.
-        account: The account and region.
-        document: The policy, as ``apply`` writes it.
-
-    """
+    """Policy of a service in an environment on AWS."""
 
     scope: Scope
     account: Account
@@ -46,12 +39,7 @@ class Subject:
 
     @classmethod
     def of(cls, declared: Declaration, scope: Scope) -> Subject:
-        """Return the policy of *scope*.
-
-        Raises:
-            ConfigurationError: If the service does not run there, or the policy is too long.
-
-        """
+        """Return the policy of *scope*."""
         declared.deployment(scope)
         account = Account.of(declared.account(scope.environment))
         return cls(scope, account, service_policy(declared, scope, account))
@@ -101,17 +89,7 @@ def _deciding_action(operation: str) -> str:
 
 
 def run_rows(declared: Declaration, scope: Scope, rows: Iterable[TestRow]) -> bool:
-    """Print each row of a file of tests that does not hold, and a summary.
-
-    Args:
-        declared: The declaration.
-        scope: The service, and an environment on AWS.
-        rows: The rows of its file, whose paths are those of Vault.
-
-    Returns:
-        Whether all of them hold.
-
-    """
+    """Print each row of tests that does not hold, and a summary; return whether all hold."""
     subject = Subject.of(declared, scope)
     mounts = declared.environment(scope.environment).mounts
     ids = {
@@ -166,10 +144,6 @@ def _find(declared: Declaration, scope: Scope, kind: str, name: str) -> str:
     """Return the name or ARN on AWS of a secret or key, of the service or as ``SERVICE/NAME``.
 
     The service's own secret is found first, because its name may have a slash, too.
-
-    Raises:
-        ConfigurationError: If no such one is declared.
-
     """
     owner, short = scope, name
     if "/" in name and name not in _declared(declared, scope, kind):

@@ -111,12 +111,7 @@ def _with_health(settings: Built, health: str | None) -> Built:
 
 
 def _check_colour(target: Target) -> None:
-    """Check that instances of one service have names of their own.
-
-    Raises:
-        BadParameter: If they do not.
-
-    """
+    """Check that instances of one service have names of their own."""
     if target != "systemd":
         raise typer.BadParameter(
             "--colour is for systemd, where both colours are on one machine; elsewhere build once, "

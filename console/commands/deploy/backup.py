@@ -167,12 +167,7 @@ def backups(
 
 @contextmanager
 def _interruptible(state: str) -> Iterator[None]:
-    """End the block by a signal, after the temporary files were removed.
-
-    Raises:
-        BackupFailed: If it was interrupted. The message says *state*.
-
-    """
+    """End the block by a signal, after the temporary files were removed."""
     try:
         with ended_by_signals():
             yield
@@ -191,12 +186,7 @@ def _open_cipher(target: Target, scope: Scope, identity: Path | None) -> Iterato
 
 
 def _check_origin(file: Path, label: BackupLabel, service: str | None, env: str | None) -> None:
-    """Check that a backup is of the service and environment that its name and the caller name.
-
-    Raises:
-        RestoreRefused: If it is of another one.
-
-    """
+    """Check that a backup is of the service and environment that its name and the caller name."""
     if is_backup_name(file.name) and file.name != label.file_name:
         raise RestoreRefused(
             f"{file} is the backup {label.file_name} under another name; give it its own name "

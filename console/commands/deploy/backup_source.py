@@ -18,18 +18,7 @@ from vault.declare.schema.database import Database
 
 
 def check_declared(declaration: Declaration, scope: Scope, key: str) -> None:
-    """Raise an error if a service's database cannot be backed up.
-
-    Args:
-        declaration: The declaration.
-        scope: The service.
-        key: Key that encrypts the backup.
-
-    Raises:
-        ConfigurationError: If the service owns no database, or may not encrypt and decrypt with the
-            key.
-
-    """
+    """Raise an error if a service's database cannot be backed up."""
     declaration.deployment(scope)
     service = declaration.service(scope.service)
     if not isinstance(service.database, Database):
@@ -45,15 +34,7 @@ def check_declared(declaration: Declaration, scope: Scope, key: str) -> None:
 
 
 def open_source(client: Client) -> Source:
-    """Return the database of the service.
-
-    Args:
-        client: Client of the service. It leases a user of the default role.
-
-    Raises:
-        StrongroomError: If the URL cannot be read.
-
-    """
+    """Return the database of the service."""
     url = read_url(client)
 
     @contextmanager

@@ -73,12 +73,7 @@ def _bootstrap(target: Target, folder: Path, given: Path | None, wrap_ttl: int |
 
 
 def _read_token(file: Path | None) -> Secret:
-    """Return the administrator's token.
-
-    Raises:
-        ConfigurationError: If there is none.
-
-    """
+    """Return the administrator's token."""
     if file is not None:
         return read_credential(file, "--token-file")
     typed = read_hidden("administrator's token")

@@ -17,12 +17,7 @@ Colour = Annotated[
 
 
 def find_role(declaration: Declaration, scope: Scope, colour: str) -> str:
-    """Return the AppRole of one colour of a service.
-
-    Raises:
-        ConfigurationError: If it is not declared.
-
-    """
+    """Return the AppRole of one colour of a service."""
     colours = declaration.deployment(scope).colours
     if colour not in colours:
         raise ConfigurationError(

@@ -97,12 +97,7 @@ def unwrap(
 
 
 def check_login(declaration: Declaration, scope: Scope, receiver: Receiver) -> None:
-    """Check that *receiver* logs in by AppRole, so that it needs a stored credential.
-
-    Raises:
-        ConfigurationError: If it does not, or the service has no agent or does not run there.
-
-    """
+    """Check that *receiver* logs in by AppRole, so that it needs a stored credential."""
     login = declaration.deployment(scope).login
     methods = [method for method in SERVICE_METHODS if getattr(login, method) is not None]
     what = f"{scope.service} logs in by {join_names(methods)}"

@@ -110,13 +110,7 @@ def diff(
 
 
 def _open_pair(opened: Target, one: str, other: str | None) -> tuple[Target, Target]:
-    """Return the two environments to compare, which must be declared.
-
-    Raises:
-        BadParameter: If they are the same, or *other* is None and *one* is like no other.
-        ConfigurationError: If one of them is not declared.
-
-    """
+    """Return the two environments to compare, which must be declared."""
     first = opened.with_environment(one)
     like = first.declared.like if other is None else other
     if like is None:
@@ -137,13 +131,7 @@ def _to_json(found: dict[str, Differences]) -> dict[str, dict[str, list[str]]]:
 
 
 def show_differences(console: Console, found: list[Differences]) -> None:
-    """Print every difference under its heading, and then the values that were not compared.
-
-    Args:
-        console: Console to print on.
-        found: The differences of each service.
-
-    """
+    """Print every difference under its heading, and then the values that were not compared."""
     for field, heading in _HEADINGS.items():
         lines = [line for each in found for line in getattr(each, field)]
         console.print(f"[bold]{heading}[/]: {len(lines) or 'none'}", highlight=False)

@@ -90,12 +90,7 @@ def _select(
     tests: Mapping[str, tuple[TestRow, ...]],
     service: str | None,
 ) -> list[Scope]:
-    """Return the services to test, and print which others of *environment* have no tests.
-
-    Raises:
-        ConfigurationError: If *service* does not run in *environment*, or there are no tests.
-
-    """
+    """Return the services to test, and print which others of *environment* have no tests."""
     scopes = declared.scopes(environment)
     if service is not None:
         scopes = (Scope(service, environment),)

@@ -105,12 +105,7 @@ def units(
 
 
 def _read_subject(job: Job, service: str | None, environment: Environment) -> Scope | Environment:
-    """Return what the job is of: a service in its environment, or the environment.
-
-    Raises:
-        BadParameter: If a service is missing, or named for a job of the environment.
-
-    """
+    """Return what the job is of: a service in its environment, or the environment."""
     if not job.has_service and service is not None:
         raise typer.BadParameter(f"the job {job.name} is of the environment; remove --service")
     if not job.has_service:

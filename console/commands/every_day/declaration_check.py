@@ -30,9 +30,8 @@ class Findings(NamedTuple):
 def check_repository(repository: Repository) -> Findings:
     """Return the errors of the declaration, or else of what needs it, and the warnings.
 
-    That is the tests of policies, the rules of anomalies and rollouts, the monitoring, the
-    templates, and the policies. The compiler stops at the first error of a template. Templates are
-    compiled for each environment in which their service runs.
+    The compiler stops at the first error of a template, and compiles it for each environment of its
+    service.
     """
     try:
         declared = repository.load()

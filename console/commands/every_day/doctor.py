@@ -62,14 +62,7 @@ def _show_lack(target: Target) -> None:
 def with_agent(
     found: Iterator[tuple[str, Check]], local: LocalDeployment, service: str
 ) -> Iterator[tuple[str, Check]]:
-    """Yield the checks *found*, and before that of the config file one of its agent.
-
-    Args:
-        found: Checks of a service of the local deployment.
-        local: The local deployment.
-        service: The service.
-
-    """
+    """Yield the checks *found*, and before that of the config file one of its agent."""
     for name, check in found:
         if name == "config":
             yield "agent", partial(_check_agent, local, service)
@@ -93,12 +86,7 @@ def _check_agent(local: LocalDeployment, service: str) -> str:
 
 
 def _read_settings(declaration: Declaration, scope: Scope) -> Settings:
-    """Return the settings of this shell's variables, with the declared addresses by default.
-
-    Raises:
-        ConfigurationError: If they are not those of *scope*.
-
-    """
+    """Return the settings of this shell's variables, with the declared addresses by default."""
     settings = from_environment()
     if settings.scope != scope:
         raise ConfigurationError(

@@ -30,15 +30,7 @@ if TYPE_CHECKING:
 def up_with_values(console: Console, local: LocalDeployment, services: Sequence[str]) -> UpResult:
     """Start a local deployment, and ask on a terminal for each given value that is missing.
 
-    Args:
-        console: To print on.
-        local: The deployment.
-        services: Services that get an agent, or none for all.
-
-    Raises:
-        StrongroomError: If a step before the delivery fails. The result has the errors of
-            deliveries.
-
+    A failed delivery is no exception: the result has its error.
     """
     shared_files(local.declaration).inputs()  # so that nothing starts with a file that was changed
     result = local.bring_up(Steps(console), services)
@@ -61,14 +53,7 @@ def up_with_values(console: Console, local: LocalDeployment, services: Sequence[
 def find_missing(
     declaration: Declaration, plan: Plan, services: Sequence[str]
 ) -> Iterator[tuple[Scope, str]]:
-    """Yield each secret that an operator must provide, but those whose value was deleted.
-
-    Args:
-        declaration: The declaration.
-        plan: The plan that was applied.
-        services: The only services, or none for all.
-
-    """
+    """Yield each secret that an operator must provide, but those whose value was deleted."""
     for path in plan.missing:
         service, _, name = path.split("/", 2)
         scope = Scope(service, Environment.DEV)

@@ -113,14 +113,7 @@ def _resolve(
     audit_logs: Sequence[Path],
     store: Path | None,
 ) -> list[Target]:
-    """Return the targets of the environments that *names* are, once each, before a port is opened.
-
-    Raises:
-        BadParameter: If an option of one environment is passed for several, or the variables'
-            credential would be sent to several servers.
-        ConfigurationError: If one is not declared.
-
-    """
+    """Return the targets of the environments *names*, once each, before a port is opened."""
     found = list({each.environment: each for each in map(opened.with_environment, names)}.values())
     if len(found) > 1 and (audit_logs or store):
         raise typer.BadParameter(

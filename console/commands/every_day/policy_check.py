@@ -35,14 +35,7 @@ def find_warnings(repository: Repository, declared: Declaration | None) -> tuple
 def find_stale_policy(
     reader: ReadSession, declared: Declaration, environment: Environment
 ) -> Iterator[str]:
-    """Yield a line if a scoped apply role has other rights than those that are declared now.
-
-    Args:
-        reader: May read policies.
-        declared: The declaration.
-        environment: The environment of the role.
-
-    """
+    """Yield a line if a scoped apply role has other rights than those that are declared now."""
     if not declared.environment(environment).is_scoped:
         return
     name = declared.environment(environment).server_name(APPLY_JOB)

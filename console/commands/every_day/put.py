@@ -60,32 +60,14 @@ def put(
 def write_secret(
     session: Session, declaration: Declaration, scope: Scope, name: str, value: str
 ) -> int:
-    """Write a new version of a secret, and return its number.
-
-    Args:
-        session: Session that writes.
-        declaration: The declaration.
-        scope: The service in its environment.
-        name: Name of the secret, which may be written.
-        value: The new one.
-
-    Raises:
-        OwnedByOther: If another deployment owns the secret. Nothing was written.
-        InvalidName: If the server would store another value.
-
-    """
+    """Write a new version of a secret, and return its number."""
     owner = Owner.of(declaration.environment(scope.environment))
     check_secret_owner(session, owner, scope.secret(name))
     return write_value(session, scope.secret(name), Secret(value), mount=owner.mounts.kv)
 
 
 def check_writable(declaration: Declaration, scope: Scope, name: str) -> None:
-    """Check that an operator may write the secret *name*.
-
-    Raises:
-        ConfigurationError: If no such secret is declared, or it is adopted or has an ARN.
-
-    """
+    """Check that an operator may write the secret *name*."""
     declared = declaration.secrets(scope)
     if name not in declared:
         raise ConfigurationError(
@@ -106,13 +88,7 @@ def check_writable(declaration: Declaration, scope: Scope, name: str) -> None:
 
 
 def check_value(name: str, value: str) -> None:
-    """Check that *value* is a whole one.
-
-    Raises:
-        ConfigurationError: If it is empty, or the first line of a PEM block, because a terminal
-            takes only that line when the block is pasted.
-
-    """
+    """Check that *value* is a whole one."""
     if not value:
         raise ConfigurationError(f"the value of {name} is empty; pass it on standard input")
     if value.startswith("-----BEGIN ") and "-----END " not in value:
@@ -123,12 +99,7 @@ def check_value(name: str, value: str) -> None:
 
 
 def check_url(service: ServiceDeclaration, name: str, value: str) -> None:
-    """Check that *value* is a URL, if it is to be that of the database or Redis of *service*.
-
-    Raises:
-        ConfigurationError: If it is not. The message does not contain it.
-
-    """
+    """Check that *value* is a URL, if it is to be that of the database or Redis of *service*."""
     if name == "database-url" and service.database and not _is_database_url(value):
         title, example = "a PostgreSQL database", "postgresql+psycopg://HOST:PORT/NAME"
     elif name == "redis-url" and service.redis and not _is_redis_url(value):

@@ -87,12 +87,7 @@ def get(
 
 
 def _check_shown(name: str, target: Target, *, is_revealed: bool) -> None:
-    """Check that a value may be shown.
-
-    Raises:
-        ConfigurationError: If the output is no terminal, or the environment needs ``--reveal``.
-
-    """
+    """Check that a value may be shown."""
     if not sys.stdout.isatty():
         raise ConfigurationError(
             "get shows a value on a terminal only; in a script, run a command with it: strongroom "

@@ -32,14 +32,7 @@ BOTH: Final = frozenset({"encrypt", "decrypt"})  # operations of a key that show
 
 
 def show_deployment(console: Console, local: LocalDeployment, selected: Sequence[str] = ()) -> None:
-    """Print addresses, logins, the services, and one use of each feature by one of them.
-
-    Args:
-        console: To print on.
-        local: The running deployment.
-        selected: Services that were started, or none for all. The first is shown in use.
-
-    """
+    """Print addresses, logins, the services, and one use of each feature by one of them."""
     console.print()
     _addresses(console, local)
     services = [local.service(name) for name in selected] or list(local.services.values())
@@ -90,16 +83,7 @@ def show_use(
     secret: str | None = None,
     frameworks: Collection[str] = (),
 ) -> None:
-    """Use each feature of a service once, and print the results, and Python that does the same.
-
-    Args:
-        console: To print on.
-        local: The running deployment.
-        service: A service of it.
-        secret: Name of the secret to use, or None for any.
-        frameworks: Packages that its application has.
-
-    """
+    """Use each feature of a service once, and print the results, and Python that does the same."""
     _check_listeners(local, service)
     with closing(Client(service.settings())) as client:
         _features(console, service, client, secret)

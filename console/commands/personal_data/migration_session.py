@@ -49,20 +49,8 @@ def open_migration(
 ) -> Iterator[MigrationContext]:
     """Yield what each step of the migration in *file* needs.
 
-    Errors of the database become errors of the migration, without values of rows.
-
-    Args:
-        file: The plan.
-        target: The environment.
-        role: Database role of the service; None for its default role.
-        free: Megabytes that are free where the database keeps its files; None to measure them.
-        duty: Part of its time that each worker works, for estimates.
-
-    Raises:
-        DeclarationError: If the plan is invalid. No request was sent.
-        ConfigurationError: If a variable is missing, or the secret is not a URL.
-        MigrationFailed: If the database rejects a statement, or is not reachable.
-
+    *free* are megabytes at the database, or None to measure them; *duty* is the share of its time
+    that a worker works. Errors of the database become errors of the migration, without values.
     """
     plan = plans.read(file, target.checkout.find_declaration())
     with open_service_client(target, plan.service) as client, _database_errors(plan):

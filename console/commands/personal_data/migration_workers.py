@@ -48,17 +48,7 @@ class Workers:
         limits: Limits,
         out: Console,
     ) -> None:
-        """Create the workers. Nothing is started.
-
-        Args:
-            context: What each step of the migration needs.
-            command: Command of a further worker.
-            count: The number of processes, this one among them.
-            duty: The largest part of its time that each of them may work.
-            limits: What holds them.
-            out: Shows the progress.
-
-        """
+        """Create the workers. Nothing is started."""
         self._context = context
         self._command = command
         self._count = count

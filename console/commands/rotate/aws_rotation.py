@@ -27,18 +27,7 @@ _ID: Final = 8  # characters of a version's id, as git shows a commit
 
 
 def rotate_on_aws(console: Console, target: Target, service: str | None, name: str | None) -> None:
-    """Begin the rotation of a secret, or print the states of all.
-
-    Args:
-        console: Console to print on.
-        target: An environment on AWS.
-        service: The only service, or None for all.
-        name: The secret whose rotation begins; None to print the states.
-
-    Raises:
-        ConfigurationError: If there is no such secret, or Secrets Manager rejects the rotation.
-
-    """
+    """Begin the rotation of a secret, or print the states of all."""
     declaration, environment = target.declaration, target.environment
     if service is not None:
         declaration.deployment(target.scope(service))  # which raises if it is not there

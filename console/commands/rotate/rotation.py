@@ -90,12 +90,7 @@ class _Options:
     retired: bool = False
 
     def check(self, name: str | None, kind: Kind | None) -> None:
-        """Check that the options go together.
-
-        Raises:
-            BadParameter: If they do not.
-
-        """
+        """Check that the options go together."""
         due, status, dry_run = self.due, self.status, self.dry_run
         # An empty name, such as that of an unset variable, is none.
         if bool(name) == (due or status) and not (name and status):
@@ -110,16 +105,7 @@ class _Options:
             raise typer.BadParameter("--wait is for the rotation of one name; leave it out")
 
     def check_aws(self, kind: Kind | None, *others: object) -> None:
-        """Check that the options are those for an environment on AWS.
-
-        Args:
-            kind: The value of ``--kind``.
-            others: The values of :data:`_VAULT_ONLY`; one that was not passed is empty.
-
-        Raises:
-            BadParameter: If one is for Vault only.
-
-        """
+        """Check that the options are those for an environment on AWS."""
         changes = self.due, self.dry_run, self.undo, self.compromised, self.retired
         if any(changes) or self.wait is not None:
             raise typer.BadParameter(

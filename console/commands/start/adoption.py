@@ -52,12 +52,7 @@ AdminUrl = Annotated[
 
 
 def read_admin_url(file: Path) -> URL:
-    """Return the database URL in a file.
-
-    Raises:
-        ConfigurationError: If it cannot be read, or contains none.
-
-    """
+    """Return the database URL in a file."""
     try:
         return make_url(read_input(file).decode().strip())
     except OSError as error:
@@ -86,16 +81,7 @@ class Adoption:
         self._is_local = target.is_local
 
     def adopt(self, name: str, *, yes: bool) -> None:
-        """Adopt a secret, so that the server sets its password.
-
-        Args:
-            name: Name of the secret.
-            yes: Whether to continue without asking.
-
-        Raises:
-            StrongroomError: If the secret cannot be adopted, or the user does not confirm.
-
-        """
+        """Adopt a secret, so that the server sets its password."""
         confirm = self._announce if yes else self._announce_and_confirm
         with self._context(self._deliver) as context:
             if not adopting.adopt_secret(context, name, confirm, self._print):
@@ -106,13 +92,6 @@ class Adoption:
 
         On the local deployment, the password of the application's user is also stored in the
         deployment's file.
-
-        Args:
-            name: Name of the secret.
-
-        Raises:
-            StrongroomError: If no password is known, and none can be set.
-
         """
         with self._context(self._deliver) as context:
             value = unadopt.undo_adoption(context, name, self._password_setter(), self._print)
@@ -122,15 +101,7 @@ class Adoption:
             accounts.store_app_password(str(url.username), Secret(str(url.password)))
 
     def rotate(self, name: str) -> None:
-        """Set another password of an adopted secret now.
-
-        Args:
-            name: Name of the secret.
-
-        Raises:
-            StrongroomError: If the secret is not adopted, or the server rejects the rotation.
-
-        """
+        """Set another password of an adopted secret now."""
         with self._context(self._restart) as context:
             unadopt.rotate_password(context, name, self._print)
 

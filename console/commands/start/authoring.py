@@ -94,12 +94,7 @@ def init(
 
 
 def _derive_id(folder: Path) -> str:
-    """Return the name of *folder* in the form of an id.
-
-    Raises:
-        ConfigurationError: If that would lose a letter.
-
-    """
+    """Return the name of *folder* in the form of an id."""
     name = folder.resolve().name
     composed = unicodedata.normalize("NFC", name)  # otherwise an accent is no part of its letter
     if any(char.isalnum() and not char.isascii() for char in composed):
@@ -166,17 +161,7 @@ def relative_folder(repository: Repository, folder: Path) -> str:
 
 
 def write_service(new_service: NewService, repository: Repository) -> list[str]:
-    """Write a service, and return a line for each file, and for each environment without an entry.
-
-    Args:
-        new_service: The service.
-        repository: Contains the declaration.
-
-    Raises:
-        StrongroomError: If it cannot be written, or the file of this machine is invalid. See
-            :meth:`.new_service.NewService.write`.
-
-    """
+    """Write a service; return a line for each file and each environment without an entry."""
     config = new_service.config
     model = config.model_path(repository.root).resolve() if config else None
     is_kept = bool(config and model and _has_other_text(model, config.source()))

@@ -33,16 +33,7 @@ from vault.dotenv.variable_names import secret_name
 
 @dataclass(frozen=True, slots=True)
 class CreationOptions:
-    """Options about a service that is not declared.
-
-    Attributes:
-        is_confirmed: Whether to declare it without a question.
-        owner: An e-mail address or a team, or None to ask for it.
-        description: What it does, or None to ask for it.
-        keys: Names of its keys.
-        application: Folder of its application, which gets a config file, or None for none.
-
-    """
+    """Options about a service that is not declared."""
 
     is_confirmed: bool = False
     owner: str | None = None
@@ -78,13 +69,6 @@ class EnvCreation:
 
         The file is classified before the first question, and everything is checked before anything
         is written.
-
-        Args:
-            file: The ``.env`` file.
-
-        Raises:
-            StrongroomError: If the service cannot be declared. Nothing was written.
-
         """
         names.check_service_name(self._scope.service)
         repository, declaration = self._target.checkout.repository, self._target.declaration
@@ -115,13 +99,7 @@ class EnvCreation:
     def _ask(
         self, file: DotenvFile, existing: ServiceDeclaration | None
     ) -> tuple[ImportPlan, dict[str, str]]:
-        """Return the plan, and owner and description.
-
-        Raises:
-            ConfigurationError: If something is wrong or missing. It lists all, unless questions are
-                asked, because no question follows an error.
-
-        """
+        """Return the plan, and owner and description."""
         problems, ask = Problems(), self._ask_kind if has_terminal() else None
         plan = problems.attempt(lambda: self._plan_new(file, ask))
         if plan is None and ask:
@@ -134,12 +112,7 @@ class EnvCreation:
         return plan, answers
 
     def _confirm(self, file: DotenvFile, known: Sequence[str]) -> None:
-        """Ask whether to declare the service, after *file* was classified.
-
-        Raises:
-            ConfigurationError: If it cannot be declared here, or there is no terminal.
-
-        """
+        """Ask whether to declare the service, after *file* was classified."""
         text = self._check_creatable(known)
         if self._options.is_confirmed:
             return
@@ -153,12 +126,7 @@ class EnvCreation:
         typer.confirm(f"{text}; create it from this file?", default=True, abort=True)
 
     def _check_creatable(self, known: Sequence[str]) -> str:
-        """Return the sentence that the service is not declared, unless it cannot be created here.
-
-        Raises:
-            ConfigurationError: If it cannot.
-
-        """
+        """Return that the service is not declared; raise an error if none can be created here."""
         service, environment = self._scope.service, self._scope.environment
         if service in known and not self._target.is_local:
             raise ConfigurationError(
@@ -173,16 +141,7 @@ class EnvCreation:
         return text
 
     def preview(self, file: DotenvFile, known: Sequence[str]) -> ImportPlan:
-        """Return the plan of an import that skips the variables that are unclear.
-
-        Args:
-            file: The ``.env`` file.
-            known: Names of the declared services.
-
-        Raises:
-            ConfigurationError: If the file cannot be imported.
-
-        """
+        """Return the plan of an import that skips the variables that are unclear."""
         self._check_creatable(known)
         return self._plan_new(file, lambda *_: Kind.SKIP)
 
@@ -209,16 +168,7 @@ def new_service(
     keys: Sequence[str] = (),
     application: str | None = None,
 ) -> NewService:
-    """Return the service with the secrets and settings of *plan*.
-
-    Args:
-        plan: Import into a service that is not declared.
-        owner: An e-mail address or a team.
-        description: What it does.
-        keys: Names of its keys.
-        application: Folder of its application, or None. See :class:`.NewService`.
-
-    """
+    """Return the service with the secrets and settings of *plan*."""
     formats = {name: spec.get("format") for name, spec in plan.new_secrets.items()}
     return NewService(
         plan.scope.service,
@@ -234,13 +184,7 @@ def new_service(
 
 
 def summarise(plan: ImportPlan, unclear: Collection[str] = ()) -> str:
-    """Return what *plan* makes of the file, one line for each kind, by the names in the file.
-
-    Args:
-        plan: The import.
-        unclear: Variables that the plan skips because their kind is not known yet.
-
-    """
+    """Return what *plan* makes of the file, one line for each kind, by the names in the file."""
     twins = [each for each in plan.variables(Kind.SECRET) if secret_name(each) in plan.twins]
     replaced = [name for each in plan.replaced.values() for name in each.name.split(", ")]
     skipped = [name for name in plan.variables(Kind.SKIP) if name not in unclear]
@@ -258,13 +202,7 @@ def summarise(plan: ImportPlan, unclear: Collection[str] = ()) -> str:
 
 
 def describe(plan: ImportPlan, skipped: Collection[str]) -> str:
-    """Return the summary and the notes of a plan that skips what is unclear.
-
-    Args:
-        plan: The import.
-        skipped: Variables that the operator skips.
-
-    """
+    """Return the summary and the notes of a plan that skips what is unclear."""
     unclear = set(plan.variables(Kind.SKIP)) - set(skipped)
     notes = [f"note: {each}" for each in plan.notes if each.split(" was skipped")[0] not in unclear]
     return "\n".join([summarise(plan, unclear), *notes])

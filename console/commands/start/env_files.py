@@ -60,15 +60,6 @@ class EnvFiles:
         """Plan the import of *file* into the declared service.
 
         If the kind of a variable is unclear, ask, provided that standard input is a terminal.
-
-        Args:
-            file: The ``.env`` file.
-            choices: Decisions passed in advance.
-            ask: Decides about unclear variables instead of the operator.
-
-        Raises:
-            StrongroomError: If the file cannot be imported. See :mod:`vault.dotenv.plan`.
-
         """
         declared = declared_variables(self._target.declaration, self._scope)
         ask = ask or (self.ask_kind if has_terminal() else None)
@@ -82,16 +73,7 @@ class EnvFiles:
         return plan
 
     def import_(self, plan: ImportPlan, deliver: Callable[[], None] = lambda: None) -> None:
-        """Carry out the import.
-
-        Args:
-            plan: Import into the declared service.
-            deliver: Called before the file is replaced.
-
-        Raises:
-            StrongroomError: If the import fails. See :mod:`vault.dotenv.import_`.
-
-        """
+        """Carry out the import."""
         with self.open_import(deliver) as opened:
             dotenv_import.run(plan, opened, self.show)
 
@@ -99,12 +81,7 @@ class EnvFiles:
     def open_import(
         self, deliver: Callable[[], None] = lambda: None
     ) -> Iterator[dotenv_import.ImportTarget]:
-        """Yield the declaration of the service, and the server with an operator's session.
-
-        Args:
-            deliver: Called before a file is replaced.
-
-        """
+        """Yield the declaration of the service, and the server with an operator's session."""
         repository = self._target.checkout.repository
         with (
             open_operator_session(self._target, APPLY_JOB) as operator,
@@ -135,29 +112,13 @@ class EnvFiles:
 
         Before that, compare each secret with the server's value, and check that each other variable
         is declared or in the new file. Without a backup, do nothing.
-
-        Args:
-            file: The imported ``.env`` file, not the backup.
-
-        Raises:
-            StrongroomError: If a value is missing or differs. The backup stays.
-
         """
         declared = declared_variables(self._target.declaration, self._scope)
         with self.reader() as read:
             swap.finish(file, declared, read, self.show, self._provided())
 
     def export(self, path: Path, reason: str) -> None:
-        """Write the current values to a private file, and record the export.
-
-        Args:
-            path: The file to write.
-            reason: Reason, which is recorded in the audit log.
-
-        Raises:
-            StrongroomError: If a secret cannot be read. No file was written.
-
-        """
+        """Write the current values to a private file, and record the export."""
         declaration = self._local.declaration if self._local else self._target.declaration
         with self._open() as (read, audit):
             exported = dotenv_export.export(
@@ -170,13 +131,7 @@ class EnvFiles:
 
     @contextmanager
     def reader(self) -> Iterator[ReadSecret]:
-        """Open a session with the service's own login, and yield a function that reads secrets.
-
-        Raises:
-            UnexpectedListener: If another process listens on the local server's port, or none.
-                Nothing was sent.
-
-        """
+        """Open a session with the service's own login, and yield a function that reads secrets."""
         with self._open() as (read, _):
             yield read
 
@@ -212,16 +167,7 @@ class EnvFiles:
         return settings.from_environment()
 
     def ask_kind(self, variable: str, reason: str) -> str:
-        """Ask for the kind of an unclear variable, by a word or its letter.
-
-        Args:
-            variable: Name of the variable.
-            reason: Reason why it is unclear.
-
-        Raises:
-            typer.Abort: If the command is interrupted, as for every other question.
-
-        """
+        """Ask for the kind of an unclear variable, by a word or its letter."""
         try:
             chosen = Prompt.ask(
                 f"{escape(variable)}: {escape(reason)}. Is it a secret (s), a setting (t), or to "

@@ -43,12 +43,7 @@ class EnvImport:
         self._files = EnvFiles(target, service, out)
 
     def preview(self, path: Path) -> None:
-        """Print what :meth:`run` would make of the file at *path*, and change nothing.
-
-        Raises:
-            StrongroomError: If the file cannot be imported.
-
-        """
+        """Print what :meth:`run` would make of the file at *path*, and change nothing."""
         file, declaration = parse.read(path), self._target.declaration
         if self._is_new(declaration):
             plan = self._creation().preview(file, list(declaration.services))
@@ -68,13 +63,6 @@ class EnvImport:
         """Import the file at *path*.
 
         Each step can be repeated: after a failure or a kill, the same call continues.
-
-        Args:
-            path: The ``.env`` file.
-
-        Raises:
-            StrongroomError: If a step fails. The file is unchanged then.
-
         """
         file, declaration = parse.read(path), self._target.declaration
         is_new = self._is_new(declaration)
@@ -100,12 +88,7 @@ class EnvImport:
             self._show(next(iter(plan.secrets), None), find_frameworks(path.absolute().parent))
 
     def _prepare(self, *, is_new: bool) -> bool:
-        """Start the local deployment, and set up the service, unless that was done before.
-
-        Returns:
-            Whether there was something to do.
-
-        """
+        """Start the local deployment and set up the service if need be; return whether it did."""
         if not self._target.is_local:
             return False
         service = self._scope.service
@@ -126,13 +109,7 @@ class EnvImport:
         return True
 
     def _deliver(self) -> None:
-        """Wait until the config of the service is in use.
-
-        Raises:
-            ConfigRejected: If it is rejected.
-            StartFailed: If the agent does not deliver in time.
-
-        """
+        """Wait until the config of the service is in use."""
         local = self._target.reread().local_deployment()
         if local.servers.agent_host is None:
             local.redeliver(self._scope.service, Steps(out))

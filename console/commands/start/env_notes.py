@@ -21,14 +21,7 @@ _LINES = {
 def find_undelivered(
     service: ServiceDeclaration, new_secrets: Collection[str], templates: Path
 ) -> Iterator[str]:
-    """Return a remark for each new secret, which no template of *service* can have yet.
-
-    Args:
-        service: The service before the import.
-        new_secrets: Names of the secrets that the import adds.
-        templates: Folder with the templates of each service in ``<service>/``.
-
-    """
+    """Return a remark for each new secret, which no template of *service* can have yet."""
     if service.config is None:
         return
     template = templates / service.service / service.config.template

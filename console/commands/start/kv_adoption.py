@@ -101,12 +101,7 @@ def _describe(copy: KvCopy) -> Iterator[str]:
 
 
 def _check(copy: KvCopy, options: _Options) -> None:
-    """Check that the secret has no other value, unless that is to be replaced.
-
-    Raises:
-        ConfigurationError: If it has.
-
-    """
+    """Check that the secret has no other value, unless that is to be replaced."""
     if copy.state is State.DIFFERENT and not options.replace:
         raise ConfigurationError(
             f"{copy.name} of {copy.scope} has another value, version {copy.version}; --replace"

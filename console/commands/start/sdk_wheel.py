@@ -31,13 +31,7 @@ def sdk_wheel(
 
 
 def show_lines(wheel: SdkWheel, folder: Path) -> Iterator[str]:
-    """Yield what to write into the files of the project that *folder* is in, and the floors.
-
-    Args:
-        wheel: The wheel.
-        folder: Its absolute folder.
-
-    """
+    """Yield what to write into the files of the project that *folder* is in, and the floors."""
     path = f"{folder.name}/{wheel.file_name}"
     named = f"{wheel.name}[{','.join(_EXTRAS)}]=={wheel.version}"
     yield f"\nFor a project in {folder.parent}, with the extras that it uses:"

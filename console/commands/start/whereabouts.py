@@ -52,13 +52,7 @@ class Next(NamedTuple):
 
 
 def find_next(services: Sequence[str], state: LocalState) -> Next:
-    """Return the command that leads on in a repository.
-
-    Args:
-        services: Names of the declared services.
-        state: State of the local deployment.
-
-    """
+    """Return the command that leads on in a repository."""
     if not services:
         return Next(
             "strongroom import-env FILE --service NAME --create",

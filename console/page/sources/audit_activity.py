@@ -30,12 +30,7 @@ T = TypeVar("T")
 class Activity:
     """Requests of a period, grouped by the hour.
 
-    Attributes:
-        period: The period.
-        coverage: What the logs cover of it, as in a report.
-        connection: Connection with the tables ``activity`` and ``version_reads``. It is used by one
-            thread at a time.
-
+    One thread at a time uses *connection*, which has the tables ``activity`` and ``version_reads``.
     """
 
     period: Period
@@ -53,14 +48,6 @@ def read_activity(inputs: Inputs) -> Activity:
     """Ingest what is new in the logs, and return the activity of a period.
 
     The store is open during the call only, so that no other ingest waits for the page.
-
-    Args:
-        inputs: What is read.
-
-    Raises:
-        ConfigurationError: If there is no log and no store, or the extra is not installed.
-        OSError: If a file cannot be read.
-
     """
     connection: DuckDBPyConnection = import_extra("duckdb").connect()
     try:

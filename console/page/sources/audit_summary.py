@@ -16,18 +16,7 @@ from vault.declare.schema.anomalies import AnomalyRules
 
 @dataclass(frozen=True, slots=True)
 class AuditSummary:
-    """What the audit log says as a whole.
-
-    Attributes:
-        findings: What is unusual in the asked period.
-        logins: Role → its last login.
-        first: Time of the first request of the log, None if it has none.
-        last: Time of the last one.
-        rules: The rules that have looked for the findings.
-        since: The earliest time of a finding.
-        damaged: Number of damaged lines and ends of files, which no rule sees.
-
-    """
+    """What the audit log says as a whole."""
 
     findings: tuple[Finding, ...]
     logins: Mapping[str, datetime]
@@ -39,16 +28,7 @@ class AuditSummary:
 
 
 def read_audit_summary(inputs: Inputs) -> AuditSummary:
-    """Ingest what is new in the logs, and return their summary.
-
-    Args:
-        inputs: What is read. Requests before the period are history.
-
-    Raises:
-        ConfigurationError: If there is no log and no store, or the extra is not installed.
-        OSError: If a file cannot be read.
-
-    """
+    """Ingest what is new in the logs, and return their summary."""
     with open_rules(inputs, None) as opened:
         found = find_anomalies(opened.connection, opened.context, opened.since)
         logins = find_last_logins(opened.connection)

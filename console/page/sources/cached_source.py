@@ -26,16 +26,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[T]):
-    """What was read last.
-
-    Attributes:
-        name: What the source is, such as ``dev ledger``.
-        value: What was read, None if nothing was read yet. It stays if a later read fails.
-        read_at: When it was read, None if nothing was.
-        problem: Why the last read failed and what to do, None if it did not.
-        is_pending: Whether the first read is under way, or another one while the value is old.
-
-    """
+    """What was read last."""
 
     name: str
     value: T | None = None
@@ -57,13 +48,7 @@ class CachedSource(Generic[T]):
     ) -> None:
         """Read nothing yet.
 
-        Args:
-            name: What the source is.
-            read: Reads it. An error of it is shown.
-            ttl: Time for which what was read is used, at least.
-            clock: Returns the current time.
-            spawn: Starts the function that it gets, in this or another thread.
-
+        *spawn* starts the function that it gets, in this or another thread.
         """
         self._read = read
         self._ttl = ttl
@@ -118,13 +103,7 @@ class CachedSource(Generic[T]):
 
 
 def refresh(sources: Iterable[CachedSource[Any]], seconds: float) -> None:
-    """Start to read those of *sources* that are too old, and wait for those that are quick.
-
-    Args:
-        sources: The sources. Reads that take longer go on, for a later request.
-        seconds: Most seconds to wait. A source whose last read took longer is not waited for.
-
-    """
+    """Start to read those of *sources* that are too old, and wait for those that are quick."""
     flights = [(source, flight) for source in sources if (flight := source.start()) is not None]
     most = timedelta(seconds=seconds)
     wait([flight for source, flight in flights if source.took <= most], seconds)

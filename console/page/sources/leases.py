@@ -23,13 +23,7 @@ MOST: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A lease, without its id.
-
-    Attributes:
-        issued: When it was issued.
-        expires: When it expires if it is not renewed.
-
-    """
+    """A lease, without its id."""
 
     issued: datetime
     expires: datetime
@@ -39,15 +33,8 @@ class Lease:
 class RoleLeases:
     """Leases of one role of a database or of Redis.
 
-    Attributes:
-        service: Service whose role it is.
-        role: Name of the role.
-        ttl: Declared seconds until a lease expires that is not renewed.
-        max_ttl: Declared seconds after which it expires in any case.
-        count: Number of its leases.
-        leases: Those that were looked up.
-        failures: Why the server could not revoke a lease, once for each.
-
+    *ttl* and *max_ttl* are seconds, without a renewal and in any case; *leases* are those of
+    *count* that were looked up.
     """
 
     service: str
@@ -61,31 +48,14 @@ class RoleLeases:
 
 @dataclass(frozen=True, slots=True)
 class Leases:
-    """Leases of an environment.
-
-    Attributes:
-        roles: Those of each declared role.
-        others: Number of the server's other leases that could not be revoked.
-
-    """
+    """Leases of an environment."""
 
     roles: tuple[RoleLeases, ...]
     others: int
 
 
 def read_leases(session: Session, declaration: Declaration, environment: Environment) -> Leases:
-    """Return the leases of an environment's database users.
-
-    Args:
-        session: Session of the auditor.
-        declaration: The declaration.
-        environment: The environment.
-
-    Raises:
-        AccessDenied: If the credential may not list leases.
-        ServerError: If the server is unreachable or sealed.
-
-    """
+    """Return the leases of an environment's database users."""
     creds = f"{declaration.environment(environment).mounts.database}/creds/"
     declared = [
         (scope.service, name, role)

@@ -24,12 +24,7 @@ from vault.rotation.server_ages import Age, read_ages
 
 @dataclass(slots=True)
 class LedgerLogs:
-    """Audit logs of an environment. Each read after the first reads only new lines.
-
-    Attributes:
-        open: Opens the logs, None if none is known.
-
-    """
+    """Audit logs of an environment. Each read after the first reads only new lines."""
 
     open: Callable[[], ResponseLog | None]
     _log: ResponseLog | None = None
@@ -37,13 +32,7 @@ class LedgerLogs:
     _known: AuditLogs = field(default_factory=AuditLogs)
 
     def read(self, items: list[Item], mounts: Mounts) -> AuditLogs | None:
-        """Return what the logs say about *items*, None without a log that can be read.
-
-        Args:
-            items: The declared items.
-            mounts: Mounts of the deployment.
-
-        """
+        """Return what the logs say about *items*, None without a log that can be read."""
         try:
             if self._log is None or items != self._items:
                 self._log, self._items, self._known = self.open(), items, AuditLogs()
@@ -61,20 +50,7 @@ def read_ledger_rows(
     logs: LedgerLogs,
     now: datetime,
 ) -> tuple[Row, ...]:
-    """Return the rows of an environment.
-
-    Args:
-        session: Session of the auditor.
-        declaration: The declaration.
-        environment: The environment.
-        logs: Its audit logs.
-        now: The current time.
-
-    Raises:
-        AccessDenied: If the credential may not read the metadata.
-        ServerError: If the server is unreachable or sealed.
-
-    """
+    """Return the rows of an environment."""
     declared = declaration.environment(environment)
     owner, items = Owner.of(declared), declared_items(declaration, environment)
     read_age = partial(read_ages, session, mounts=declared.mounts, now=now)

@@ -12,24 +12,13 @@ from local.services.config_state import ConfigState
 
 @dataclass(frozen=True, slots=True)
 class LocalState:
-    """State of the local deployment.
-
-    Attributes:
-        parts: State of each server, and of the agents.
-        configs: Service → state of its config.
-
-    """
+    """State of the local deployment."""
 
     parts: tuple[Status, ...]
     configs: Mapping[str, ConfigState]
 
 
 def read_local_state(target: Target) -> LocalState:
-    """Return the state of the local deployment.
-
-    Raises:
-        StrongroomError: If there is none.
-
-    """
+    """Return the state of the local deployment."""
     started = target.local_deployment().started
     return LocalState(started.status(), started.read_config_states())

@@ -15,12 +15,8 @@ R = TypeVar("R")
 def read_all(read: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """Return what *read* returns of each of *items*, in their order.
 
-    After an error, which is raised, none of the others is begun.
-
-    Args:
-        read: Sends the requests for one item. It is called in several threads.
-        items: The items.
-
+    After an error, which is raised, none of the others is begun. *read* is called in several
+    threads.
     """
     with ThreadPoolExecutor(WORKERS, "source") as pool:
         return list(pool.map(read, items))

@@ -27,12 +27,7 @@ class ReadThreads:
             thread.start()
 
     def wait(self, seconds: float) -> None:
-        """Wait until all threads have ended.
-
-        Args:
-            seconds: Longest wait.
-
-        """
+        """Wait until all threads have ended, for *seconds* at most."""
         deadline = time.monotonic() + seconds
         with self._lock:
             threads = tuple(self._threads)

@@ -22,15 +22,7 @@ from vault.rotation.record import Record, Step
 
 @dataclass(frozen=True, slots=True)
 class RotationState:
-    """The last rotation of one item.
-
-    Attributes:
-        record: Its record, None if it cannot be read.
-        evidence: What is known of the consumers, None if they are not waited for, or only the
-            command can tell.
-        problem: Why the record or the evidence cannot be read, empty if it can.
-
-    """
+    """The last rotation of one item."""
 
     item: Item
     record: Record | None
@@ -39,16 +31,7 @@ class RotationState:
 
 
 def read_rotations(context: RotationContext) -> tuple[RotationState, ...]:
-    """Return the rotations that the server has a record of. No value is read.
-
-    Args:
-        context: The environment, with a session of the auditor.
-
-    Raises:
-        AccessDenied: If the credential may not read the metadata.
-        ServerError: If the server is unreachable or sealed.
-
-    """
+    """Return the rotations that the server has a record of. No value is read."""
     found = read_all(partial(_read_record, context), list(_find_rotated(context)))
     # One after the other, because they share the logs.
     return tuple(_observe(context, each) for each in found)

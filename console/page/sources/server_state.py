@@ -15,14 +15,7 @@ _HEALTH: Final = "sys/health?standbyok=true&perfstandbyok=true&sealedcode=200"
 
 @dataclass(frozen=True, slots=True)
 class AuditDevice:
-    """An audit device, to which the server writes each request.
-
-    Attributes:
-        name: Its name, such as ``audit-1``.
-        kind: Such as ``file``.
-        target: Its file, empty for another kind.
-
-    """
+    """An audit device, to which the server writes each request."""
 
     name: str
     kind: str
@@ -31,17 +24,7 @@ class AuditDevice:
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """State of a server.
-
-    Attributes:
-        is_sealed: Whether it answers no request.
-        version: Its version, empty if it is sealed.
-        cluster: Name of its cluster, empty if it has none.
-        leader: Address of the active node, empty if it is alone or that is not known.
-        is_leader: Whether the node that answered is the active one.
-        devices: Its audit devices, None if this role may not list them.
-
-    """
+    """State of a server."""
 
     is_sealed: bool
     version: str = ""
@@ -52,13 +35,7 @@ class ServerState:
 
 
 def read_server_state(session: Session) -> ServerState:
-    """Return the state of the server of *session*.
-
-    Raises:
-        ServerError: If it is unreachable.
-        AuthenticationFailed: If it rejects the login.
-
-    """
+    """Return the state of the server of *session*."""
     try:
         health, leader = session.get(_HEALTH), session.get("sys/leader")
         devices = _read_devices(session)

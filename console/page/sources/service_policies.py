@@ -20,18 +20,7 @@ ServicePolicies = Mapping[str, Mapping[str, PolicyRules | None]]
 def read_service_policies(
     session: Session, declaration: Declaration, environment: Environment
 ) -> ServicePolicies:
-    """Return the policies of the services of an environment.
-
-    Args:
-        session: Session of the auditor.
-        declaration: The declaration.
-        environment: The environment.
-
-    Raises:
-        AccessDenied: If the credential may not read policies.
-        ServerError: If the server is unreachable or sealed.
-
-    """
+    """Return the policies of the services of an environment."""
     scopes = declaration.scopes(environment)
     found = read_all(partial(read_policies, session, declaration), scopes)
     return {scope.service: each for scope, each in zip(scopes, found, strict=True)}

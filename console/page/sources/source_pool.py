@@ -16,13 +16,7 @@ class SourcePool(Generic[K, T]):
     """Sources by key, so that what two requests ask for is read once."""
 
     def __init__(self, build: Callable[[K], CachedSource[T]], most: int) -> None:
-        """Build no source yet.
-
-        Args:
-            build: Builds the source of a key.
-            most: Number of sources that are kept.
-
-        """
+        """Build no source yet."""
         self._build = build
         self._most = most
         self._lock = threading.Lock()

@@ -68,16 +68,7 @@ Spawn = Callable[[Callable[[], None]], object]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the operator has asked for.
-
-    Attributes:
-        targets: The environments that the page shows.
-        audit_logs: Files of the audit devices of the one environment.
-        store: Folder of its store of audit lines, None for the default.
-        open_session: Opens the operator's session on an environment's server.
-        alertmanager: Address of the Alertmanager, None if the page shows no alerts.
-
-    """
+    """What the operator has asked for."""
 
     targets: Sequence[Target]
     audit_logs: Sequence[Path]
@@ -87,14 +78,7 @@ class Options:
 
 
 class EnvironmentSources:
-    """Sources of one environment.
-
-    Attributes:
-        environment: The environment.
-        name: Its name.
-        is_local: Whether it is the local deployment.
-
-    """
+    """Sources of one environment."""
 
     def __init__(self, target: Target, options: Options, clock: Clock, spawn: Spawn) -> None:
         self.environment = target.environment
@@ -181,10 +165,7 @@ class EnvironmentSources:
     def activity(self, since: str, until: str = "") -> CachedSource[Activity]:
         """Return the source of who did what in a period.
 
-        Args:
-            since: Its start: a duration such as ``30d``, or a time.
-            until: Its end, empty for now.
-
+        *since* is a duration such as ``30d``, or a time; an empty *until* is now.
         """
         return self._activities.get((since, until))
 
@@ -193,13 +174,7 @@ class EnvironmentSources:
         return self._histories.get(item)
 
     def audit_inputs(self, since: str, until: str | None = None) -> Inputs:
-        """Return what a question to the store of audit lines reads.
-
-        Args:
-            since: Start of the period, such as ``30d``.
-            until: Its end, None for now.
-
-        """
+        """Return what a question to the store of audit lines reads."""
         options = self._options
         return Inputs(self._reread(), since, until, options.store, options.audit_logs, None)
 
@@ -261,14 +236,7 @@ Sources = Mapping[str, EnvironmentSources]
 
 @contextmanager
 def open_sources(options: Options, clock: Clock, spawn: Spawn | None = None) -> Iterator[Sources]:
-    """Yield the sources of each environment. Afterwards wait for reads, and revoke the tokens.
-
-    Args:
-        options: What the operator has asked for.
-        clock: Returns the current time.
-        spawn: Starts a read, in this or another thread; None for threads that are waited for.
-
-    """
+    """Yield the sources of each environment. Afterwards wait for reads, and revoke the tokens."""
     threads = ReadThreads()
     found = {
         str(each.environment): EnvironmentSources(each, options, clock, spawn or threads.spawn)

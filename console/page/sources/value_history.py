@@ -15,13 +15,7 @@ from vault.rotation.server_versions import Version, read_versions
 
 @dataclass(frozen=True, slots=True)
 class ValueHistory:
-    """What the server knows of a value's past.
-
-    Attributes:
-        versions: Its versions, the newest first; none of a kind without versions.
-        record: Its last rotation, None if there was none.
-
-    """
+    """What the server knows of a value's past."""
 
     versions: tuple[Version, ...]
     record: Record | None
@@ -30,18 +24,6 @@ class ValueHistory:
 def read_value_history(
     session: Session, declared: EnvironmentDeclaration, item: Item, now: datetime
 ) -> ValueHistory:
-    """Return the history of *item*.
-
-    Args:
-        session: Session of the auditor.
-        declared: The environment.
-        item: The item.
-        now: The current time.
-
-    Raises:
-        AccessDenied: If the credential may not read the metadata.
-        ServerError: If the server is unreachable or sealed.
-
-    """
+    """Return the history of *item*."""
     versions = read_versions(session, item, declared.mounts, now)
     return ValueHistory(versions, RecordStore(session, Owner.of(declared), item).read())

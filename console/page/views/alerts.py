@@ -27,14 +27,7 @@ _KNOWN: Final = ("alertname", "severity", "environment")
 
 @dataclass(frozen=True, slots=True)
 class AlertsFilter:
-    """What the address asks for; each part is empty if it does not matter.
-
-    Attributes:
-        severity: Their severity.
-        state: Whether they fire.
-        text: Part of a label or an annotation.
-
-    """
+    """What the address asks for; each part is empty if it does not matter."""
 
     severity: str = ""
     state: str = ""
@@ -43,14 +36,7 @@ class AlertsFilter:
 
 @dataclass(frozen=True, slots=True)
 class AlertCard:
-    """One alert, as the view shows it.
-
-    Attributes:
-        severity: Its severity, None if it has none.
-        runbook: Its section of the Runbook, a link if it names an address to follow.
-        labels: Its other labels.
-
-    """
+    """One alert, as the view shows it."""
 
     of: Alert
     name: str

@@ -44,14 +44,7 @@ _OF_ADDRESSES: Final = frozenset({"new_address"})
 
 @dataclass(frozen=True, slots=True)
 class AnomaliesFilter(Filter):
-    """What the address asks for; each part is empty if it does not matter.
-
-    Attributes:
-        rule: Name of a rule.
-        severity: ``high``, ``medium`` or ``low``.
-        page: Number of the page.
-
-    """
+    """What the address asks for; each part is empty if it does not matter."""
 
     path: ClassVar[str] = "/anomalies"
     rule: str = ""
@@ -61,16 +54,7 @@ class AnomaliesFilter(Filter):
 
 @dataclass(frozen=True, slots=True)
 class FindingCard:
-    """A finding.
-
-    Attributes:
-        first: Its first request, with its zone.
-        about: The path, address or wrapping token that it is about, empty if it has no name.
-        evidence: The earliest requests.
-        reads: Address of the requests in the view of reads.
-        ignore: Entry of the rules file with which it is not found again.
-
-    """
+    """A finding."""
 
     of: Finding
     first: datetime

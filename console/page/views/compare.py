@@ -30,15 +30,8 @@ _TONES: Final = {Verdict.EQUAL: GOOD, Verdict.DIFFERENT: WARN}
 class CompareFilter(Filter):
     """What the address asks for; each part is empty if it does not matter.
 
-    Attributes:
-        left: Name of one environment.
-        right: Name of the other one.
-        area: Area of the entries.
-        service: Name of a service, or ``-`` for the jobs.
-        verdict: Result of the entries, ``all`` for each, empty for those that differ.
-        text: Part of their names.
-        page: Number of the page.
-
+    ``-`` as *service* stands for the jobs; an empty *verdict* for what differs, and ``all`` for
+    each.
     """
 
     path: ClassVar[str] = "/compare"

@@ -70,13 +70,7 @@ _HOW: Final = {Kind.STATIC_USER: ", adopted", Kind.USER_PAIR: ", paired"}
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What is known of one environment.
-
-    Attributes:
-        rows: Rows of its ledger, None if it is not read.
-        policies: The policies of its services, None if they are not read.
-
-    """
+    """What is known of one environment."""
 
     environment: Environment
     rows: Sequence[Row] | None

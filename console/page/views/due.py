@@ -53,13 +53,7 @@ _TONES: Final = {
 
 
 def find_due(row: Row, now: datetime) -> Due:
-    """Return when the value of *row* is due.
-
-    Args:
-        row: A row of the ledger.
-        now: The current time, which may be later than that of the ledger.
-
-    """
+    """Return when the value of *row* is due."""
     if row.state is State.NO_VALUE:
         return Due.NO_VALUE
     if row.state is State.UNKNOWN:

@@ -32,14 +32,7 @@ _NEXT: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A number with its name.
-
-    Attributes:
-        text: The number, or a dash if it is not known.
-        note: What else there is to say of it, empty if nothing.
-        href: Address of what it counts, None if there is none.
-
-    """
+    """A number with its name."""
 
     name: str
     text: str
@@ -50,17 +43,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentPanel:
-    """An environment, as the view shows it.
-
-    Attributes:
-        state: State of its server.
-        facts: Names and texts of what else is known of the server.
-        tiles: Its numbers.
-        services: Its services.
-        next: The values that are due first.
-        counts: The numbers that are summed up over environments.
-
-    """
+    """An environment, as the view shows it."""
 
     name: str
     href: str

@@ -41,16 +41,7 @@ _SERIES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class PlanFilter(Filter):
-    """What the address asks for; each part is empty if it does not matter.
-
-    Attributes:
-        service: Name of a service, or ``-`` for what belongs to none.
-        action: Action of the changes.
-        kind: Kind of the resources.
-        text: Part of their names.
-        page: Number of the page.
-
-    """
+    """What the address asks for; each part is empty if it does not matter."""
 
     path: ClassVar[str] = "/plan"
     service: str = ""

@@ -30,16 +30,7 @@ OUTCOMES: Final = ("ok", "denied", "failed", "absent")
 
 @dataclass(frozen=True, slots=True)
 class ReadsFilter(Filter):
-    """What the address asks for; each part is empty if it does not matter.
-
-    Attributes:
-        since: Start of the period: a duration, or a time.
-        until: Its end, empty for now.
-        what: Category of the requests, or ``all``.
-        actor: Who sent them. See :class:`ActivityFilter` for this and the next four.
-        page: Number of the page.
-
-    """
+    """What the address asks for; each part is empty if it does not matter."""
 
     path: ClassVar[str] = "/reads"
     since: str = DEFAULT_SINCE
@@ -71,12 +62,7 @@ class ReadsFilter(Filter):
 
 
 def read_filter(request: PageRequest) -> ReadsFilter:
-    """Return what the address asks for.
-
-    Raises:
-        HTTPException: If the period is none, or a part is none of those that there are.
-
-    """
+    """Return what the address asks for."""
     since, until = request.text("since") or DEFAULT_SINCE, request.text("until")
     try:
         parse_period(since, until or None, request.now)

@@ -49,17 +49,7 @@ class Progress(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Underway:
-    """A rotation that is under way, as the view shows it.
-
-    Attributes:
-        href: Address of the item's page.
-        state: What it waits for.
-        steps: Its steps, and whether each was done.
-        consumers: What is known of its consumers.
-        notes: What the evidence rests on, what cannot be proved, or why there is none.
-        commands: What can be run, and why.
-
-    """
+    """A rotation that is under way, as the view shows it."""
 
     of: RotationState
     record: Record

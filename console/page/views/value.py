@@ -56,17 +56,7 @@ def build_value(
     *,
     is_given: bool = False,
 ) -> dict[str, Any]:
-    """Return the tables and texts of the view.
-
-    Args:
-        rows: The rows of one item, at least one.
-        history: What the server knows of its past, None if that was not read.
-        reads: What the log says of it, None if that was not read.
-        commands: Commands of its environment.
-        now: The current time.
-        is_given: Whether an operator provides its value.
-
-    """
+    """Return the tables and texts of the view."""
     item, environment = rows[0].item, commands.environment
     versions = () if history is None else history.versions
     current = next((each.number for each in versions if each.state is VersionState.CURRENT), None)
@@ -195,13 +185,7 @@ def find_actions(
 ) -> tuple[Action, ...]:
     """Return what is to be done about a value, the most urgent first.
 
-    Args:
-        rows: The rows of one item, at least one.
-        readers: Number of readers with an older version, and of all.
-        commands: Commands of the environment.
-        now: The current time.
-        is_given: Whether an operator provides its value.
-
+    *readers* counts those with an older version, and all.
     """
     found = (
         _find_first(rows, commands, now, is_given=is_given),

@@ -29,17 +29,7 @@ _COLUMNS: Final = columns(
 
 @dataclass(frozen=True, slots=True)
 class ValuesFilter(Filter):
-    """What the address asks for; each part is empty if it does not matter.
-
-    Attributes:
-        service: Name of a service, or ``-`` for the jobs.
-        kind: Kind of the values.
-        state: When they are due.
-        text: Part of their names.
-        sort: Column to sort by, ``due`` if empty.
-        page: Number of the page.
-
-    """
+    """What the address asks for; each part is empty if it does not matter."""
 
     path: ClassVar[str] = "/values"
     service: str = ""

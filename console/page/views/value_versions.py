@@ -43,15 +43,7 @@ def build_life(
     due: datetime | None,
     now: datetime,
 ) -> Table:
-    """Return the versions on an axis of time that ends with the due date.
-
-    Args:
-        versions: The versions, the newest first.
-        readers: Who got which last, None if that is not known.
-        due: The due date, None if there is none.
-        now: The current time.
-
-    """
+    """Return the versions on an axis of time that ends with the due date."""
     shown = versions[:MOST]
     if not shown:
         return Table("Versions by time", _LIFE, ())
@@ -87,15 +79,7 @@ def find_newest(readers: Iterable[Mapping[str, Any]], current: int | None) -> in
 def build_readers(
     readers: Sequence[Mapping[str, Any]], current: int | None, name: str, environment: str
 ) -> Table:
-    """Return the readers, those with the oldest version first.
-
-    Args:
-        readers: Rows of the question who got which version last.
-        current: The current version. See :func:`find_newest`.
-        name: The value, as the view of reads filters by it.
-        environment: Name of the environment.
-
-    """
+    """Return the readers, those with the oldest version first."""
     newest = find_newest(readers, current)
     order = sorted(readers, key=lambda row: (row["version"], -_time(row).timestamp()))
     rows = [

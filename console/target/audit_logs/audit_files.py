@@ -13,13 +13,7 @@ from console.target.target import Target
 
 @dataclass(frozen=True, slots=True)
 class AuditFiles:
-    """Files of audit devices.
-
-    Attributes:
-        paths: The files, none if no log is known.
-        namespace: The Vault namespace of the deployment; empty for the root namespace.
-
-    """
+    """Files of audit devices; *namespace* is that of the deployment, empty for the root."""
 
     paths: tuple[Path, ...]
     namespace: str

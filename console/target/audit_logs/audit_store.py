@@ -32,15 +32,8 @@ if TYPE_CHECKING:
 class Inputs:
     """What a command was asked to read.
 
-    Attributes:
-        target: The environment.
-        since: Start of the period, as the operator wrote it.
-        until: Its end, or None for now.
-        store: Folder of the store, or None for the local deployment's.
-        audit_logs: Files of audit devices. Those of the local deployment are read if none is named;
-            elsewhere, what is in the store already is asked.
-        records: Files and folders of access records; the same. None to read none.
-
+    Without *audit_logs* or *records*, the local deployment's are read, and elsewhere what is in the
+    store is asked. *records* is None to read none.
     """
 
     target: Target
@@ -53,16 +46,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class AuditStore:
-    """An open store.
-
-    Attributes:
-        connection: Its connection.
-        folder: Its folder.
-        declared: What paths and roles are compared with.
-        period: The period that is asked about.
-        namespace: The Vault namespace of the deployment; empty for the root namespace.
-
-    """
+    """An open store."""
 
     connection: DuckDBPyConnection
     folder: Path
@@ -82,13 +66,6 @@ def open_audit_store(
     """Ingest what is new in the logs, name damaged lines on standard error, and yield the store.
 
     *into* is a new connection that outlives the store; without one, it closes with the store.
-
-    Raises:
-        BadParameter: If the period is none.
-        ConfigurationError: If DuckDB is not installed, a file is no log, there is neither a log nor
-            a store with lines, or no credential for encrypted files.
-        OSError: If a file cannot be read.
-
     """
     target, period = inputs.target, _read_period(inputs)
     declared = find_declared(target.declaration, target.environment)
@@ -103,12 +80,7 @@ def open_audit_store(
 
 
 def find_object_scope(target: Target, service: str, name: str) -> Scope:
-    """Return the scope of a declared secret, key or database role, before a log is read.
-
-    Raises:
-        ConfigurationError: If it is not declared. The message suggests a similar name.
-
-    """
+    """Return the scope of a declared secret, key or database role, before a log is read."""
     scope = target.scope(service)
     target.declaration.deployment(scope)
     find_objects(find_declared(target.declaration, target.environment), scope, name)

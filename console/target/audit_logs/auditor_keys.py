@@ -28,25 +28,14 @@ from vault.declare.server_names import AUDITOR_JOB
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Service and environment of encrypted files, as two options name them.
-
-    Attributes:
-        target: The environment.
-        scope: The service in it.
-
-    """
+    """Service and environment of encrypted files, as two options name them."""
 
     target: Target
     scope: Scope
 
 
 def read_origin(service: str | None, env: str | None, root: Path) -> Origin | None:
-    """Return what two options name, None if they name nothing.
-
-    Raises:
-        BadParameter: If one of them is missing.
-
-    """
+    """Return what two options name, None if they name nothing."""
     if (service is None) != (env is None):
         raise typer.BadParameter("pass --service and --env together")
     if not service or not env:
@@ -57,13 +46,7 @@ def read_origin(service: str | None, env: str | None, root: Path) -> Origin | No
 
 @contextmanager
 def open_unwrap(origin: Origin | None, identity: Path | None) -> Iterator[Unwrap]:
-    """Yield the function that unwraps the keys of files, by an identity or else as the auditor.
-
-    Raises:
-        BadParameter: If there is neither an origin nor an identity.
-        ConfigurationError: If a credential or the identity is missing.
-
-    """
+    """Yield the function that unwraps the keys of files, by an identity or else as the auditor."""
     if identity is not None:
         yield _by_identities(identity)
         return

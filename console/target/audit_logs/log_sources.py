@@ -28,11 +28,7 @@ def default_store(target: Target) -> Path:
 class LogSources:
     """What an operator names, by default the logs of the local deployment.
 
-    Attributes:
-        target: The environment.
-        audit_logs: Files of the server's audit devices, and folders of archives.
-        records: Files and folders of access records, None to read none.
-
+    *records* is None to read none.
     """
 
     target: Target
@@ -40,13 +36,7 @@ class LogSources:
     records: Sequence[Path] | None
 
     def find(self) -> list[Source]:
-        """Return all files.
-
-        Raises:
-            ConfigurationError: If there is none.
-            OSError: If a path does not exist.
-
-        """
+        """Return all files."""
         files = find_audit_files(self.target, self.audit_logs)
         found = [*find_server_logs(files.paths), *find_records(self._find_records())]
         if not found:
@@ -74,13 +64,6 @@ class LogSources:
         """Add to a store what is new in the logs, and remove lines older than *keep*.
 
         The server's audit devices are asked for the HMACs of *names*.
-
-        Raises:
-            ConfigurationError: If a file is no log, or a folder has no segment, or there is no
-                credential for *names* or for encrypted files that the store does not know.
-            AccessDenied: If the credential may not ask the devices, or not decrypt.
-            OSError: If a file cannot be read.
-
         """
         found = self.find()
         encrypted = [each.path for each in found if each.is_encrypted]

@@ -19,14 +19,7 @@ from vault.rotation.stored_log import StoredLog
 
 
 def check_audit_logs(audit_logs: Sequence[Path], store: Path | None) -> None:
-    """Check that what an operator names can be read, and has a line if it is no archive.
-
-    Raises:
-        OSError: If a file cannot be read.
-        ConfigurationError: If a file is no audit log, a folder has no segment, or DuckDB is needed
-            and not installed.
-
-    """
+    """Check that what an operator names can be read, and has a line if it is no archive."""
     for source in find_server_logs(audit_logs):
         open_input(source.path).close()
         if not _needs_store(source.path):
@@ -40,14 +33,7 @@ def open_response_log(
 ) -> ResponseLog | None:
     """Return the logs that an operator names, by default those of the local deployment.
 
-    Plain files are read without the extra ``audit``.
-
-    Returns:
-        The logs, None if none is known.
-
-    Raises:
-        OSError: If a file cannot be read.
-
+    The result is None if none is known. Plain files are read without the extra ``audit``.
     """
     files = find_audit_files(target, audit_logs)
     if store is None and not any(map(_needs_store, files.paths)):

@@ -26,15 +26,8 @@ if TYPE_CHECKING:
 class RulesOnStore:
     """A store and the rules to ask it with.
 
-    Attributes:
-        connection: Connection with the table ``requests``.
-        environment: The environment.
-        context: The rules, and what else queries depend on.
-        span: Time over which the log reaches.
-        since: In UTC, without a zone. Earlier requests are history.
-        now: The current time.
-        damaged: Number of damaged lines and ends of files, which no rule sees.
-
+    *since* is in UTC, without a zone; earlier requests are history. *damaged* counts lines and ends
+    of files, which no rule sees.
     """
 
     connection: DuckDBPyConnection
@@ -48,15 +41,7 @@ class RulesOnStore:
 
 @contextmanager
 def open_rules(inputs: Inputs, rules: Path | None) -> Iterator[RulesOnStore]:
-    """Ingest what is new in the logs, and yield the store with the rules.
-
-    Raises:
-        DeclarationError: If the rules file is invalid. Nothing was written.
-        ConfigurationError: If no request is of the deployment, or as of :func:`open_audit_store`.
-        BadParameter: If the period is none.
-        OSError: If a file cannot be read.
-
-    """
+    """Ingest what is new in the logs, and yield the store with the rules."""
     target, declared = inputs.target, inputs.target.declared
     environment = target.environment
     read = read_rules(rules or source_file.find(target.checkout.repository.declaration, FILE))

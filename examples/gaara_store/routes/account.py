@@ -22,12 +22,7 @@ def me(user_id: UUID) -> Response:
 
 
 def own_profile(user_id: UUID) -> Profile:
-    """Return the decrypted data of the logged-in user *user_id*.
-
-    Raises:
-        Unauthorized: If the account no longer exists.
-
-    """
+    """Return the decrypted data of the logged-in user *user_id*."""
     profile = current_store().users.profile(user_id)
     if profile is None:
         raise_unauthorized("log in again: this account no longer exists")

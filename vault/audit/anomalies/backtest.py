@@ -37,20 +37,7 @@ _LEAST: Final = {"burst": 2}
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What one rule raises at one threshold.
-
-    Attributes:
-        rule: Name of the rule.
-        key: Key of the threshold, None if the rule has none.
-        value: The threshold, a learning time in seconds; None if the rule has none.
-        is_current: Whether it is the threshold of the rules.
-        is_enabled: Whether the rule is enabled.
-        findings: Number of findings.
-        per_week: Findings per week of the span.
-        busiest_day: The largest number of findings of one day.
-        actors: The actors with the most findings, and their number.
-
-    """
+    """What one rule raises at one threshold."""
 
     rule: RuleName
     key: str | None
@@ -68,12 +55,7 @@ def backtest(
 ) -> Iterator[Trial]:
     """Yield the trials of each rule, by the value of the threshold.
 
-    Args:
-        connection: Connection with the table ``requests``.
-        context: The rules, and what else queries depend on.
-        span: Time over which the requests reach.
-        since: In UTC, without a zone. Earlier requests are history.
-
+    *since* is in UTC, without a zone. Earlier requests count as history.
     """
     weeks = _weeks(span, since)
     for name in NAMES:

@@ -40,11 +40,7 @@ def is_outside(rule: OutOfHours, time: datetime) -> bool:
 def merge_outside(rule: OutOfHours, quarters: Iterable[Finding], shown: int) -> Iterator[Finding]:
     """Yield one finding for each actor and night, or free day, with requests.
 
-    Args:
-        rule: The declared hours.
-        quarters: Requests of each quarter of an hour. Each zone's offset is a multiple of it.
-        shown: Number of requests that a finding shows.
-
+    *quarters* are of an hour, because each zone's offset is a multiple of that.
     """
     merged: dict[tuple[object, ...], Finding] = {}
     for each in quarters:
@@ -88,11 +84,7 @@ def find_anomalies(
 ) -> list[Finding]:
     """Return the findings of all enabled rules at or after *since*, by their time.
 
-    Args:
-        connection: Connection with the table ``requests``.
-        context: The rules, and what else queries depend on.
-        since: In UTC, without a zone. Requests before it count as history.
-
+    *since* is in UTC, without a zone. Earlier requests count as history.
     """
     found = [
         finding
@@ -118,13 +110,7 @@ def find_by_rule(
 
 
 def find_learning(rules: AnomalyRules, span: Span) -> list[RuleName]:
-    """Return the enabled rules that cannot find anything yet, because the log is too short.
-
-    Args:
-        rules: The rules.
-        span: Time over which the log reaches.
-
-    """
+    """Return the enabled rules that cannot find anything yet, because the log is too short."""
     if span.first is None or span.last is None:
         return []
     needed: dict[RuleName, timedelta] = {

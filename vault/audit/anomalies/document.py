@@ -25,17 +25,7 @@ def findings_document(
     since: datetime,
     expired: Iterable[Ignored],
 ) -> dict[str, Any]:
-    """Return the findings as a JSON document.
-
-    Args:
-        environment: The environment.
-        rules: The rules.
-        findings: The findings.
-        span: Time over which the log reaches.
-        since: The earliest time of a finding.
-        expired: Entries of ``ignore`` that have ended.
-
-    """
+    """Return the findings as a JSON document."""
     return {
         "environment": environment.value,
         "since": format_time(since),
@@ -55,15 +45,7 @@ def findings_document(
 def trials_document(
     environment: Environment, trials: Iterable[Trial], span: Span, since: datetime
 ) -> dict[str, Any]:
-    """Return the trials of a backtest as a JSON document.
-
-    Args:
-        environment: The environment.
-        trials: The trials.
-        span: Time over which the log reaches.
-        since: The earliest time of a finding.
-
-    """
+    """Return the trials of a backtest as a JSON document."""
     return {
         "environment": environment.value,
         "since": format_time(since),

@@ -14,14 +14,7 @@ _ID_LENGTH: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A request.
-
-    Attributes:
-        time: In UTC.
-        request_id: The server's id of it, None if the line has none.
-        address: Address of the client, None if it came through a Unix socket.
-
-    """
+    """A request. Its *address* is None if it came through a Unix socket."""
 
     time: datetime
     request_id: str | None
@@ -34,20 +27,8 @@ class Evidence:
 class Finding:
     """What a rule has found.
 
-    Attributes:
-        rule: Name of the rule.
-        severity: ``low``, ``medium`` or ``high``.
-        actor: The role, the person or the name of the token.
-        is_person: Whether the actor is a person.
-        host: Host in the metadata of the secret-id, None if it has none.
-        subject: The path, address or wrapping token that it is about, empty for none.
-        slot: Start of the hour or day that it belongs to, so that a repetition has the same id.
-        first: Time of the first request.
-        last: Time of the last request.
-        count: Number of requests, or of what the rule counts.
-        usual: Number that the actor usually has, None if the rule does not compare.
-        evidence: The earliest requests.
-
+    *slot* starts the hour or day that it belongs to, so that a repetition has the same id. *usual*
+    is None if the rule does not compare.
     """
 
     rule: str

@@ -25,16 +25,7 @@ def render_metrics(
     last: datetime | None,
     now: datetime,
 ) -> bytes:
-    """Return the metrics of *findings* as text. A rule that is not enabled has none.
-
-    Args:
-        environment: The environment.
-        rules: The rules.
-        findings: The findings.
-        last: Time of the last request in the store, in UTC; None if there is none.
-        now: The current time.
-
-    """
+    """Return the metrics of *findings* as text. A rule that is not enabled has none."""
     registry = CollectorRegistry()
 
     def gauge(name: str, help_text: str, *labels: str) -> Gauge:

@@ -14,14 +14,7 @@ _NOTHING: Final = r"[^\s\S]"
 
 
 def build_names(environment: str, deployment: str, mounts: Mounts) -> dict[str, str]:
-    """Return the name of each placeholder of a pattern.
-
-    Args:
-        environment: Name of the environment.
-        deployment: Id of the deployment, which the names of its jobs begin with.
-        mounts: Its mounts.
-
-    """
+    """Return the name of each placeholder of a pattern."""
     jobs = {job.rpartition("-")[2]: server_name(deployment, job) for job in JOBS}
     return {
         **jobs,
@@ -36,10 +29,7 @@ def build_names(environment: str, deployment: str, mounts: Mounts) -> dict[str, 
 def build_expression(patterns: Iterable[str], names: Mapping[str, str] | None = None) -> str:
     """Return an expression that matches, as a whole, each text that one of *patterns* matches.
 
-    Args:
-        patterns: Patterns in which ``*`` stands for any characters.
-        names: Placeholder → its name. Without names, braces stand for themselves.
-
+    In a pattern ``*`` stands for any characters. Without *names*, braces stand for themselves.
     """
     parts = [_expression(each, names) for each in patterns]
     return f"(?s:{'|'.join(parts)})" if parts else _NOTHING

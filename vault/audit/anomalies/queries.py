@@ -42,14 +42,8 @@ LOGIN: Final = "regexp_matches(path, '^auth/.+/login(/|$)')"
 class RuleContext:
     """Rules, and what else their queries depend on.
 
-    Attributes:
-        rules: The rules.
-        names: Placeholder of a pattern → its name.
-        namespace: The Vault namespace of the deployment; empty for the root namespace.
-        today: The day, after which entries of ``ignore`` may have ended.
-        own: Names of the deployment and of its services, such as ``shop-dev``. Without any, every
-            object counts as its own.
-
+    *own* has the names of the deployment and its services; without any, every object counts as its
+    own. *namespace* is empty for the root namespace.
     """
 
     rules: AnomalyRules

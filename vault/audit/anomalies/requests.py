@@ -22,14 +22,7 @@ _WRAPPING: Final = "list_contains(policies, 'response-wrapping')"
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Time over which the requests reach.
-
-    Attributes:
-        first: Time of the first request, None if there is none.
-        last: Time of the last request, None if there is none.
-        count: Number of requests.
-
-    """
+    """Time over which the requests reach."""
 
     first: datetime | None
     last: datetime | None
@@ -39,12 +32,7 @@ class Span:
 def create_requests(connection: DuckDBPyConnection, context: RuleContext) -> Span:
     """Create the table ``requests``, and return the time over which it reaches.
 
-    One pass over the lines, because each of the passes would compare the devices again.
-
-    Args:
-        connection: Connection to an open store.
-        context: The rules, which name the people and the policies for emergencies.
-
+    It is a table, because each pass over the lines would compare the devices again.
     """
     connection.execute(_sql(context))
     row = connection.execute("SELECT min(time), max(time), count(*) FROM requests").fetchone()
@@ -52,12 +40,7 @@ def create_requests(connection: DuckDBPyConnection, context: RuleContext) -> Spa
 
 
 def find_last_logins(connection: DuckDBPyConnection) -> dict[str, datetime]:
-    """Return the time of the last login of each role, in UTC, without a zone.
-
-    Args:
-        connection: Connection with the table ``requests``.
-
-    """
+    """Return the time of the last login of each role, in UTC, without a zone."""
     rows = connection.execute(f"""
         SELECT role, max(time) FROM requests
         WHERE {LOGIN} AND outcome = 'ok' AND role IS NOT NULL

@@ -27,15 +27,7 @@ def built_in() -> AnomalyRules:
 
 
 def read_rules(path: Path | None) -> AnomalyRules:
-    """Return the rules in *path*, with the built-in ones in place of keys that it leaves out.
-
-    Args:
-        path: A team's file, or None for the built-in rules.
-
-    Raises:
-        DeclarationError: If the file is invalid. It lists every error with file and line.
-
-    """
+    """Return the rules in *path*, with the built-in ones in place of keys that it leaves out."""
     if path is None:
         return built_in()
     doc = load.read_document(path)

@@ -30,12 +30,6 @@ def find_expired(chain: Chain, now: datetime, keep: timedelta) -> tuple[Segment,
     """Return the segments whose last line is older than *keep*, and that are not deleted yet.
 
     The newest segment of each log stays, because the archive of a log is never empty then.
-
-    Args:
-        chain: The chain.
-        now: Current time.
-        keep: Time for which a segment is kept.
-
     """
     deleted = chain.deleted
     newest = {segment.log: segment.sequence for segment in chain.segments}
@@ -50,15 +44,7 @@ def find_expired(chain: Chain, now: datetime, keep: timedelta) -> tuple[Segment,
 
 @dataclass(slots=True)
 class Archived:
-    """What a run has done.
-
-    Attributes:
-        segments: The new segments.
-        deleted: The segments that were deleted.
-        failures: The logs that could not be archived, each as a sentence.
-        head: Hash of the newest entry of the chain.
-
-    """
+    """What a run has done."""
 
     segments: list[Segment] = field(default_factory=list)
     deleted: tuple[Segment, ...] = ()
@@ -70,15 +56,8 @@ class Archived:
 class Archiver:
     """Archives logs to *folder*.
 
-    Attributes:
-        folder: Folder of the archive, of these logs only.
-        logs: The logs.
-        open_writer: Returns the writer of files. It is called before anything is renamed, because
-            it may send a request.
-        reopening: How the server comes to write new files.
-        keep: Time for which a segment is kept, in days; None to delete none.
-        now: Returns the current time.
-
+    *open_writer* is called before anything is renamed, because it may send a request. *keep* is
+    None to delete no segment.
     """
 
     folder: Path
@@ -89,15 +68,7 @@ class Archiver:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def run(self) -> Archived:
-        """Archive the logs, and delete what was kept long enough.
-
-        Raises:
-            ArchiveFailed: If a log is missing, the chain is damaged, or another run is under way.
-            ConfigurationError: If an argument is wrong.
-            StrongroomError: If the key service gives no key. Nothing was renamed then.
-            OSError: If a file cannot be read or written.
-
-        """
+        """Archive the logs, and delete what was kept long enough."""
         names = [log.name for log in self.logs]
         if len({*names}) < len(names):
             raise ConfigurationError("two logs have one name; archive them to two folders")
@@ -158,9 +129,7 @@ class _Run:
     def rotate(self, waiting: dict[LiveLog, list[RotatedLog]]) -> list[LiveLog]:
         """Rename the logs, and let the server open new ones; return those that it opened.
 
-        Args:
-            waiting: The logs, each with the files that it was renamed to. More are added.
-
+        The renamed files are added to *waiting*.
         """
         now = self.archiver.now()
         renamed: dict[LiveLog, RotatedLog] = {}
@@ -210,12 +179,7 @@ class _Run:
 
 
 def _check_exists(log: LiveLog, rotated: Sequence[RotatedLog]) -> None:
-    """Check that a reload of the server loses nothing.
-
-    Raises:
-        ArchiveFailed: If the log is missing, and the server does not write to a renamed one.
-
-    """
+    """Check that a reload of the server loses nothing."""
     if log.path.exists() or (rotated and rotated[-1].writers() is not Writers.NONE):
         return
     raise ArchiveFailed(
@@ -237,13 +201,7 @@ def _is_intact(folder: Path, segment: Segment) -> bool:
 
 @contextmanager
 def _exclusive(folder: Path) -> Iterator[None]:
-    """Lock *folder* during the block.
-
-    Raises:
-        ArchiveFailed: If another run has locked it.
-        ConfigurationError: If it is not a folder.
-
-    """
+    """Lock *folder* during the block, or raise ArchiveFailed if another run has locked it."""
     with ExitStack() as stack:
         try:
             stack.enter_context(private_file.lock(folder, folder=True, wait=False))

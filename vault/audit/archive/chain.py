@@ -41,13 +41,7 @@ ARCHIVE: Final = FolderKind("archive", "archive of audit logs", "--folder", _is_
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Entries of a chain, in order.
-
-    Attributes:
-        entries: Those that could be read.
-        findings: Errors of the lines.
-
-    """
+    """Entries of a chain, in order."""
 
     entries: tuple[Entry, ...] = ()
     findings: tuple[str, ...] = ()
@@ -115,12 +109,7 @@ class ChainFile:
         return self.folder / FILE
 
     def read(self) -> Chain:
-        """Return the chain, which is empty if there is none.
-
-        Raises:
-            OSError: If it cannot be read.
-
-        """
+        """Return the chain, which is empty if there is none."""
         try:
             return parse_chain(read_input(self._path, _MAX_SIZE))
         except FileNotFoundError:
@@ -130,11 +119,6 @@ class ChainFile:
         """Complete or remove a last line that a killed run has not ended; return the chain.
 
         A whole entry stays. Of a part of one the log is still there, because it is removed last.
-
-        Raises:
-            ArchiveFailed: If something else is wrong with the chain, or it is lost.
-            OSError: If it cannot be read or written.
-
         """
         chain = self.read()
         if not chain.findings:
@@ -155,12 +139,7 @@ class ChainFile:
         return chain
 
     def _check_not_lost(self, chain: Chain) -> None:
-        """Check that the archive had no chain that is missing. A killed first run leaves one file.
-
-        Raises:
-            ArchiveFailed: If it had one.
-
-        """
+        """Check that no chain is missing from the archive. A killed first run leaves one file."""
         if not chain.entries and len([*self.folder.glob(f"*{SUFFIX}")]) > 1:
             raise ArchiveFailed(
                 f"{self._path} is missing or empty, but there are segments. Nothing was archived. "
@@ -170,13 +149,7 @@ class ChainFile:
     def append(self, chain: Chain, entry: Entry) -> Chain:
         """Add *entry* durably, and return the chain with it.
 
-        Args:
-            chain: What :meth:`repair` or the last call returned.
-            entry: The new entry.
-
-        Raises:
-            OSError: If it cannot be written.
-
+        *chain* is what :meth:`repair` or the last call returned.
         """
         size = self._path.stat().st_size if chain.entries else 0
         self._write(size, entry.render() + b"\n")

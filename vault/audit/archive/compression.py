@@ -27,12 +27,7 @@ class Readable(Protocol):
 
 
 def compressor(size: int) -> zstandard.ZstdCompressionObj:
-    """Return a compressor of exactly *size* bytes.
-
-    Raises:
-        ConfigurationError: If the package is not installed.
-
-    """
+    """Return a compressor of exactly *size* bytes."""
     made = import_zstandard().ZstdCompressor(level=LEVEL, write_checksum=True)
     compressing: zstandard.ZstdCompressionObj = made.compressobj(size=size)
     return compressing
@@ -41,11 +36,7 @@ def compressor(size: int) -> zstandard.ZstdCompressionObj:
 def decompress(source: Readable) -> Iterator[bytes]:
     """Yield the content of the one frame that *source* has.
 
-    Raises:
-        SegmentDamaged: If the frame is cut or malformed, or something follows it. zstandard's own
-            reader ends a cut frame without an error.
-        ConfigurationError: If the package is not installed.
-
+    A cut frame is an error. The reader of zstandard itself would end it without one.
     """
     package = import_zstandard()
     frame = package.ZstdDecompressor().decompressobj()
@@ -62,10 +53,5 @@ def decompress(source: Readable) -> Iterator[bytes]:
 
 
 def import_zstandard() -> Any:
-    """Return the module ``zstandard``.
-
-    Raises:
-        ConfigurationError: If it is not installed.
-
-    """
+    """Return the module ``zstandard``."""
     return import_extra("zstandard")

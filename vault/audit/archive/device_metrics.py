@@ -19,16 +19,7 @@ def render_device_metrics(
     findings: int,
     now: datetime,
 ) -> bytes:
-    """Return the metrics of the devices as text.
-
-    Args:
-        environment: The environment.
-        states: State of each device.
-        min_free: Bytes that must be free.
-        findings: Number of all findings.
-        now: The current time.
-
-    """
+    """Return the metrics of the devices as text."""
     registry = CollectorRegistry()
 
     def gauge(name: str, help_text: str, *labels: str) -> Gauge:

@@ -29,15 +29,10 @@ MEGABYTE: Final = 10**6
 
 @dataclass(frozen=True, slots=True)
 class DeviceState:
-    """State of a device's file.
+    """State of a device's file; *size* and *free* are in bytes.
 
-    Attributes:
-        path: The file.
-        exists: Whether there was one before the request.
-        has_request: Whether it has the request; None if the server rejected that.
-        size: Its bytes, 0 if there is none.
-        free: Bytes that are free on its disk.
-
+    *exists* is about the time before the request. *has_request* is None if the server rejected
+    that.
     """
 
     path: Path
@@ -52,12 +47,7 @@ class DeviceState:
         return self.exists and self.has_request is not False
 
     def findings(self, min_free: int) -> Iterator[str]:
-        """Yield the faults of the device.
-
-        Args:
-            min_free: Bytes that must be free on its disk.
-
-        """
+        """Yield the faults of the device."""
         if not self.exists:
             yield (
                 f"{self.path}: does not exist. If a device has it, the server writes to a deleted "
@@ -134,21 +124,9 @@ def compare_devices(
 ) -> list[DeviceState]:
     """Send a request, and return the state of each device's file after it.
 
-    If a file is missing or has not the request, that is repeated once, because a rotation may have
-    been under way, or a standby may have passed the request on.
-
-    Args:
-        paths: The files.
-        request: Sends a request that the server logs, and returns its id; None if the server
-            rejected it, because it could not log it.
-        deadline: Seconds within which each file must have it.
-        clock: Monotonic, in seconds.
-        sleep: Takes the seconds until the next look.
-
-    Raises:
-        StrongroomError: If the request cannot be sent.
-        OSError: If a file cannot be read, or its folder is missing.
-
+    *request* returns the id, or None if the server rejected it because it could not log it. If a
+    file is missing or lacks the request, all is repeated once, because a rotation may have been
+    under way, or a standby may have passed the request on.
     """
 
     def compare() -> list[DeviceState]:

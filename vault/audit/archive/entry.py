@@ -41,15 +41,7 @@ _MALFORMED: Final = (
 class Segment:
     """Log of one device from one rotation to the next, in an encrypted file.
 
-    Attributes:
-        sequence: 1 for the first entry of the chain, and 1 more for each further one.
-        previous: Hash of the entry before.
-        log: Name of the log.
-        rotated: Time at which it was renamed.
-        facts: Facts of its content.
-        size: Bytes of the encrypted file.
-        digest: SHA-256 of the encrypted file without its recipients.
-
+    *digest* is the SHA-256 of that file without its recipients, and *size* its bytes.
     """
 
     sequence: int
@@ -110,16 +102,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """Deletion of segments that were kept long enough.
-
-    Attributes:
-        sequence: See :class:`Segment`.
-        previous: See :class:`Segment`.
-        time: Time of the deletion.
-        keep_days: Days that a segment is kept after its last line.
-        segments: Sequences of the deleted segments.
-
-    """
+    """Deletion of segments that were kept long enough."""
 
     sequence: int
     previous: str
@@ -148,12 +131,7 @@ def hash_entry(entry: Entry) -> str:
 
 
 def parse_entry(line: bytes) -> Entry:
-    """Return the entry that *line* is.
-
-    Raises:
-        ValueError: If it is none, or another rendering of one.
-
-    """
+    """Return the entry that *line* is."""
     try:
         value = json.loads(line)
         refusal = formats.AUDIT_CHAIN.describe_refusal(value["format"])
@@ -228,12 +206,7 @@ def render_time(moment: datetime) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """Return the time that :func:`render_time` returned *text* for.
-
-    Raises:
-        ValueError: If it has another form.
-
-    """
+    """Return the time that :func:`render_time` returned *text* for."""
     return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
 
 
@@ -243,10 +216,5 @@ def render_stamp(moment: datetime) -> str:
 
 
 def parse_stamp(text: str) -> datetime:
-    """Return the time that :func:`render_stamp` returned *text* for.
-
-    Raises:
-        ValueError: If it has another form.
-
-    """
+    """Return the time that :func:`render_stamp` returned *text* for."""
     return datetime.strptime(text, _STAMP).replace(tzinfo=UTC)

@@ -40,13 +40,7 @@ class Writers(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RotatedLog:
-    """File that a log was renamed to.
-
-    Attributes:
-        path: The file.
-        rotated: Time of the renaming.
-
-    """
+    """File that a log was renamed to."""
 
     path: Path
     rotated: datetime
@@ -64,21 +58,11 @@ class LiveLog:
 
     @property
     def name(self) -> str:
-        """Return its name in the archive: that of the file, without the suffix.
-
-        Raises:
-            ConfigurationError: If the file's name has other characters than a log's.
-
-        """
+        """Return its name in the archive: that of the file, without the suffix."""
         return check_log_name(self.path.stem)
 
     def has_lines(self) -> bool:
-        """Return whether there is a log, and something in it.
-
-        Raises:
-            ConfigurationError: If it is no file.
-
-        """
+        """Return whether there is a log, and something in it."""
         try:
             found = self.path.lstat()
         except FileNotFoundError:
@@ -91,10 +75,6 @@ class LiveLog:
         """Return the files that it was renamed to, the oldest first.
 
         Another name of the log itself is removed: a killed run was about to give that back.
-
-        Raises:
-            ConfigurationError: If something else has such a name.
-
         """
         pattern = re.compile(re.escape(f"{self.path.name}.") + _STAMP + re.escape(_ENDING))
         matches = [(path, pattern.fullmatch(path.name)) for path in self.path.parent.iterdir()]
@@ -106,13 +86,7 @@ class LiveLog:
         return sorted((each for each in found if each.path.exists()), key=lambda each: each.rotated)
 
     def rename(self, now: datetime) -> RotatedLog:
-        """Rename the log, so that the server creates another one when it is told to.
-
-        Raises:
-            ArchiveFailed: If a file of that name exists.
-            OSError: If it cannot be renamed.
-
-        """
+        """Rename the log, so that the server creates another one when it is told to."""
         name = f"{self.path.name}.{render_stamp(now)}{_ENDING}"
         rotated = RotatedLog(self.path.with_name(name), now)
         if rotated.path.exists():
@@ -136,12 +110,7 @@ class LiveLog:
 
 
 def _parse_rotated(path: Path, stamp: str) -> RotatedLog:
-    """Return the renamed log *path*.
-
-    Raises:
-        ConfigurationError: If it is no file, or *stamp* no time.
-
-    """
+    """Return the renamed log *path*."""
     try:
         rotated = parse_stamp(stamp)
     except ValueError:
@@ -157,10 +126,6 @@ def find_writers(path: Path) -> Writers:
     """Return whether a process has the file *path* open for writing.
 
     The kernel grants a lease for reading only if none has.
-
-    Raises:
-        OSError: If the file cannot be opened.
-
     """
     if sys.platform != "linux":  # only Linux has leases
         return Writers.UNKNOWN

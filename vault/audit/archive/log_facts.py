@@ -29,16 +29,7 @@ _TIME: Final = re.compile(rb'\{"time":"(\d{4}-[^"\\]{1,40})"')
 
 @dataclass(frozen=True, slots=True)
 class LogFacts:
-    """Facts of the whole content of a log.
-
-    Attributes:
-        sha256: Its SHA-256, in hexadecimal.
-        size: Number of its bytes.
-        lines: Number of its lines; one without an end counts, too.
-        first: Earliest time of a line, cut to microseconds; None if no line has one.
-        last: Latest time of a line.
-
-    """
+    """Facts of the whole content of a log."""
 
     sha256: str
     size: int
@@ -91,12 +82,7 @@ class LogScanner:
 
 
 def scan_file(path: Path) -> LogFacts:
-    """Return the facts of the file *path*.
-
-    Raises:
-        OSError: If it cannot be read.
-
-    """
+    """Return the facts of the file *path*."""
     scanner = LogScanner()
     with open_input(path) as file:
         while piece := file.read(_CHUNK):

@@ -22,12 +22,7 @@ _POLL_SECONDS: Final = 0.02
 
 
 def parse_command(text: str) -> list[str]:
-    """Return the words of a command. No shell runs it.
-
-    Raises:
-        ConfigurationError: If a quote is not closed, or there is no word.
-
-    """
+    """Return the words of a command. No shell runs it."""
     try:
         words = shlex.split(text)
     except ValueError as error:
@@ -38,12 +33,7 @@ def parse_command(text: str) -> list[str]:
 
 
 def run_command(words: list[str]) -> None:
-    """Run a command that tells the server to reload.
-
-    Raises:
-        ArchiveFailed: If it cannot be started, fails, or does not end.
-
-    """
+    """Run a command that tells the server to reload."""
     command = shlex.join(words)
     try:
         done = subprocess.run(
@@ -66,15 +56,7 @@ def run_command(words: list[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Reopening:
-    """How the server comes to write new files.
-
-    Attributes:
-        reload: Tells it to.
-        deadline: Seconds that it has.
-        clock: Monotonic, in seconds.
-        sleep: Takes the seconds until the next look.
-
-    """
+    """How the server comes to write new files."""
 
     reload: Reload
     deadline: float = DEADLINE
@@ -84,13 +66,8 @@ class Reopening:
     def reopen(self, logs: Mapping[LiveLog, RotatedLog]) -> dict[LiveLog, str]:
         """Tell the server to reload, and wait until it writes new files.
 
-        Args:
-            logs: The logs, with the newest file that each was renamed to.
-
-        Returns:
-            The logs that it did not open, with the reason. Each has its old name again, unless
-            another file has it.
-
+        It returns the logs that the server did not open, with the reason. Each of these has its old
+        name again, unless another file has that.
         """
         try:
             self.reload()

@@ -33,13 +33,7 @@ _OWN: Final = ("service", "environment")
 
 @dataclass(frozen=True, slots=True)
 class SegmentWriter:
-    """Writes the files of segments.
-
-    Attributes:
-        scope: The service and environment whose files they are.
-        key: File key of all of them.
-
-    """
+    """Writes the files of segments."""
 
     scope: Scope
     key: FileKey
@@ -47,18 +41,7 @@ class SegmentWriter:
     def write(self, raw: Path, folder: Path, segment: Segment) -> Segment:
         """Write the file of *segment* to *folder*, read back before it gets its name.
 
-        Args:
-            raw: The log, which has the facts of *segment*.
-            folder: Folder of the archive. A file of that name is replaced.
-            segment: What is known before the encryption.
-
-        Returns:
-            The segment with the facts of its file.
-
-        Raises:
-            ArchiveFailed: If *raw* changed, or what was written differs from it.
-            OSError: If a file cannot be read or written.
-
+        It replaces a file of that name. Returns the segment with the facts of its file.
         """
         start, cipher = self.key.start(Body.CHUNKS, bind(self.scope, segment.context()))
         with PendingFile(folder / segment.file) as pending:
@@ -100,20 +83,7 @@ def _read_back(cipher: BodyCipher, source: Source) -> LogFacts | None:
 
 
 def read_segment(file: Source, unwrap: Unwrap) -> Iterator[bytes]:
-    """Yield the log in the file of a segment, in pieces that were verified.
-
-    Args:
-        file: The file, at its start.
-        unwrap: Unwraps its key.
-
-    Raises:
-        DecryptionFailed: If it is not authentic, or cut.
-        SegmentDamaged: If it is no file of a segment, or what was encrypted is not whole.
-        AccessDenied: If the identity may not unwrap the key.
-        KeyUnavailable: If the key service does not answer.
-        OSError: If it cannot be read.
-
-    """
+    """Yield the log in the file of a segment, in pieces that were verified."""
     header = read_segment_header(file)
     if header is None:
         raise SegmentDamaged("it is no file of a segment, or its header was altered")
@@ -127,27 +97,12 @@ def read_segment_file(path: Path, unwrap: Unwrap) -> Iterator[bytes]:
 
 
 def _read_log(cipher: BodyCipher, source: Source) -> Iterator[bytes]:
-    """Yield the log in *source*, which is at the start of the body of a segment's file.
-
-    Args:
-        cipher: Cipher of the body.
-        source: The file.
-
-    Raises:
-        DecryptionFailed: If a part is not authentic, or the body is cut.
-        SegmentDamaged: If what was encrypted is not whole.
-
-    """
+    """Yield the log in *source*, which is at the start of the body of a segment's file."""
     yield from decompress(SequentialReader(cipher, source))
 
 
 def read_segment_header(file: Source) -> Header | None:
-    """Return the header at the start of *file*, None if that is no encrypted file of chunks.
-
-    Raises:
-        OSError: If it cannot be read.
-
-    """
+    """Return the header at the start of *file*, None if that is no encrypted file of chunks."""
     try:
         header = read_header(file, allow_damage=True)
     except DecryptionFailed:

@@ -36,14 +36,9 @@ _CLOCK_SKEW: Final = timedelta(hours=1)  # between the machines of the archive a
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """State of a file of the archive.
+    """State of a file of the archive; *digest* is its SHA-256 without the recipients.
 
-    Attributes:
-        size: Its bytes.
-        digest: Its SHA-256 without the recipients.
-        context: Context in its header without the scope, None if it is no encrypted file.
-        scope: Service and environment in its header.
-
+    *context* is that of its header without the scope, None if it is no encrypted file.
     """
 
     size: int
@@ -54,15 +49,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Result of a check.
-
-    Attributes:
-        chain: The chain.
-        kept: The segments that should be there.
-        decrypted: Number of segments whose content was compared.
-        findings: The faults, each as a sentence.
-
-    """
+    """Result of a check."""
 
     chain: Chain
     kept: tuple[Segment, ...]
@@ -81,19 +68,9 @@ def verify(
 ) -> Verification:
     """Check the archive in *folder*, which another process may extend at the same time.
 
-    Args:
-        folder: The folder.
-        now: Current time.
-        head: Hash of an entry that the chain must have, such as the newest one of a former run.
-        keep: Days that each deletion must have waited for.
-        scope: Service and environment that the files must be of; None for any.
-        unwrap: Unwraps the keys of the files; None to decrypt none.
-
-    Raises:
-        AccessDenied: If the identity may not unwrap a key.
-        KeyUnavailable: If the key service does not answer.
-        OSError: If a file cannot be read.
-
+    *head* is the hash of an entry that the chain must have, and *keep* the days that each deletion
+    must have waited for. The files must be of *scope*, if any, and are decrypted only with
+    *unwrap*.
     """
     before = ChainFile(folder).read()
     observed = {path.name: seen for path in _files(folder) if (seen := _observe(path))}
@@ -114,15 +91,7 @@ def verify(
 
 
 def judge_chain(chain: Chain, now: datetime, head: str | None, keep: int) -> Iterator[str]:
-    """Yield the faults of a chain's entries.
-
-    Args:
-        chain: The chain.
-        now: Current time.
-        head: See :func:`verify`.
-        keep: See :func:`verify`.
-
-    """
+    """Yield the faults of a chain's entries."""
     yield from chain.findings
     if not chain.entries:
         yield f"{FILE} is missing or empty: nothing says what the archive had"
@@ -151,14 +120,7 @@ def _judge_deletion(deletion: Deletion, now: datetime, keep: int) -> Iterator[st
 def _judge_deleted(
     deletion: Deletion, segments: Mapping[int, Segment], newest: Mapping[str, int]
 ) -> Iterator[str]:
-    """Yield the faults of the segments that *deletion* names.
-
-    Args:
-        deletion: The deletion.
-        segments: The segments before it, by their sequence.
-        newest: Sequence of the newest one of each log.
-
-    """
+    """Yield the faults of the segments that *deletion* names."""
     days = timedelta(days=min(deletion.keep_days, timedelta.max.days))
     for sequence in deletion.segments:
         segment = segments.get(sequence)
@@ -176,15 +138,7 @@ def judge_files(
     observed: Mapping[str, Observation],
     scope: Scope | None,
 ) -> dict[str, list[str]]:
-    """Return the faults of each file, by its name. An intact file is absent, or has none.
-
-    Args:
-        kept: The segments that should be there.
-        chain: The chain, which may have more.
-        observed: State of each file.
-        scope: See :func:`verify`.
-
-    """
+    """Return the faults of each file, by its name. An intact file is absent, or has none."""
     known = {segment.file: segment for segment in chain.segments}
     strays = {name: seen for name, seen in observed.items() if name not in known}
     wrong: dict[str, list[str]] = {}

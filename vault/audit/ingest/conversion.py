@@ -24,14 +24,7 @@ _OPTIONS: Final = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1"
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What a Parquet file has.
-
-    Attributes:
-        rows: Number of its rows.
-        first: The earliest time, in ISO 8601 and UTC; None without a row.
-        last: The latest time.
-
-    """
+    """What a Parquet file has; *first* and *last* are in ISO 8601 and UTC, None without a row."""
 
     rows: int
     first: str | None
@@ -42,13 +35,7 @@ class Converter:
     """A DuckDB connection that converts lines."""
 
     def __init__(self, connection: DuckDBPyConnection, folder: Path) -> None:
-        """Create the converter.
-
-        Args:
-            connection: The connection.
-            folder: For temporary files.
-
-        """
+        """Create the converter."""
         self._connection = connection
         self._folder = folder
 
@@ -63,20 +50,8 @@ class Converter:
     ) -> Converted | None:
         """Convert all of a file, if DuckDB takes every line of it as a line of the log.
 
-        Args:
-            source: The file, not compressed.
-            kind: The kind of its lines.
-            device: The audit device, for a column of its own; None for access records.
-            to: The Parquet file, which is replaced.
-            is_cleaned: Whether a lack of memory is not the fault of a line any more.
-
-        Returns:
-            What it has, or None if a line is damaged. It has less rows than lines if lines are
-            blank, or the file changes.
-
-        Raises:
-            ConfigurationError: If it cannot be written.
-
+        It returns None if a line is damaged, and fewer rows than lines if lines are blank or the
+        file changes. Once *is_cleaned*, a lack of memory is not the fault of a line any more.
         """
         duckdb = import_extra("duckdb")
         refusals = (duckdb.InvalidInputException, duckdb.ConversionException)
@@ -95,12 +70,7 @@ class Converter:
     def convert_lines(
         self, lines: Sequence[bytes], kind: Kind, device: str | None, to: Path
     ) -> Converted:
-        """Convert cleaned lines, which have no newlines; see :meth:`convert`.
-
-        Raises:
-            ConfigurationError: If the file cannot be written, or has not each line.
-
-        """
+        """Convert cleaned lines, which have no newlines; see :meth:`convert`."""
         cleaned = self._folder / "cleaned.json"
         with cleaned.open("wb") as file:
             file.writelines(line + b"\n" for line in lines)
@@ -113,12 +83,7 @@ class Converter:
         return found
 
     def merge(self, files: Sequence[Path], to: Path) -> None:
-        """Write the rows of Parquet *files* into one.
-
-        Raises:
-            ConfigurationError: If one cannot be read, or the other cannot be written.
-
-        """
+        """Write the rows of Parquet *files* into one."""
         names = ", ".join(quote(str(file)) for file in files)
         with _named_errors(to):
             self._copy(f"SELECT * FROM read_parquet([{names}], union_by_name = true)", to)
@@ -151,15 +116,7 @@ def _named_errors(to: Path) -> Iterator[None]:
 
 @contextmanager
 def open_converter(folder: Path) -> Iterator[Converter]:
-    """Yield a converter, which loads no extension.
-
-    Args:
-        folder: For its temporary files.
-
-    Raises:
-        ConfigurationError: If DuckDB is not installed.
-
-    """
+    """Yield a converter, which loads no extension."""
     with import_extra("duckdb").connect() as connection:
         # Lines of a log are in no order, and keeping it would let threads wait for each other.
         settings = {"preserve_insertion_order": "false"}

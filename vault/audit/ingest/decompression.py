@@ -28,39 +28,19 @@ Reader: TypeAlias = Callable[[FileIO], Iterator[bytes]]
 
 
 def read_gzip(file: FileIO) -> Iterator[bytes]:
-    """Yield what *file* has in members of gzip.
-
-    Raises:
-        LogFault: If the content is cut or altered.
-
-    """
+    """Yield what *file* has in members of gzip."""
     yield from _decompress(partial(zlib.decompressobj, wbits=31), zlib.error, file)
 
 
 def zstd_reader() -> Reader:
-    """Return what reads a file with frames of zstandard.
-
-    Raises:
-        ConfigurationError: If zstandard is not installed.
-
-    """
+    """Return what reads a file with frames of zstandard."""
     zstandard = import_zstandard()
     new = zstandard.ZstdDecompressor().decompressobj
     return partial(_decompress, new, zstandard.ZstdError)
 
 
 def _decompress(new: Callable[[], Any], error: type[Exception], file: FileIO) -> Iterator[bytes]:
-    """Yield what *file* has in members or frames.
-
-    Args:
-        new: Returns a decompressor of one, with ``eof`` and ``unused_data``.
-        error: What it raises if the content is altered.
-        file: The file.
-
-    Raises:
-        LogFault: If the content is cut or altered.
-
-    """
+    """Yield what *file* has in members or frames."""
     decompressor = new()
     try:
         while data := file.read(_BLOCK):

@@ -18,16 +18,7 @@ class EncryptedLog:
     """
 
     def __init__(self, path: Path, unwrap: Unwrap) -> None:
-        """Read the header.
-
-        Args:
-            path: The file.
-            unwrap: Returns the cipher of a header.
-
-        Raises:
-            OSError: If the file does not exist.
-
-        """
+        """Read the header."""
         self.path = path
         self.stamp = read_stamp(path)
         self._unwrap = unwrap

@@ -21,15 +21,7 @@ MAX_NAMED: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A Parquet file of a log.
-
-    Attributes:
-        file: Its name in the folder of the kind.
-        rows: Number of its rows.
-        first: The earliest time of a row.
-        last: The latest time of a row.
-
-    """
+    """A Parquet file of a log."""
 
     file: str
     rows: int
@@ -39,24 +31,7 @@ class Part:
 
 @dataclass(slots=True)
 class LogEntry:
-    """What was read of a log.
-
-    Attributes:
-        folder: Folder of its Parquet files in the store.
-        device: The audit device, None for access records.
-        offset: Bytes that were read, decompressed.
-        lines: Number of lines in them.
-        rows: Number of whole objects in them.
-        blank: Number of blank lines.
-        rescued: Number of objects that were taken from damaged lines.
-        damaged: Number of damaged lines.
-        is_ended: Whether nothing is appended any more.
-        pending: Bytes of a plain file after its last newline.
-        stamps: State of each file of the log when it was read last, by path.
-        parts: The Parquet files, none once they are older than what is kept.
-        damage: The first damaged lines.
-
-    """
+    """What was read of a log, up to the byte *offset* of it, decompressed."""
 
     folder: str
     device: str | None = None
@@ -85,12 +60,7 @@ class LogEntry:
         return is_new
 
     def check_sum(self) -> None:
-        """Check that each line is a row, damaged or blank.
-
-        Raises:
-            AssertionError: If one was dropped.
-
-        """
+        """Check that each line is a row, damaged or blank."""
         if self.lines + self.rescued != self.rows + self.damaged + self.blank:
             raise AssertionError(
                 f"{self.lines} lines and {self.rescued} rescued objects are not {self.rows} rows, "
@@ -100,25 +70,14 @@ class LogEntry:
 
 @dataclass(slots=True)
 class Index:
-    """The index.
-
-    Attributes:
-        folder: Folder of the store.
-        logs: What was read of each log, by its identity.
-
-    """
+    """The index."""
 
     folder: Path
     logs: dict[str, LogEntry] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path) -> Index:
-        """Return the index of a store, an empty one for a new store.
-
-        Raises:
-            ConfigurationError: If it is no index, or of a newer version.
-
-        """
+        """Return the index of a store, an empty one for a new store."""
         path = folder / INDEX
         try:
             document = json.loads(path.read_bytes())
@@ -132,12 +91,7 @@ class Index:
         raise ConfigurationError(f"{path} {refusal}")
 
     def knows(self, path: Path) -> bool:
-        """Return whether the file at *path* was read, and has not changed since.
-
-        Raises:
-            OSError: If it does not exist.
-
-        """
+        """Return whether the file at *path* was read, and has not changed since."""
         name, stamp = str(path.absolute()), read_stamp(path)
         return any(entry.stamps.get(name) == stamp for entry in self.logs.values())
 

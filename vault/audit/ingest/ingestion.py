@@ -29,15 +29,7 @@ from vault.owned_folder import create
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What an ingest did.
-
-    Attributes:
-        lines: Number of lines and records in the store.
-        new_lines: Number of them that were added.
-        dropped: Number of lines and records that were too old to be kept.
-        damage: The damage that was found this time, by file.
-
-    """
+    """What an ingest did; *lines* counts all that are in the store now."""
 
     lines: int
     new_lines: int
@@ -59,23 +51,7 @@ def ingest(
 
     An ingest at the same time waits. One that was killed loses nothing, and doubles nothing. The
     caller must not have the store open, because this waits for readers before it removes files.
-
-    Args:
-        sources: The files of the logs.
-        folder: Folder of the store, which is created.
-        now: The current time, with which *keep* counts.
-        keep: How long lines are kept in the store, by file. None keeps them.
-        unwrap: Returns the cipher of the header of an encrypted log or segment, which is refused
-            without it.
-        session: May ask the audit devices for HMACs, so that the store knows their epochs.
-        names: Plain texts that the store then knows the HMACs of, with a session.
-
-    Raises:
-        ConfigurationError: If DuckDB is not installed, a file is no log, the folder is no store,
-            or the store cannot be written.
-        AccessDenied: If the session may not ask a device, or not decrypt.
-        OSError: If a file cannot be read.
-
+    With a *session* the store also learns the HMACs of *names*.
     """
     folder = create(check_folder(folder), STORE)
     sources = list(sources)
@@ -158,12 +134,7 @@ class _Ingest:
                 self._damage.append(found)
 
     def _add_directly(self, log: LogFile, identity: str, entry: LogEntry) -> bool:
-        """Convert a file without a copy, if it is all new, whole and at rest.
-
-        Returns:
-            Whether it was added.
-
-        """
+        """Convert a file without a copy if it is new, whole and at rest; return whether it was."""
         if not isinstance(log, PlainLog) or entry.offset or log.size != log.stamp[2]:
             return False
         # The file that was opened, even if another process renames it.

@@ -13,14 +13,7 @@ from vault.audit.store import FOLDERS, RECORD_COLUMNS
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of log.
-
-    Attributes:
-        folder: Folder of its Parquet files in the store.
-        grammar: Grammar of its lines. Fields that one must have are columns of the same name.
-        select: Returns a query of all columns over a table with the fields.
-
-    """
+    """A kind of log."""
 
     folder: str
     grammar: Grammar

@@ -16,15 +16,7 @@ from vault.audit.line import Grammar, read_lines
 
 @dataclass(slots=True)
 class Cleaned:
-    """What a cleaning pass found.
-
-    Attributes:
-        blank: Number of lines with nothing but white space.
-        rescued: Number of objects that were taken from damaged lines.
-        good: The whole objects, the rescued ones included, as DuckDB gets them.
-        damage: The damaged lines, at most one for each line.
-
-    """
+    """What a cleaning pass found."""
 
     blank: int = 0
     rescued: int = 0
@@ -33,15 +25,7 @@ class Cleaned:
 
 
 def clean(file: BinaryIO, grammar: Grammar, first_line: int, offset: int) -> Cleaned:
-    """Return what the rest of *file* has.
-
-    Args:
-        file: Ends with a newline, or with a last line that gets none any more.
-        grammar: Grammar of the lines.
-        first_line: Number of the first line.
-        offset: Offset of the first line in its log.
-
-    """
+    """Return what the rest of *file* has."""
     found = Cleaned()
     for number, (data, size) in enumerate(read_lines(file), first_line):
         events, reason = grammar.judge(data)

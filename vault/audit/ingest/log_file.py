@@ -69,17 +69,7 @@ class PlainLog:
     fault: Reason | None = None
 
     def __init__(self, path: Path, device: str | None) -> None:
-        """Open the file.
-
-        Args:
-            path: The file.
-            device: The audit device, None for access records.
-
-        Raises:
-            OSError: If it cannot be read.
-            ConfigurationError: If it is no log.
-
-        """
+        """Open the file."""
         self.path = path
         self.file = open_input(path)
         self.stamp = _stamp(self.file.fileno())
@@ -133,18 +123,7 @@ class EndedLog:
     """A log to which nothing is appended: rotation has compressed it, or it is in an archive."""
 
     def __init__(self, path: Path, device: str | None, reader: Reader) -> None:
-        """Open the file.
-
-        Args:
-            path: The file.
-            device: The audit device, None for access records.
-            reader: Yields the content of the file.
-
-        Raises:
-            OSError: If it cannot be read.
-            ConfigurationError: If it is no log.
-
-        """
+        """Open the file."""
         self.path = path
         self._reader = reader
         self._file = open_input(path)
@@ -176,17 +155,7 @@ class EndedLog:
 
 
 def open_log(path: Path, device: str | None) -> PlainLog | EndedLog:
-    """Return an open log, by the bytes that it begins with.
-
-    Args:
-        path: The file.
-        device: The audit device, None for access records.
-
-    Raises:
-        OSError: If it cannot be read.
-        ConfigurationError: If it is no log, or zstandard is not installed.
-
-    """
+    """Return an open log, by the bytes that it begins with."""
     with open_input(path) as file:
         magic = file.read(len(_ZSTD))
     if magic.startswith(_GZIP):
@@ -197,23 +166,13 @@ def open_log(path: Path, device: str | None) -> PlainLog | EndedLog:
 
 
 def is_compressed(path: Path) -> bool:
-    """Return whether a file is compressed, by the bytes that it begins with.
-
-    Raises:
-        OSError: If it cannot be read.
-
-    """
+    """Return whether a file is compressed, by the bytes that it begins with."""
     with open_input(path) as file:
         return file.read(len(_ZSTD)).startswith((_GZIP, _ZSTD))
 
 
 def read_stamp(path: Path) -> Stamp:
-    """Return the state of a file.
-
-    Raises:
-        OSError: If it does not exist.
-
-    """
+    """Return the state of a file."""
     return _as_stamp(path.stat())
 
 
@@ -226,13 +185,7 @@ def _as_stamp(found: os.stat_result) -> Stamp:
 
 
 def _identify(log: LogFile, device: str | None) -> str | None:
-    """Return the identity of a log, None if its first line is not complete.
-
-    Raises:
-        ConfigurationError: If no line of a log begins in the first bytes, or the first line is of
-            the other kind.
-
-    """
+    """Return the identity of a log, None if its first line is not complete."""
     head = newline = first = b""
     for block in log.blocks(0):
         head += block

@@ -16,14 +16,7 @@ PIECE: Final = 128 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A range of a log in a file of its own, which the next piece replaces.
-
-    Attributes:
-        path: The file.
-        size: Its bytes.
-        lines: Number of its lines.
-
-    """
+    """A range of a log in a file of its own, which the next piece replaces."""
 
     path: Path
     size: int
@@ -35,12 +28,8 @@ def write_pieces(
 ) -> Iterator[Piece]:
     """Write *blocks* to *path*, and yield each piece once it is there.
 
-    Args:
-        blocks: The content.
-        path: The file, which is removed at the end.
-        has_ended: Returns, after the last block, whether a last line without a newline is one, too.
-        limit: Bytes after which a piece ends with the last complete line.
-
+    The file is removed at the end. A piece ends with the last complete line after *limit* bytes.
+    *has_ended* returns, after the last block, whether a last line without a newline is one, too.
     """
     writer = _Writer(path)
     try:
@@ -59,14 +48,7 @@ def write_pieces(
 
 
 class _Writer:
-    """Writer of the current piece.
-
-    Attributes:
-        size: Bytes that were written.
-        end: Bytes up to the end of the last line.
-        lines: Number of newlines.
-
-    """
+    """Writer of the current piece."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -17,19 +17,7 @@ from vault.audit.ingest.log_file import EndedLog
 
 
 def open_segment(path: Path, device: str | None, unwrap: Unwrap) -> EndedLog:
-    """Return an open segment. ``audit verify`` says more of one that is altered.
-
-    Args:
-        path: The file.
-        device: The audit device.
-        unwrap: Returns the cipher of a header.
-
-    Raises:
-        AccessDenied: If the identity may not unwrap its key.
-        ConfigurationError: If it has no audit log, or zstandard is not installed.
-        OSError: If it cannot be read.
-
-    """
+    """Return an open segment. ``audit verify`` says more of one that is altered."""
     return EndedLog(path, device, partial(_read, unwrap))
 
 

@@ -19,14 +19,7 @@ _ROTATED: Final = re.compile(r"[-.]\d{8}.*$")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file of a log.
-
-    Attributes:
-        path: The file.
-        kind: The kind of the log.
-        device: The audit device that wrote it, None for access records.
-
-    """
+    """A file of a log."""
 
     path: Path
     kind: Kind
@@ -46,31 +39,18 @@ class Source:
 
 
 def device_name(name: str) -> str:
-    """Return the device of a file: ``audit-1`` of ``audit-1-20261128T0415.log.zst``.
-
-    Args:
-        name: The name of the file, which begins with the device's.
-
-    """
+    """Return the device of a file: ``audit-1`` of ``audit-1-20261128T0415.log.zst``."""
     stem = name.split(".log", maxsplit=1)[0]
     return _ROTATED.sub("", stem) or stem
 
 
 def find_server_logs(paths: Iterable[Path]) -> list[Source]:
-    """Return the logs of audit devices at *paths*.
-
-    Args:
-        paths: Files, and folders of archives, whose segments are meant.
-
-    Raises:
-        ConfigurationError: If a folder has no segment.
-
-    """
+    """Return the logs of audit devices at *paths*. See :func:`find_log_files`."""
     return [Source.server_log(path) for path in find_log_files(paths)]
 
 
 def find_log_files(paths: Iterable[Path]) -> list[Path]:
-    """Return the files at *paths*, each once. See :func:`find_server_logs`."""
+    """Return the files at *paths*, each once; a folder of an archive stands for its segments."""
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
@@ -88,14 +68,7 @@ def find_log_files(paths: Iterable[Path]) -> list[Path]:
 def find_records(paths: Iterable[Path]) -> list[Source]:
     """Return the files of access records among *paths*.
 
-    Args:
-        paths: Files, and folders whose ``*.jsonl`` and encrypted logs are meant, also if they were
-            renamed by a suffix.
-
-    Raises:
-        ConfigurationError: If a folder has none.
-        OSError: If a path does not exist.
-
+    A folder stands for the plain and encrypted ones in it, also if they were renamed by a suffix.
     """
     found: list[Path] = []
     for path in paths:

@@ -24,22 +24,10 @@ MAX_PARTS: Final = 16
 
 
 class StoreWriter:
-    """Writer of a store, which the caller has locked.
-
-    Attributes:
-        index: What is in the store.
-        temporary: Folder of files that are not complete.
-
-    """
+    """Writer of a store, which the caller has locked."""
 
     def __init__(self, folder: Path, converter: Converter) -> None:
-        """Create the writer, and remove what a killed one left.
-
-        Args:
-            folder: Folder of the store, which is claimed.
-            converter: Merges Parquet files.
-
-        """
+        """Create the writer, and remove what a killed one left."""
         self._folder = folder
         self._converter = converter
         self.temporary = folder / "temporary"
@@ -76,15 +64,7 @@ class StoreWriter:
         return self.temporary / "pending"
 
     def commit(self, identity: str, size: int, converted: Converted, damage: list[Damage]) -> None:
-        """Add the pending file to a log, which has its counts but the rows already.
-
-        Args:
-            identity: Of the log.
-            size: Bytes of the log that were converted, from its offset.
-            converted: What the pending file has.
-            damage: Damaged lines that are not among the rows.
-
-        """
+        """Add the pending file to a log, which has its counts but the rows already."""
         entry = self.index.logs[identity]
         start, entry.offset = entry.offset, entry.offset + size
         entry.rows += converted.rows
@@ -146,11 +126,8 @@ class StoreWriter:
     def drop_before(self, time: datetime) -> int:
         """Remove the Parquet files all of whose lines are older than *time*.
 
-        The index still has their logs, so that none is ingested again.
-
-        Returns:
-            The number of rows that were removed.
-
+        It returns the number of these lines. The index still has their logs, so that none is
+        ingested again.
         """
         oldest = time.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
         old: list[Part] = []

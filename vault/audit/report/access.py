@@ -45,14 +45,7 @@ def find_reads(connection: DuckDBPyConnection) -> Answer:
 
 
 def find_accesses(connection: DuckDBPyConnection, asked: ActivityFilter, page: Slice) -> Answer:
-    """Return who did what, from where, with which outcome and versions, the latest first.
-
-    Args:
-        connection: Connection with the table ``activity``.
-        asked: The activity to return.
-        page: Part of the rows to return.
-
-    """
+    """Return who did what, from where, with which outcome and versions, the latest first."""
     condition, values = asked.build_condition()
     query = f"""
         SELECT {_WHERE}, category, action AS operation, outcome, {_WHO}, {SEEN}, {VERSIONS}
@@ -66,15 +59,7 @@ def find_accesses(connection: DuckDBPyConnection, asked: ActivityFilter, page: S
 def find_most(
     connection: DuckDBPyConnection, asked: ActivityFilter, column: str, most: int
 ) -> Answer:
-    """Return the values of a column with most requests: an actor, an address or a path.
-
-    Args:
-        connection: Connection with the table ``activity``.
-        asked: The activity that is counted.
-        column: The column, such as ``actor``. With ``path``, what is declared there is named, too.
-        most: Number of rows.
-
-    """
+    """Return the values of a column with most requests: an actor, an address or a path."""
     condition, values = asked.build_condition()
     columns = "path, service, name" if column == "path" else column
     query = f"""

@@ -23,13 +23,7 @@ MAX_ROWS: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Rows of an answer.
-
-    Attributes:
-        rows: The rows by column.
-        left_out: Number of rows that are not on the page.
-
-    """
+    """Rows of an answer."""
 
     rows: list[dict[str, Any]]
     left_out: int
@@ -37,13 +31,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A part of the rows of an answer.
-
-    Attributes:
-        number: Number of the page, from 1.
-        size: Most rows of a page.
-
-    """
+    """A part of the rows of an answer. *number* is that of the page, from 1."""
 
     number: int
     size: int
@@ -134,14 +122,8 @@ def group_activity(
 ) -> None:
     """Create the view ``period_events`` and the table ``activity`` on *connection*.
 
-    Args:
-        connection: Connection of a store.
-        declared: What the paths and roles are compared with.
-        period: The period.
-        namespace: The Vault namespace of the deployment; empty for the root namespace.
-        token: HMAC of a token or of its accessor, or an accessor whose HMACs the store knows; None
-            for all requests.
-
+    *token* is the HMAC of a token or of its accessor, or an accessor whose HMACs the store knows;
+    None for all requests. *namespace* is empty for the root namespace.
     """
     connection.execute(
         "CREATE TEMP MACRO utc(moment) AS"
@@ -172,15 +154,9 @@ def ask(
     parameters: Sequence[object] | Mapping[str, object] = (),
     page: Slice | None = None,
 ) -> Answer:
-    """Return the rows of a query by column.
+    """Return the rows of a query by column: the *page*, or the first :data:`MAX_ROWS`.
 
-    Args:
-        connection: Connection with the table ``activity``.
-        query: The query.
-        parameters: Values of its placeholders.
-        page: Part of the rows to return, None for the first :data:`MAX_ROWS`. A page after the last
-            one is the last one.
-
+    A page after the last one is the last one.
     """
     page = page or Slice(1, MAX_ROWS)
     number = "(SELECT count(*) FROM found)"

@@ -19,15 +19,8 @@ _WHAT: Final = ("path", "name", "concat(service, '/', name)")
 class ActivityFilter:
     """What activity is asked about. A part that is empty does not matter.
 
-    Attributes:
-        category: ``read``, ``change``, ``login``, ``token`` or ``other``.
-        actor: Name of an actor; ``*`` stands for any characters. So it does in the
-            next two.
-        secret: A declared name, that with its service such as ``shop/jwt``, or an API path.
-        address: Address of the client.
-        service: Service that the path belongs to, ``-`` for none.
-        outcome: Outcome of the requests: ``ok``, ``denied``, ``failed`` or ``absent``.
-
+    In *actor*, *secret* and *address* a ``*`` stands for any characters. *secret* is a declared
+    name, one with its service such as ``shop/jwt``, or an API path; *service* is ``-`` for none.
     """
 
     category: str = ""

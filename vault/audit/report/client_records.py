@@ -29,13 +29,7 @@ GROUP BY service, environment
 
 
 def prepare_records(connection: DuckDBPyConnection, service: str | None) -> None:
-    """Create the tables ``period_records`` and ``shared_times`` on *connection*.
-
-    Args:
-        connection: Connection with the table ``groups``.
-        service: The only service, or None for all.
-
-    """
+    """Create the tables ``period_records`` and ``shared_times`` on *connection*."""
     only = "" if service is None else "AND service = ?"
     parameters = [] if service is None else [service]
     connection.execute(f"CREATE TEMP TABLE period_records AS {_RECORDS} {only}", parameters)

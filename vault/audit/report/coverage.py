@@ -65,12 +65,7 @@ def _count_other_namespaces(connection: DuckDBPyConnection) -> list[dict[str, An
 
 
 def find_coverage(connection: DuckDBPyConnection) -> dict[str, Any]:
-    """Return what a store covers of the period.
-
-    Args:
-        connection: Connection with the table ``activity``.
-
-    """
+    """Return what a store covers of the period."""
     devices = _find_devices(connection)
     return {
         "first": min((each["first"] for each in devices), default=None),
@@ -82,12 +77,7 @@ def find_coverage(connection: DuckDBPyConnection) -> dict[str, Any]:
 
 
 def describe_logs(index: Index) -> list[dict[str, Any]]:
-    """Return what was read of each log that the store was made of, damage by line.
-
-    Args:
-        index: The index of the store.
-
-    """
+    """Return what was read of each log that the store was made of, damage by line."""
     logs = [
         {
             "files": sorted(entry.stamps),

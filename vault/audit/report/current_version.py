@@ -22,12 +22,6 @@ def read_current_version(
     """Return the current version of what a name in the declaration is, None if it has none.
 
     No value is read.
-
-    Args:
-        session: May read the metadata.
-        objects: What the name is on the server.
-        mounts: Mounts of the deployment.
-
     """
     for each in objects:
         if each.engine not in _METADATA:

@@ -14,15 +14,7 @@ from vault.declare.schema.model import role_suffix
 
 @dataclass(frozen=True, slots=True)
 class DeclaredObject:
-    """A secret, key or database role.
-
-    Attributes:
-        engine: ``kv``, ``transit`` or ``database``.
-        server_name: Its name below the mount.
-        kind: ``secret``, ``key``, ``database-role`` or ``static-user``.
-        name: Its name in the declaration.
-
-    """
+    """A secret, key or database role."""
 
     engine: str
     server_name: str
@@ -34,13 +26,7 @@ class DeclaredObject:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What the paths and roles in a log are compared with.
-
-    Attributes:
-        environment: The environment that a report is about, whose mounts these are.
-        scopes: The services of all environments.
-
-    """
+    """What the paths and roles in a log are compared with."""
 
     environment: Environment
     mounts: Mounts
@@ -54,15 +40,7 @@ class Declared:
 
 
 def find_declared(declaration: Declaration, environment: Environment) -> Declared:
-    """Return what *declaration* has in all its environments, for a report about one.
-
-    Several may share a server.
-
-    Args:
-        declaration: The loaded declaration.
-        environment: The environment that the report is about.
-
-    """
+    """Return what *declaration* has in all its environments, because several may share a server."""
     scopes = tuple(scope for name in declaration.environments for scope in declaration.scopes(name))
     objects = tuple(each for scope in scopes for each in _objects(declaration, scope))
     return Declared(environment, declaration.environment(environment).mounts, scopes, objects)

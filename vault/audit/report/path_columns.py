@@ -87,12 +87,7 @@ _LAYERS: Final = (
 
 
 def engine_prefixes(mounts: Mounts) -> list[tuple[str, str]]:
-    """Return the engines of a deployment, each with the beginning of its paths.
-
-    Args:
-        mounts: Mounts of the deployment.
-
-    """
+    """Return the engines of a deployment, each with the beginning of its paths."""
     declared = {
         "kv": f"{mounts.kv}/",
         "transit": f"{mounts.transit}/",
@@ -103,12 +98,7 @@ def engine_prefixes(mounts: Mounts) -> list[tuple[str, str]]:
 
 
 def select_paths(table: str) -> str:
-    """Return a query of *table* with the columns of its paths.
-
-    Args:
-        table: Table with the columns that the paths' are over.
-
-    """
+    """Return a query of *table* with the columns of its paths."""
     joined = f"{table} LEFT JOIN engines ON starts_with({table}.path, engines.prefix)"
     query = f"SELECT {table}.*, {_LAYERS[0]} FROM {joined}"
     for columns in _LAYERS[1:]:

@@ -15,30 +15,14 @@ _YEARS: Final = range(1900, 2200)
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A period, in UTC.
-
-    Attributes:
-        since: Its start.
-        until: Its end, which is not part of it.
-
-    """
+    """A period, in UTC. Its end *until* is not part of it."""
 
     since: datetime
     until: datetime
 
 
 def parse_period(since: str, until: str | None, now: datetime) -> Period:
-    """Return the period between two times that an operator names.
-
-    Args:
-        since: A duration before *now* such as ``30d``, or a time.
-        until: The same, or None for *now*.
-        now: The current time.
-
-    Raises:
-        ConfigurationError: If a text is neither, or the period ends before it begins.
-
-    """
+    """Return the period between two times that an operator names."""
     start = _parse("--since", since, now)
     end = now if until is None else _parse("--until", until, now)
     if start >= end:

@@ -54,17 +54,7 @@ ORDER BY array_position(['change', 'read', 'token', 'login', 'other'], category)
 
 
 def find_objects(declared: Declared, scope: Scope, name: str) -> tuple[DeclaredObject, ...]:
-    """Return what a name in a service's file is on the server: a secret, key or database role.
-
-    Args:
-        declared: What is declared.
-        scope: The service and environment.
-        name: Its name in the declaration.
-
-    Raises:
-        ConfigurationError: If it is not declared. The message suggests a similar name.
-
-    """
+    """Return what a name in a service's file is on the server: a secret, key or database role."""
     own = declared.of_service(scope.service)
     found = tuple(each for each in own if each.name == name)
     if not found:
@@ -79,19 +69,7 @@ def find_objects(declared: Declared, scope: Scope, name: str) -> tuple[DeclaredO
 def answer_who(
     connection: DuckDBPyConnection, declared: Declared, period: Period, scope: Scope, name: str
 ) -> dict[str, Any]:
-    """Return who read a secret or used a key, and which processes the SDK released it to.
-
-    Args:
-        connection: Connection with the table ``activity``.
-        declared: What is declared.
-        period: The period.
-        scope: The service and environment.
-        name: The name of the secret, key or database role in the declaration.
-
-    Raises:
-        ConfigurationError: If it is not declared. The message suggests a similar name.
-
-    """
+    """Return who read a secret or used a key, and which processes the SDK released it to."""
     find_objects(declared, scope, name)
     where = [scope.service, str(scope.environment), name]
     reads = ask(connection, _READS_OF_ONE, where)
@@ -112,19 +90,6 @@ def answer_version(
     """Return which version each reader of a secret got last, or a key encrypted with last.
 
     Tokens of one reader with the same last version are counted together.
-
-    Args:
-        connection: Connection with the table ``activity``.
-        declared: What is declared.
-        period: The period.
-        scope: The service and environment.
-        name: The name of the secret or key in the declaration.
-        current: The current version by the server, None if it is not known.
-
-    Raises:
-        ConfigurationError: If it is not declared, or is a database role. The message suggests a
-            similar name.
-
     """
     objects = find_objects(declared, scope, name)
     if all(each.kind == "database-role" for each in objects):
@@ -155,17 +120,8 @@ def answer_what(
 ) -> dict[str, Any]:
     """Return all that an actor did.
 
-    Args:
-        connection: Connection of a store.
-        declared: What is declared.
-        period: The period.
-        namespace: The Vault namespace of the deployment; empty for the root namespace.
-        actor: A role, person, alias, entity or host, the HMAC of a token or of its accessor, or an
-            accessor whose HMACs the store knows.
-
-    Raises:
-        ConfigurationError: If the log has no such actor. The message suggests a similar name.
-
+    *actor* is a role, person, alias, entity or host, the HMAC of a token or of its accessor, or an
+    accessor whose HMACs the store knows.
     """
     is_known = connection.execute("SELECT 1 FROM names WHERE name = ?", [actor]).fetchall()
     token = actor if is_known or actor.startswith(_HMAC) else None

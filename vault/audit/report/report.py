@@ -95,17 +95,7 @@ def build_report(
     service: str | None = None,
     namespace: str = "",
 ) -> dict[str, Any]:
-    """Return the report about a period.
-
-    Args:
-        connection: Connection of a store.
-        declared: What the paths and roles are compared with.
-        period: The period.
-        index: The index of the store, which names damaged lines.
-        service: The only service to report about: its paths, and what its roles did.
-        namespace: The Vault namespace of the deployment; empty for the root namespace.
-
-    """
+    """Return the report about a period."""
     group_activity(connection, declared, period, namespace)
     if service is not None:
         connection.execute(_OTHER_SERVICES, {"service": service})

@@ -23,13 +23,7 @@ COUNTS: Final = f"""
 
 
 def find_timeline(connection: DuckDBPyConnection, asked: ActivityFilter = ANY) -> dict[str, Any]:
-    """Return the numbers of requests of each hour or day.
-
-    Args:
-        connection: Connection with the table ``activity``.
-        asked: The activity that is counted.
-
-    """
+    """Return the numbers of requests of each hour or day."""
     condition, values = asked.build_condition()
     step = _find_step(connection, condition, values)
     query = f"""
@@ -45,13 +39,6 @@ def find_version_timeline(
     """Return how often each version of one declared value was read, in each hour or day.
 
     The version is null where the log has none.
-
-    Args:
-        connection: Connection with the table ``activity``.
-        service: Its service.
-        environment: Name of its environment.
-        name: Its name in the declaration.
-
     """
     condition = (
         "service = $service AND environment = $environment AND name = $name"

@@ -47,12 +47,5 @@ def find_last_versions(
     """Return which version each reader of a secret got last, or a key encrypted with last.
 
     Tokens of one reader with the same last version are counted together.
-
-    Args:
-        connection: Connection with the table ``version_reads``.
-        service: Its service.
-        environment: Name of its environment.
-        name: Its name in the declaration.
-
     """
     return ask(connection, _LAST_VERSIONS, [service, environment, name])

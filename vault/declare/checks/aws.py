@@ -31,14 +31,7 @@ KMS_PERIODS: Final = f"whole days from {_MIN_DAYS}d to {_MAX_DAYS}d, as KMS rota
 def find_errors(
     data: Data, *, stem: str, services: Mapping[str, Data | None]
 ) -> Iterator[FieldError]:
-    """Return the errors of an environment file about AWS.
-
-    Args:
-        data: Content of the environment file.
-        stem: Name of the environment.
-        services: Content of each service file by its name; None if it cannot be relied on.
-
-    """
+    """Return the errors of an environment file about AWS."""
     if "aws" not in data:
         yield from _on_vault(data)
         return

@@ -17,14 +17,7 @@ _MAX_DAYS: Final = 1000  # between two rotations, as Secrets Manager allows
 def find_errors(
     data: Data, *, stem: str, services: Mapping[str, Data | None]
 ) -> Iterator[FieldError]:
-    """Return the errors of an environment file whose secrets a function rotates.
-
-    Args:
-        data: Content of the environment file.
-        stem: Name of the environment.
-        services: Content of each service file by its name; None if it cannot be relied on.
-
-    """
+    """Return the errors of an environment file whose secrets a function rotates."""
     if "rotation_function" not in section(data, "aws"):
         return
     for name, deployment in section(data, "services").items():

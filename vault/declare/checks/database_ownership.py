@@ -17,14 +17,7 @@ _LOC = ("database", "of")
 def find_errors(
     data: Data, *, stem: str, services: Mapping[str, Data | None]
 ) -> Iterator[FieldError]:
-    """Return the errors of the service file *stem*.yaml.
-
-    Args:
-        data: Content of the service file.
-        stem: Name of the service, taken from the file name.
-        services: Content of each service file by its name; None if it cannot be relied on.
-
-    """
+    """Return the errors of the service file *stem*.yaml."""
     yield from _unknown_users(data, stem, services)
     owner = section(data, "database").get("of")
     if not isinstance(owner, str):
@@ -42,13 +35,7 @@ def find_errors(
 def find_environment_errors(
     data: Data, *, services: Mapping[str, Data | None]
 ) -> Iterator[FieldError]:
-    """Return an error for each service whose database belongs to one that does not run there.
-
-    Args:
-        data: Content of the environment file.
-        services: Content of each service file by its name; None if it cannot be relied on.
-
-    """
+    """Return an error for each service whose database belongs to one that does not run there."""
     running = section(data, "services")
     for name in running:
         owner = section(services.get(name), "database").get("of")

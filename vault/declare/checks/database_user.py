@@ -26,11 +26,7 @@ _ROLES: Final = ("manager", "owner", "readonly role")
 def find_errors(data: Data, *, services: Collection[str]) -> Iterator[FieldError]:
     """Return the errors of the adopted and paired users in an environment file.
 
-    Args:
-        data: Content of the environment file.
-        services: Names of all declared services, including those that do not run in this
-            environment, because their managers and owners have the same names in each.
-
+    *services* are all that are declared, because their roles have the same names everywhere.
     """
     taken: dict[str, Loc] = {}
     owners, applications = _owners(services), _applications(services)
@@ -49,13 +45,7 @@ def find_errors(data: Data, *, services: Collection[str]) -> Iterator[FieldError
 
 
 def find_service_errors(data: Data, *, stem: str) -> Iterator[FieldError]:
-    """Return the errors of the database users that the service *stem* would get.
-
-    Args:
-        data: Content of the service file.
-        stem: Name of the service, taken from the file name.
-
-    """
+    """Return the errors of the database users that the service *stem* would get."""
     if owns_database(data) and any(user.startswith(RESERVED_PREFIX) for user in _roles(stem)):
         what = f"is {format_value(stem)}, whose database users would begin with {RESERVED_PREFIX}"
         expected = "another first word, as PostgreSQL reserves such names"

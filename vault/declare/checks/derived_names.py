@@ -1,11 +1,9 @@
 """Check that no two things of a declaration get the same name on a server.
 
 Names are joined with ``-``, so ``a`` in ``prod`` with a key ``eu-pii`` and ``a`` in ``prod-eu``
-with a key ``pii`` would both use the Transit key ``a-prod-eu-pii``. No rule on single names
-prevents that, so all names are compared, over all services and environments. It does not matter
-which Vault an environment has, because ``VAULT_ADDR`` can lead to another one.
-
-The check reads plain data instead of validated models, and skips names that the schema rejects.
+with a key ``pii`` would both use the Transit key ``a-prod-eu-pii``. All names are compared,
+whichever Vault an environment has, because ``VAULT_ADDR`` can lead to another one. The check reads
+plain data, and skips names that the schema rejects.
 """
 
 from __future__ import annotations
@@ -37,16 +35,8 @@ _EXPECTED_SERVER: Final = "a separate database server, as each Vault changes its
 class Claim:
     """A name on a server, and the place in the declaration that it is derived from.
 
-    Attributes:
-        kind: Kind of object. Objects of different kinds may have the same name.
-        name: Name on the server.
-        folder: Folder of the file: ``services`` or ``environments``.
-        stem: Name of the file without its suffix.
-        loc: Location in the file.
-        subject: Text for *loc* in a message.
-        server: Server that the name belongs to; "" for every Vault.
-        expected: What to declare instead of two equal names.
-
+    In messages, *subject* stands for *loc*, and *expected* is what to declare instead of two equal
+    names. *server* is "" for every Vault.
     """
 
     kind: str
@@ -67,24 +57,13 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Collision:
-    """A name that is taken already.
-
-    Attributes:
-        claim: The later claim of the name, in the order of the files.
-        first: The earlier one, or None if the name is reserved.
-
-    """
+    """A name that is taken already, by *first*, or reserved, if *first* is None."""
 
     claim: Claim
     first: Claim | None
 
     def describe(self, locate: Callable[[Claim], tuple[str, int]]) -> str:
-        """Return the message without the place of *claim*.
-
-        Args:
-            locate: Returns the file and line of a claim, as messages show them.
-
-        """
+        """Return the message without the place of *claim*."""
         what = f"{self.claim.subject} would use the {self.claim.kind} {self.claim.name!r}"
         if self.first is None:
             return f"{what}, which is reserved (expected another name of the service)"
@@ -114,11 +93,6 @@ def find_collisions(
 
     Only a service that runs in an environment has names there. If all names of a service in an
     environment are those of another, or all its names in PostgreSQL, only one is returned.
-
-    Args:
-        services: Content of each service file by its name.
-        environments: Content of each environment file by its name, in the order of the files.
-
     """
     names = _Names()
     for stem, data in environments.items():

@@ -36,15 +36,7 @@ RESERVED_TAGS = ("environment", "owner")
 def find_errors(
     data: Data, *, stem: str, services: Mapping[str, Data | None]
 ) -> Iterator[FieldError]:
-    """Return the errors of the environment file *stem*.yaml.
-
-    Args:
-        data: Content of the environment file.
-        stem: Name of the environment, taken from the file name.
-        services: Content of each service file by its name; None if it cannot be parsed or has an
-            unknown section.
-
-    """
+    """Return the errors of the environment file *stem*.yaml."""
     yield from _name(data, stem)
     yield from _tags(data)
     yield from _server(data, stem)
@@ -71,12 +63,6 @@ def find_like_errors(
 
     That one must be declared and must not be dev, because what is lenient in dev would then seem to
     be so here. It must not be like a third one, so that there are no chains and no cycles.
-
-    Args:
-        data: Content of the environment file.
-        stem: Name of the environment, taken from the file name.
-        environments: Content of each environment file by its name.
-
     """
     like = data.get("like")
     known = environments.keys() - {stem, Environment.DEV}
@@ -164,14 +150,7 @@ def _people(data: Data, stem: str) -> Iterator[FieldError]:
 
 
 def find_unknown_policies(loc: Loc, entry: Data, known: Collection[str]) -> Iterator[FieldError]:
-    """Return an error for each policy of a person or group that is not in *known*.
-
-    Args:
-        loc: Location of the person or group in the file.
-        entry: Content at that location.
-        known: Names of the allowed policies.
-
-    """
+    """Return an error for each policy of a person or group that is not in *known*."""
     policies = entry.get("policies")
     for index, policy in enumerate(policies if isinstance(policies, tuple) else ()):
         if isinstance(policy, str) and policy not in known:

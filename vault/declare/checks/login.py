@@ -35,16 +35,7 @@ _AGENT_FILES: Final[Mapping[str, tuple[str, ...]]] = {
 def find_errors(
     data: Data, *, stem: str, services: Mapping[str, Data | None], pems: Mapping[str, bytes]
 ) -> Iterator[FieldError]:
-    """Return the errors of auth methods, logins and groups in the environment file *stem*.yaml.
-
-    Args:
-        data: Content of the environment file.
-        stem: Name of the environment, taken from the file name.
-        services: Content of each service file by its name; None if it cannot be parsed or has an
-            unknown section.
-        pems: Content of the PEM files in the same folder, by file name.
-
-    """
+    """Return the errors of auth methods, logins and groups in the environment file *stem*.yaml."""
     yield from _key_source(section(data, "auth", "jwt"))
     yield from _pem_files(section(data, "auth"), pems)
     for name in section(data, "services"):

@@ -32,15 +32,7 @@ def owns_database(service: Data) -> bool:
 def find_errors(
     data: Data, *, stem: str, templates: Collection[str], environments: Collection[str]
 ) -> Iterator[FieldError]:
-    """Return the errors of the service file *stem*.yaml.
-
-    Args:
-        data: Content of the service file.
-        stem: Name of the service, taken from the file name.
-        templates: File names of the service's templates.
-        environments: Names of all declared environments, taken from their file names.
-
-    """
+    """Return the errors of the service file *stem*.yaml."""
     yield from find_name_error(data, "service", stem)
     yield from _variable_collisions(data)
     yield from _unknown_references(section(data, "secrets"))

@@ -31,14 +31,7 @@ _AUTH_METHODS: Final = frozenset({"token", "userpass", "jwt", "kubernetes", "cer
 def find_errors(
     data: Data, *, stem: str, services: Mapping[str, Data | None]
 ) -> Iterator[FieldError]:
-    """Return the errors of mounts, deployment id and apply role in the file *stem*.yaml.
-
-    Args:
-        data: Content of the environment file.
-        stem: Name of the environment, taken from the file name.
-        services: Content of each service file by its name; None if it cannot be relied on.
-
-    """
+    """Return the errors of mounts, deployment id and apply role in the file *stem*.yaml."""
     paths = mount_paths(data)
     overlap = find_overlap((paths["kv"], paths["transit"], paths["database"]))
     if overlap is not None:
@@ -72,15 +65,8 @@ def find_neighbour_errors(
 ) -> Iterator[FieldError]:
     """Return the errors of the file *stem*.yaml that follow from other environments on its server.
 
-    Two environments with one id would overwrite each other's job policies, because a job has the
-    same name in both. And a scoped apply role has a right to all names that begin with one of its
-    own.
-
-    Args:
-        data: Content of the environment file.
-        stem: Name of the environment, taken from the file name.
-        environments: Content of each environment file by its name.
-
+    Two environments with one id would overwrite each other's job policies, and a scoped apply role
+    has a right to all names that begin with one of its own.
     """
     servers = _servers(data)
     for name, other in sorted(environments.items()):

@@ -24,12 +24,7 @@ def identity_path(variables: Mapping[str, str]) -> Path:
 
 
 def read_public_keys(path: Path) -> tuple[str, ...]:
-    """Return the public keys of the identities in *path*; none if there is no such file.
-
-    Raises:
-        ConfigurationError: If the file cannot be read, other users may read it, or it has no key.
-
-    """
+    """Return the public keys of the identities in *path*; none if there is no such file."""
     if not path.exists():
         return ()
     return tuple(map(x25519.public_text, x25519.read_identities(path)))

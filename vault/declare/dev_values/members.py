@@ -16,14 +16,7 @@ _EXPECTED: Final = "expected a public key of age, which begins with age1, and a 
 
 
 def read_members(path: Path) -> Mapping[str, str]:
-    """Return the name of each member by public key; none if there is no file.
-
-    Raises:
-        ConfigurationError: If the file cannot be read, a line is no key and a name, a key is there
-            twice, or there are more keys than a file has room for. It repeats no line, because that
-            may be a private key.
-
-    """
+    """Return the name of each member by public key; none if there is no file."""
     try:
         text = read_input(path).decode()
     except FileNotFoundError:

@@ -26,13 +26,7 @@ FOLDER: Final = "dev-values"
 
 @dataclass(frozen=True, slots=True)
 class SharedValues:
-    """Content of one file.
-
-    Attributes:
-        members: Name of each member that can open the file, by public key.
-        values: Value of each secret by name.
-
-    """
+    """Content of one file: its *members* by public key, and the *values* by secret."""
 
     members: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Secret] = field(default_factory=dict, repr=False)
@@ -54,12 +48,7 @@ class SharedValues:
 
 
 class SharedFiles:
-    """Files of the repository of *declaration*, for the developer with the keys in *identity*.
-
-    Attributes:
-        mount: Path of the KV mount of dev.
-
-    """
+    """Files of the repository of *declaration*, for the developer with the keys in *identity*."""
 
     def __init__(self, declaration: Declaration, identity: Path) -> None:
         self._declaration = declaration
@@ -90,12 +79,7 @@ class SharedFiles:
         return any(key in self.members for key in read_public_keys(self._identity))
 
     def check_member(self) -> None:
-        """Check that this developer is one of the members.
-
-        Raises:
-            ConfigurationError: If not. The message says how to become one.
-
-        """
+        """Check that this developer is one of the members."""
         if not self.is_member:
             raise ConfigurationError(
                 f"the key in {self._identity} is not a member's; print the public key, and make it "
@@ -109,13 +93,7 @@ class SharedFiles:
         return [name for name, source in own.items() if isinstance(source, Given)]
 
     def read(self, scope: Scope) -> SharedValues:
-        """Return the content of a service's file, which is empty if there is none.
-
-        Raises:
-            ConfigurationError: If it cannot be opened, because it was changed or not encrypted for
-                this developer's key, or if it contains something else.
-
-        """
+        """Return the content of a service's file, which is empty if there is none."""
         path, cipher = self.path(scope), offline_cipher(scope)
         if not path.exists():
             return SharedValues()
@@ -147,12 +125,7 @@ class SharedFiles:
             file.write(json.dumps(content).encode())
 
     def inputs(self) -> dict[str, Secret]:
-        """Return each shared value by the API path of its secret, if this developer is a member.
-
-        Raises:
-            ConfigurationError: If a member cannot open a file. See :meth:`read`.
-
-        """
+        """Return each shared value by the API path of its secret, if this developer is a member."""
         if not self.scopes or not self.is_member:
             return {}
         return {

@@ -30,24 +30,7 @@ _SECTION = "adopted"
 
 
 def add(path: Path, service: str, secret: str, username: str, check: Check) -> bool:
-    """Declare in an environment file that *service* has adopted *secret*.
-
-    Args:
-        path: Environment file.
-        service: Name of a service in that file.
-        secret: Name of the secret.
-        username: Database user in the secret's URL.
-        check: Checks the declaration with the new text.
-
-    Returns:
-        Whether the file changed. It does not if the entry already exists.
-
-    Raises:
-        ConfigurationError: If *path* is not an environment file.
-        DeclarationError: If the declaration would be invalid with the entry. The file is
-            unchanged.
-
-    """
+    """Declare that *service* has adopted *secret*, and return whether the file changed."""
 
     def change(text: str) -> str:
         if _adopted(text, service).get(secret):
@@ -59,23 +42,7 @@ def add(path: Path, service: str, secret: str, username: str, check: Check) -> b
 
 
 def remove(path: Path, service: str, secret: str, check: Check) -> bool:
-    """Remove the entry of an adopted *secret* from an environment file.
-
-    Args:
-        path: Environment file.
-        service: Name of a service in that file.
-        secret: Name of the secret.
-        check: Checks the declaration with the new text.
-
-    Returns:
-        Whether the file changed. It does not if there is no such entry.
-
-    Raises:
-        ConfigurationError: If *path* is not an environment file.
-        DeclarationError: If the declaration would be invalid without the entry. The file is
-            unchanged.
-
-    """
+    """Remove an adopted *secret* from an environment file, and return whether the file changed."""
 
     def change(text: str) -> str:
         adopted = _adopted(text, service)

@@ -27,22 +27,8 @@ def add_service(
 ) -> None:
     """Add the service *name* to the declaration in *root*.
 
-    The service file is written first, so that no environment names a service without a file if
-    the process is killed. A service file with the same text was left by such a process. Files of
-    environments are written in the order of *entries*.
-
-    Args:
-        root: Folder that contains ``services`` and ``environments``.
-        name: Name of the service.
-        text: Content of the service file.
-        entries: Content of the service's entry by environment.
-        check: Checks the declaration with the new text.
-
-    Raises:
-        ConfigurationError: If the service has a file, or ``services`` of an environment is written
-            in braces. Nothing was written.
-        DeclarationError: If the declaration would be invalid with the service. Nothing was written.
-
+    The service file is written first, so that no environment names a service without a file if the
+    process is killed. A service file with the same text was left by such a process.
     """
     root = root.absolute()
     path = root / "services" / f"{name}.yaml"

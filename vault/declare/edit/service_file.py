@@ -31,21 +31,7 @@ def add(
     entries: Mapping[str, Spec],
     check: Check,
 ) -> None:
-    """Add *entries* to a section of a service file.
-
-    Args:
-        path: Service file.
-        section: Key of the section.
-        entries: Name → content of the entry.
-        check: Checks the declaration with the new text.
-
-    Raises:
-        ConfigurationError: If a name is already declared, or the section is written in braces. The
-            file is unchanged.
-        DeclarationError: If the declaration would be invalid with the entries. The file is
-            unchanged.
-
-    """
+    """Add *entries* to a section of a service file."""
     path = path.absolute()
     with lock(path.parents[1], folder=True):
         files = load.read(path.parent.parent)
@@ -85,13 +71,7 @@ def _check_new(path: Path, section: str, existing: Node, entries: Mapping[str, S
 
 
 def render(entries: Mapping[str, Spec], indent: int) -> list[str]:
-    """Return *entries* as indented lines of YAML.
-
-    Args:
-        entries: Name → content of the entry.
-        indent: Number of spaces before each line.
-
-    """
+    """Return *entries* as indented lines of YAML."""
     yaml = YAML()
     yaml.width = 10_000  # characters, so that no value is folded
     # Escape unprintable characters, because YAML reads some of them, such as U+0085, as spaces.

@@ -48,14 +48,7 @@ def line_end(text: str, index: int) -> int:
 
 
 def insert(text: str, place: int, lines: Iterable[str]) -> str:
-    """Return *text* with *lines* at the index *place*, and with the line endings that it has.
-
-    Args:
-        text: Content of a file.
-        place: Index of the beginning of a line, or of the end of the text.
-        lines: Lines without their ends.
-
-    """
+    """Return *text* with *lines* at *place*, the beginning of a line, and with its line endings."""
     newline = "\r\n" if "\r\n" in text else "\n"
     before = text[:place]
     if before and not before.endswith("\n"):
@@ -96,14 +89,6 @@ def is_in_braces(node: Node) -> bool:
 
 
 def braces_error(path: Path, node: Node, name: str, hint: str) -> ConfigurationError:
-    """Return the error about a section in braces, to which no line can be added.
-
-    Args:
-        path: The file.
-        node: The section, or its key.
-        name: Name of the section.
-        hint: What to do.
-
-    """
+    """Return the error about a section in braces, to which no line can be added."""
     line = node.start_mark.line + 1
     return ConfigurationError(f"{path}:{line}: {name} is written in braces; {hint}")

@@ -35,14 +35,8 @@ _LONG_QUOTE = re.compile(r"'[^'<]{4,}'")
 class Document:
     """A parsed file.
 
-    Attributes:
-        file: Path of the file, as messages show it.
-        data: Content; empty if the file is not readable.
-        lines: Line of each value, counted from 1.
-        errors: Errors that parsing found.
-        unusable: Locations of the values that parsing rejected. Each has an error in *errors*.
-        readable: False if the file is not a YAML mapping, so that its content cannot be checked.
-
+    *lines* count from 1, and *unusable* are the locations of values that parsing rejected. If the
+    file is not *readable*, its content cannot be checked, and *data* is empty.
     """
 
     file: str
@@ -75,13 +69,7 @@ class Document:
 def read(file: str, content: bytes) -> Document:
     """Return the document in *content*, with all errors in the result.
 
-    The result is cached, because one command loads a declaration several times, and parsing takes
-    most of that time.
-
-    Args:
-        file: Path of the file, as messages show it.
-        content: Bytes of the file.
-
+    The result is cached, because one command loads a declaration several times.
     """
     yaml = YAML(typ="safe", pure=True)
     yaml.composer.warn_double_anchors = False  # a reused anchor is harmless without aliases

@@ -29,8 +29,7 @@ _QUOTED = re.compile(r"'([^']*)'")
 def field_errors(model: type[BaseModel], error: ValidationError) -> Iterator[FieldError]:
     """Return a field error for each error that pydantic found in a mapping for *model*.
 
-    A misspelt required key is one error, not two: the error of the missing key is omitted if an
-    unknown key suggests it.
+    A misspelt required key is one error, so that of the missing key is omitted.
     """
     found = [_field_error(model, detail) for detail in error.errors(include_url=False)]
     misspelt = {(*each.loc[:-1], each.near) for each in found if each.near}

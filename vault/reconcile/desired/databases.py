@@ -32,15 +32,7 @@ def database_roles(declaration: Declaration, scope: Scope) -> dict[str, Database
 def resources(
     declaration: Declaration, scope: Scope, inputs: Inputs, owner: Owner
 ) -> Iterator[Resource]:
-    """Yield the connection of the service's own database, and the service's roles.
-
-    Args:
-        declaration: The loaded declaration.
-        scope: The service and environment.
-        inputs: Has the managers' passwords.
-        owner: The deployment that owns them.
-
-    """
+    """Yield the connection of the service's own database, and the service's roles."""
     mount = owner.mounts.database
     database = declaration.service(scope.service).database
     if isinstance(database, SharedDatabase):

@@ -51,15 +51,7 @@ def desired_resources(
     policies: Mapping[str, str],
     inputs: Inputs,
 ) -> list[Resource]:
-    """Return the resources of *environment*, each after those it depends on.
-
-    Args:
-        declaration: The loaded declaration.
-        environment: The environment.
-        policies: Name of a policy → its HCL text.
-        inputs: The operator-provided values and passwords.
-
-    """
+    """Return the resources of *environment*, each after those it depends on."""
     declared = declaration.environment(environment)
     resources: list[Resource] = [*_mounts(declared)]
     resources += [
@@ -98,12 +90,7 @@ def apply_role_resources(
 ) -> list[Resource]:
     """Return the resources that the apply role needs, for an administrator to write.
 
-    Args:
-        declared: The environment.
-        resources: All desired resources of it.
-        policy: HCL text of a scoped apply role's policy, or None if the role is not scoped. The
-            administrator makes the mounts then, too. A new KV mount keeps ten versions.
-
+    *policy* is that of a scoped role, which needs the mounts, too; None for another role.
     """
     role, mounts = declared.server_name(APPLY_JOB), declared.mounts
     if policy is None:
@@ -165,15 +152,7 @@ def _keys(scope: Scope, service: ServiceDeclaration, mounts: Mounts) -> Iterator
 def secret_resources(
     declaration: Declaration, scope: Scope, inputs: Inputs, owner: Owner
 ) -> Iterator[Resource]:
-    """Return the secrets of one service and their values, in order of dependency.
-
-    Args:
-        declaration: The loaded declaration.
-        scope: The service and environment.
-        inputs: The operator-provided values.
-        owner: The deployment, with its mounts.
-
-    """
+    """Return the secrets of one service and their values, in order of dependency."""
     service, mount = declaration.service(scope.service), owner.mounts.kv
     for name, source in order_by_dependency(declaration.secrets(scope)):
         path = scope.secret(name)

@@ -35,15 +35,7 @@ _DESCRIPTIONS: Final = {
 def auth_methods(
     declaration: Declaration, environment: Environment, inputs: Inputs, people: TokenRules
 ) -> Iterator[Resource]:
-    """Yield the auth methods of *environment* with their configuration, and the groups of people.
-
-    Args:
-        declaration: The loaded declaration.
-        environment: The environment.
-        inputs: Has the OIDC client secret and, if there is one, the Kubernetes reviewer's token.
-        people: Settings of the tokens of people. Their groups add policies.
-
-    """
+    """Yield the auth methods of *environment*, their configuration, and the groups of people."""
     declared = declaration.environment(environment)
     auth, owner = declared.auth, Owner.of(declared)
     for method, description in _DESCRIPTIONS.items():
@@ -77,14 +69,7 @@ def auth_methods(
 def job_roles(
     declared: EnvironmentDeclaration, policies: Container[str], ttl: int
 ) -> Iterator[Resource]:
-    """Yield the roles that the deployment's jobs log in with, other than their AppRoles.
-
-    Args:
-        declared: The environment.
-        policies: The names of the environment's policies.
-        ttl: TTL and maximum TTL of their tokens, in seconds.
-
-    """
+    """Yield the roles that the deployment's jobs log in with, other than their AppRoles."""
     for job in JOBS:
         login = getattr(declared.jobs, job.rpartition("-")[2])
         if login is not None:

@@ -27,15 +27,7 @@ def redis_roles(declaration: Declaration, scope: Scope) -> dict[str, RedisRole]:
 def resources(
     declaration: Declaration, scope: Scope, inputs: Inputs, owner: Owner
 ) -> Iterator[Resource]:
-    """Yield the connection to the service's Redis, and the service's roles.
-
-    Args:
-        declaration: The loaded declaration.
-        scope: The service and environment.
-        inputs: Has the managers' passwords.
-        owner: The deployment that owns them.
-
-    """
+    """Yield the connection to the service's Redis, and the service's roles."""
     roles, server = redis_roles(declaration, scope), declaration.deployment(scope).redis
     if not roles or server is None:
         return

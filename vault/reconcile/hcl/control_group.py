@@ -30,12 +30,7 @@ _EXAMPLE: Final = (
 
 
 def parse_control_group(node: Node) -> Hashable:
-    """Return the content of a control group.
-
-    Raises:
-        InvalidValue: If the server rejects it.
-
-    """
+    """Return the content of a control group."""
     ttl, may_approve_own, factors = None, False, []
     for entry in _entries(node, _KEYS):
         if entry.keys[0] == "ttl":

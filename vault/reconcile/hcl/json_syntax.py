@@ -15,14 +15,6 @@ def parse_json(text: str, file: str) -> Block:
 
     Objects are merged into the entries that contain them as on the server, so that
     ``{"path": {"x": {…}}}`` and ``{"path": [{"x": {…}}]}`` have the form of ``path "x" {…}``.
-
-    Args:
-        text: The JSON form. A comma may follow the last entry.
-        file: The file's name in error messages.
-
-    Raises:
-        HclError: At the first fault.
-
     """
     cursor = Cursor(list(tokenize(text, file, is_json=True)), file)
     block = _parse_object(cursor, "the file")

@@ -19,12 +19,6 @@ def split_policy(name: str, text: str, largest: int = LARGEST) -> dict[str, str]
     """Return the policies that together grant what *text* grants: the name of each → its HCL text.
 
     The first is called *name*, the others ``<name>-2`` and so on. A single rule is not split.
-
-    Args:
-        name: The name of the policy.
-        text: HCL with each rule at the start of a line.
-        largest: Bytes of a text in JSON.
-
     """
     parts: list[list[str]] = [[]]
     size = 0
@@ -44,13 +38,7 @@ def stored_size(text: str) -> int:
 
 
 def part_names(name: str, policies: Container[str]) -> tuple[str, ...]:
-    """Return the names of all parts of the policy *name*.
-
-    Args:
-        name: The name of the policy, and of its first part.
-        policies: Contains the further parts.
-
-    """
+    """Return the names of all parts of the policy *name*."""
     further = (_name(name, number) for number in count(2))
     return (name, *takewhile(policies.__contains__, further))
 

@@ -33,14 +33,7 @@ _KEY_IN_TEMPLATE: Final = re.compile(r"\{\{[^{}]*\.key\b[^{}]*\}\}")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule for one path of a policy.
-
-    Attributes:
-        path: Without the leading slash; ``*`` and ``+`` as written.
-        capabilities: If :data:`DENY` is among them, it is the only one.
-        constraints: Every other key that has an effect, with its normalised value.
-
-    """
+    """A rule for one path of a policy. :data:`DENY` is the only capability if it is one."""
 
     path: str
     capabilities: frozenset[str]
@@ -55,15 +48,6 @@ def parse_rules(text: str, file: str = "policy") -> PolicyRules:
     """Parse the text of a policy into its rules.
 
     Rules for one path that only list capabilities are merged into one, as on the server.
-
-    Args:
-        text: HCL, or its JSON form.
-        file: The file's name in error messages.
-
-    Raises:
-        HclError: If the policy is invalid. The message has the first syntax error, or else the
-            first error of each path, with its line.
-
     """
     faults: list[FileError] = []
     rules: list[Rule] = []

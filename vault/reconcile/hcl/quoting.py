@@ -11,10 +11,6 @@ def quote(value: object) -> str:
     """Return *value* as HCL: a number or a boolean, and anything else as a quoted string.
 
     A ``$`` becomes its escape sequence, so that ``${`` does not start an interpolation.
-
-    Raises:
-        ConfigurationError: If the text is not Unicode, which is possible for a path.
-
     """
     if isinstance(value, int):  # a boolean is an int too
         return str(value).lower()

@@ -30,14 +30,7 @@ HEREDOC: Final = re.compile(
 def read_string(text: str, start: int, *, is_json: bool) -> tuple[str, int]:
     """Return the string of *text* whose quote is at *start*, and the position behind it.
 
-    Args:
-        text: HCL or JSON.
-        start: Position of the opening quote.
-        is_json: Whether it is of the JSON form, which has no ``${…}``.
-
-    Raises:
-        ValueError: If the string is invalid. The message says why.
-
+    Raise ValueError, which says why, if it is invalid.
     """
     parts: list[bytes] = []
     pattern, position = _JSON_PIECE if is_json else _PIECE, start + 1
@@ -59,10 +52,6 @@ def read_heredoc(raw: str) -> str:
     """Return the text of a heredoc.
 
     After ``<<-`` the lines lose the end line's indentation, if all of them have it.
-
-    Args:
-        raw: The match of :data:`HEREDOC`.
-
     """
     first = raw.index("\n")
     body = raw[first + 1 : len(raw) - first + 1]

@@ -16,16 +16,7 @@ from vault.reconcile.hcl.tree import Block, Entry, Node
 
 
 def parse(text: str, file: str) -> Block:
-    """Return the entries of *text*.
-
-    Args:
-        text: HCL, or its JSON form if it begins with a brace.
-        file: The file's name in error messages.
-
-    Raises:
-        HclError: At the first fault.
-
-    """
+    """Return the entries of *text*."""
     if text.lstrip().startswith("{"):
         return parse_json(text, file)
     lines = text.replace("\r\n", "\n")

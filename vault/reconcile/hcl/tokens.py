@@ -33,14 +33,9 @@ _UNTERMINATED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token.
+    """A token, of kind ``string``, ``heredoc``, ``number``, ``word``, ``mark`` or ``end``.
 
-    Attributes:
-        kind: ``string``, ``heredoc``, ``number``, ``word``, ``mark`` or ``end``.
-        text: The text as it is written; of a string or heredoc it is only quoted in errors.
-        line: The line it begins on.
-        value: The value of a string or heredoc.
-
+    *text* is as it is written; *value* is what a string or heredoc stands for.
     """
 
     kind: str
@@ -50,17 +45,7 @@ class Token:
 
 
 def tokenize(text: str, file: str, *, is_json: bool) -> Iterator[Token]:
-    """Yield the tokens of *text*; the last one has the kind ``end``.
-
-    Args:
-        text: HCL, with one line feed at the end of each line, or its JSON form.
-        file: The file's name in error messages.
-        is_json: Whether it is the JSON form, which has neither comments nor heredocs.
-
-    Raises:
-        HclError: At the first text that is no token.
-
-    """
+    """Yield the tokens of *text*; the last one has the kind ``end``."""
     if not is_json and (match := _FORBIDDEN.search(text)):
         line = 1 + text.count("\n", 0, match.start())
         raise HclError([FileError(file, line, f"unexpected character {match[0]!r}")])
@@ -78,12 +63,7 @@ def tokenize(text: str, file: str, *, is_json: bool) -> Iterator[Token]:
 
 
 def _read_token(text: str, position: int, line: int, *, is_json: bool) -> tuple[Token | None, int]:
-    """Return the token at *position*, None for white space, and the position behind it.
-
-    Raises:
-        ValueError: If there is none. The message says why.
-
-    """
+    """Return the token at *position*, None for white space, and the position behind it."""
     if text[position] == '"':
         value, end = strings.read_string(text, position, is_json=is_json)
         return Token("string", text[position:end], line, value), end
@@ -202,12 +182,7 @@ class Cursor:
 
 
 def _without_zero(text: str) -> str:
-    """Return *text*, a decimal number.
-
-    Raises:
-        ValueError: If it begins with a zero, as an octal number does.
-
-    """
+    """Return *text*, or raise ValueError if it begins with a zero, as an octal number does."""
     if len(text.lstrip("-")) > 1 and text.lstrip("-")[0] == "0":
         raise ValueError(text)
     return text

@@ -19,11 +19,7 @@ class HclError(DeclarationError):
 class Node:
     """A value and the line it begins on: a scalar, a list or a block.
 
-    Attributes:
-        line: The line it begins on.
-        value: The value.
-        text: A number as it is written, because the server reads it as text where it expects text.
-
+    *text* is a number as it is written, because the server reads that where it expects text.
     """
 
     line: int

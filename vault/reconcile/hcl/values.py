@@ -171,11 +171,9 @@ def parse_timestamp(node: Node) -> Hashable:
 
 
 def _timestamp(text: str) -> int | None:
-    """Return the nanoseconds of a timestamp of RFC 3339, or of whole seconds.
+    """Return the nanoseconds of a timestamp of RFC 3339, or of whole seconds; None if empty.
 
-    Raises:
-        ValueError: If *text* is neither.
-
+    Raise ValueError if *text* is neither.
     """
     if not text:
         return None

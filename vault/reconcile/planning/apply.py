@@ -21,21 +21,10 @@ class ApplyFailed(StrongroomError):
 def apply(
     session: Any, plan: Plan, on_change: Callable[[Change], None], workers: int = WORKERS
 ) -> None:
-    """Write each change of *plan*.
+    """Write each change of *plan*, and call *on_change* in this thread after each.
 
-    Every write sets a whole state, and values are written with check-and-set. So after a failure or
-    a kill, another plan and apply reach the same state.
-
-    Args:
-        session: Writes the kind of resources in the plan, and must be allowed to.
-        plan: The plan; its states must be the server's current ones.
-        on_change: Called in this thread after each change that was written.
-        workers: Maximum number of concurrent requests.
-
-    Raises:
-        ApplyFailed: If a change could not be written. No other change was started after that. If
-            that is known before, nothing was written.
-
+    After a failure no further change begins. Every write sets a whole state, and values are written
+    with check-and-set, so that another plan and apply then reach the same state.
     """
     if obstacles := plan.obstacles:
         raise ApplyFailed(_report(obstacles, [])) from obstacles[0][1]

@@ -22,12 +22,6 @@ def find_lost_keys(
     """Return the names of Transit keys that have ownership metadata, but do not exist.
 
     An apply that was killed between the two leaves the same.
-
-    Args:
-        reader: Must be allowed to read the ownership metadata.
-        resources: The declared resources.
-        actual: Their fields on the server, None for one it lacks.
-
     """
     return tuple(
         each.name
@@ -41,10 +35,7 @@ def find_lost_keys(
 class Prune:
     """A request to delete what is managed but no longer declared.
 
-    Attributes:
-        environment: The environment whose objects are deleted.
-        destroy: Full names of the keys and secrets to delete too, although they hold data.
-
+    *destroy* has the full names of keys and secrets to delete too, although they hold data.
     """
 
     environment: Environment
@@ -57,16 +48,6 @@ def build_plan(
     """Return the plan that makes the server equal to *resources*.
 
     Its digest covers every response that was read for it.
-
-    Args:
-        reader: Must be allowed to read the resources and, with *prune*, the ownership metadata.
-        resources: All declared resources of one environment.
-        prune: Whether and what to delete; None to delete nothing.
-
-    Raises:
-        ConfigurationError: If *prune* names data that is not there to be destroyed.
-        OwnedByOther: If another deployment owns an object that the declaration names.
-
     """
     snapshot = Snapshot(reader)
     owner = owner_of(resources)

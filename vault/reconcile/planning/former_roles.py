@@ -26,14 +26,7 @@ from vault.reconcile.resources.ownership import (
 
 @dataclass(frozen=True, slots=True)
 class FormerRole:
-    """An AppRole that stayed on another mount when the declared mount changed.
-
-    Attributes:
-        entry: The ownership metadata of the AppRole of that name.
-        mount: Path of the other AppRole method, without ``auth/``.
-        is_declared: Whether the role is still declared, on the mount of now.
-
-    """
+    """An AppRole that stayed on another mount when the declared mount changed."""
 
     kind: ClassVar[str] = AppRole.kind
     data: ClassVar[None] = None
@@ -74,14 +67,7 @@ def find_former_roles(
     """Yield the AppRoles that *owner* has left on other mounts, without those of its jobs.
 
     The operator is logged in with one of these, and needs a credential on the new mount first.
-
-    Args:
-        reader: Reads what the plan's digest covers.
-        resources: The declared resources.
-        owner: The deployment that plans.
-        session: Reads roles on the default mount, outside of the digest, because the plan role may
-            not read them if that is not its own.
-
+    *session* reads the default mount outside of the digest: a plan role on another one may not.
     """
     if owner.mounts.approle == APPROLE_MOUNT:
         session = reader

@@ -41,16 +41,6 @@ def check_owners(
 
     A mount that another deployment made may be used as it is. It is contested if it, or what
     configures all of it, differs from the declaration.
-
-    Args:
-        reader: Must be allowed to read the ownership metadata.
-        owner: The deployment that plans; None for resources without an owner.
-        resources: The declared resources.
-        actual: Their fields on the server, None for one it lacks.
-
-    Raises:
-        OwnedByOther: If there is such an object. The message lists each with its owner.
-
     """
     if owner is None:
         return
@@ -74,13 +64,7 @@ def check_owners(
 
 
 def describe_owned(deployment: str, found: Sequence[str]) -> str:
-    """Return the message about objects that others own.
-
-    Args:
-        deployment: The deployment that plans.
-        found: A line for each object, with its owner.
-
-    """
+    """Return the message about objects that others own."""
     more = [f"and {len(found) - _MAX_LISTED} more"] if len(found) > _MAX_LISTED else []
     lines = [f"  {line}" for line in (*found[:_MAX_LISTED], *more)]
     first = f"this deployment, {deployment!r}, may not change what others own:"

@@ -21,13 +21,7 @@ _DENIED: Final[Fields] = {"denied": True}
 
 @dataclass(frozen=True, slots=True)
 class PartialPlan:
-    """What is known of the changes.
-
-    Attributes:
-        plan: The changes of the resources that were read.
-        denied: The resources that the credential may not read.
-
-    """
+    """What is known of the changes."""
 
     plan: Plan
     denied: tuple[Resource, ...] = ()
@@ -95,17 +89,8 @@ def build_partial_plan(
 ) -> PartialPlan:
     """Return the plan of those of *resources* that *reader* may read.
 
-    Such a plan is for people only: it has no digest, and must not be applied.
-
-    Args:
-        reader: May read some of the resources.
-        resources: All declared resources of one environment.
-        policy: The reader's, as declared. What it does not grant is not requested. None if it may
-            read everything.
-
-    Raises:
-        OwnedByOther: If another deployment owns an object that the declaration names.
-
+    Such a plan is for people only: it has no digest, and must not be applied. What the reader's
+    *policy* does not grant is not requested; None if it may read everything.
     """
     snapshot = Snapshot(reader if policy is None else _Permitted(reader, policy))
     found = read_state(snapshot, [_Attempt(each) for each in resources])

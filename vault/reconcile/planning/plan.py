@@ -78,20 +78,9 @@ class Change:
 class Plan:
     """Changes that apply would write.
 
-    Attributes:
-        changes: In the order of the declaration. Apply sorts them by dependency.
-        unchanged: Number of resources that are as declared.
-        missing: Secrets that have no value, and that apply does not write.
-        ended: Those of *missing* whose current version was deleted or destroyed → which and how.
-        kept: Orphans that hold data, and therefore stay unless their full name is passed.
-        absent: Data that was to be destroyed, but is already deleted.
-        not_compared: Declared fields that the server does not return.
-        lost_keys: Transit keys to create although they were made before. See
-            :func:`.find_lost_keys`.
-        widening: Each change that grants more than is granted now, or may, and what it grants.
-        may_widen: Whether apply may write them.
-        hashed: Computes :attr:`digest`. It takes a while, so only a plan that is saved computes it.
-
+    *ended* are those of *missing* whose version was deleted or destroyed → which and how. *kept*
+    are orphans that hold data and stay, *absent* is data to destroy that is gone already, and
+    *lost_keys* existed before. *hashed* takes a while, so only a plan that is saved calls it.
     """
 
     changes: tuple[Change, ...]
@@ -129,13 +118,7 @@ class Plan:
 
 
 def find_widening(changes: Iterable[Change], created: Collection[str]) -> list[tuple[Change, str]]:
-    """Return the changes that grant more than is granted now, or may, and what each grants.
-
-    Args:
-        changes: Those of a plan.
-        created: ARNs of objects that they create.
-
-    """
+    """Return the changes that grant more than is granted now, or may, and what each grants."""
     return [
         (change, "; ".join(lines))
         for change in changes
@@ -172,14 +155,8 @@ def read_state(
 ) -> list[Fields | None]:
     """Return the server's fields of each of *resources*, in their order; None for one it lacks.
 
-    The workers read kind by kind, because two neighbours in the declaration often need the same
-    response, and one worker would wait for the other's.
-
-    Args:
-        reader: Must be allowed to read the resources. It is used by several threads.
-        resources: In any order.
-        workers: Maximum number of concurrent requests.
-
+    Several threads use *reader*. They read kind by kind, because neighbours in the declaration
+    often need the same response, and one thread would wait for the other's.
     """
     order = sorted(range(len(resources)), key=lambda index: resources[index].kind)
     batches = [order[begin : begin + _BATCH] for begin in range(0, len(order), _BATCH)]
@@ -200,10 +177,7 @@ def read_state(
 def make_plan(resources: Sequence[AnyResource], actual: Sequence[Fields | None]) -> Plan:
     """Return the plan that turns *actual* into the declared state of *resources*.
 
-    Args:
-        resources: Each after the parts that it is composed of. The changes keep this order.
-        actual: Their fields on the server, from :func:`read_state`.
-
+    Each of them must come after the parts that it is composed of. The changes keep their order.
     """
     changes: list[Change] = []
     missing: list[str] = []

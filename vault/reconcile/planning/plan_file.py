@@ -25,15 +25,7 @@ class PlanOutdated(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """A plan loaded from a file.
-
-    Attributes:
-        digest: Hash of every response that was read for it.
-        service: The only service that it changes, or None.
-        may_widen: Whether it may grant more than is granted now.
-        changes: In the form that :func:`document` returns.
-
-    """
+    """A plan loaded from a file."""
 
     environment: Environment
     prune: Prune | None
@@ -43,13 +35,7 @@ class SavedPlan:
     may_widen: bool = False
 
     def require_current(self, plan: Plan) -> None:
-        """Check that *plan*, which was just built, equals this one.
-
-        Raises:
-            PlanOutdated: If it does not. The message says whether the server or the declaration
-                changed.
-
-        """
+        """Check that *plan*, which was just built, equals this one."""
         if plan.digest != self.digest:
             raise PlanOutdated("the server changed since this plan was made; make another plan")
         if _changes(plan) != self.changes:
@@ -64,13 +50,7 @@ def document(
 ) -> dict[str, Any]:
     """Return *plan* as a JSON document. A plan contains no secret value.
 
-    Args:
-        plan: The plan to convert.
-        environment: The environment it was built for.
-        prune: The request to delete that it was built with; None for none.
-        service: The only service that it changes, or None. The document of a plan for all has no
-            such key, as an earlier version writes it. The same is true of one that widens nothing.
-
+    Without a *service* or a widening it has no key for that, like one of an earlier version.
     """
     widening = {
         "widen": plan.may_widen,
@@ -96,12 +76,7 @@ def document(
 
 
 def save(file: Path, content: dict[str, Any]) -> None:
-    """Write *content*, a document that :func:`document` returned, to *file* with mode 0600.
-
-    Raises:
-        ConfigurationError: If the file cannot be written.
-
-    """
+    """Write *content*, a document that :func:`document` returned, to *file* with mode 0600."""
     try:
         write_private(file, f"{json.dumps(content, indent=2)}\n")
     except OSError as error:
@@ -109,13 +84,7 @@ def save(file: Path, content: dict[str, Any]) -> None:
 
 
 def load(file: Path) -> SavedPlan:
-    """Return the plan in *file*.
-
-    Raises:
-        ConfigurationError: If the file cannot be read, is not a plan, or has a format that this
-            version does not read.
-
-    """
+    """Return the plan in *file*."""
     try:
         content = json.loads(read_input(file, _MAX_SIZE))
         refusal = formats.PLAN_FILE.describe_refusal(content["format"])

@@ -46,11 +46,7 @@ _DATA: Final = (TransitKey.kind, SecretMetadata.kind)
 class Orphan:
     """A managed object that is no longer declared.
 
-    Attributes:
-        ownership_path: Path of its ownership metadata; None for a secret, whose own metadata says
-            that it is managed.
-        mounts: The mounts of the deployment.
-
+    *ownership_path* is None for a secret, whose own metadata says that it is managed.
     """
 
     kind: str
@@ -78,10 +74,6 @@ class Orphan:
         """Delete the object, then its ownership metadata.
 
         In this order, a run that is killed in between finds the object again.
-
-        Raises:
-            ServerFault: If the leases of a database role stay. The role was not deleted.
-
         """
         if self.kind == SecretMetadata.kind:
             # The record of a rotation first, because its old and new versions mean nothing to a
@@ -176,18 +168,7 @@ def add_deletions(
     destroy: Collection[str],
     absent: Sequence[str] = (),
 ) -> Plan:
-    """Return *plan* with the deletion of *found*.
-
-    Args:
-        plan: The plan without deletions.
-        found: The orphans. Those that hold data are deleted only if *destroy* names them.
-        destroy: Full names of keys and secrets to delete too.
-        absent: Those of *destroy* that are already deleted.
-
-    Raises:
-        ConfigurationError: If *destroy* names data that is not there to be destroyed.
-
-    """
+    """Return *plan* with the deletion of *found*; that of data only if *destroy* names it."""
     known = {orphan.data for orphan in found if orphan.data}
     if unknown := sorted(set(destroy) - known - set(absent)):
         raise ConfigurationError(

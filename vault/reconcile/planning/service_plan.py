@@ -19,19 +19,7 @@ SHARED: Final = "-"
 def build_service_plan(
     reader: ReadSession, resources: Sequence[Resource], scope: Scope, services: Collection[str]
 ) -> Plan:
-    """Return the plan that changes only what belongs to the service of *scope*.
-
-    Args:
-        reader: Must be allowed to read the resources of the service and the shared ones.
-        resources: All declared resources of the environment.
-        scope: The service.
-        services: Names of the services that run there.
-
-    Raises:
-        ConfigurationError: If a shared object that the service needs is not as declared, because
-            the writes of the service could fail half-way.
-
-    """
+    """Return the plan that changes only what belongs to the service of *scope*."""
 
     def owner_of(each: AnyResource) -> str:
         return find_service(each.name, scope.environment, services)
@@ -58,14 +46,7 @@ def _below(kind: str) -> Iterator[str]:
 
 
 def find_service(name: str, environment: str, services: Collection[str]) -> str:
-    """Return the service of a resource, ``-`` if it is of none.
-
-    Args:
-        name: Name of the resource on the server.
-        environment: Name of the environment.
-        services: Names of the services that run there.
-
-    """
+    """Return the service of a resource, ``-`` if it is of none."""
     if "/" in name:
         service = name.partition("/")[0]
         return service if service in services else SHARED

@@ -27,13 +27,7 @@ def find_unmarked(
 ) -> Iterator[str]:
     """Yield why *resource* must not be written, if another deployment made what it would change.
 
-    Args:
-        reader: Must be allowed to read the mounts.
-        owner: The deployment that plans.
-        resource: A declared resource.
-        fields: Its fields and marks on the server, None if it does not exist.
-        texts: Type of a mount → the description of a mount that the default deployment makes.
-
+    *texts* has the description of the default deployment's mount of each type.
     """
     if not isinstance(resource, ManagedResource) or not _is_unmarked(resource):
         return

@@ -1,8 +1,7 @@
 """Resources: the kinds of object that plan and apply manage, one module for each engine.
 
-Each resource has a name, returns the fields that the declaration sets for it, reads the same fields
-from the server and writes them. Comparing the two is the plan's task
-(:mod:`vault.reconcile.planning.plan`).
+Each returns the fields that the declaration sets for it, reads the same fields from the server and
+writes them. :mod:`vault.reconcile.planning.plan` compares the two.
 """
 
 from __future__ import annotations
@@ -33,13 +32,7 @@ class CannotChange(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class NoValue:
-    """State of a secret that has no value.
-
-    Attributes:
-        reason: Why it has none.
-        version: The version that was deleted or destroyed, None if none was written.
-
-    """
+    """State of a secret that has no value."""
 
     reason: str
     version: int | None = None
@@ -194,18 +187,7 @@ def check_immutable(
     immutable: tuple[str, ...],
     fix: str = "declare the server's value, or use a new name",
 ) -> None:
-    """Raise CannotChange if an *immutable* field on the server differs from the declaration.
-
-    Args:
-        resource: The declared resource.
-        before: Its fields on the server, None if it does not exist yet.
-        immutable: The fields that the server cannot change after creation.
-        fix: What to do about a difference.
-
-    Raises:
-        CannotChange: If one of them differs. The message contains both values.
-
-    """
+    """Raise CannotChange if an *immutable* field on the server differs from the declaration."""
     desired = resource.desired()
     for key in immutable:
         if before is not None and before[key] not in (desired[key], UNREPORTED):

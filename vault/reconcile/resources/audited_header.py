@@ -30,12 +30,7 @@ class AuditedHeader:
         return {"hmac": False}
 
     def read(self, reader: ReadSession) -> Fields | None:
-        """Return whether values are HMACs, None if the header is not in the audit log.
-
-        Raises:
-            ConfigurationError: If the server's namespace has no such setting.
-
-        """
+        """Return whether values are HMACs, None if the header is not in the audit log."""
         headers = _read_headers(reader)
         # A header that is asked for by its own path is a 400 if it is absent, and not a 404.
         found = {name.lower(): config for name, config in headers.items()}.get(self.name.lower())

@@ -22,13 +22,7 @@ _USERPASS: Final = "auth/userpass"
 class AppRole:
     """An AppRole: the identity of a service or of a job.
 
-    Attributes:
-        token_period: Seconds. A periodic token has no maximum TTL: it stays valid while it is
-            renewed within this period.
-        token_ttl: TTL and maximum TTL of a token without a period, in seconds.
-        secret_id_ttl: TTL of a secret-id in seconds; 0 if it never expires.
-        mount: Path of the AppRole method, without ``auth/``.
-
+    TTLs are in seconds. A *secret_id_ttl* of 0 is no limit; *token_ttl* is the maximum TTL, too.
     """
 
     kind: ClassVar[str] = "approle"
@@ -57,12 +51,7 @@ class AppRole:
         return read_role(reader, f"auth/{self.mount}", self._path, self.desired())
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Create or update the role. Secret-ids that were already issued stay valid.
-
-        Raises:
-            MaxTtlTooLow: If the server issues secret-ids with a shorter TTL than declared.
-
-        """
+        """Create or update the role. Secret-ids that were already issued stay valid."""
         session.post(self._path, self.desired())
         if self.secret_id_ttl:
             granted = self._probe_secret_id_ttl(session)
@@ -93,15 +82,7 @@ class AppRole:
 
 @dataclass(frozen=True, slots=True)
 class UserpassLogin:
-    """A person's login by username and password.
-
-    Attributes:
-        token_ttl: Seconds until a token expires if it is not renewed.
-        token_max_ttl: Seconds until a token expires, renewals included.
-        inputs: Has the password, under the API path of the login.
-        ownership: The ownership metadata, which has the password's fingerprint.
-
-    """
+    """A person's login by username and password."""
 
     kind: ClassVar[str] = "userpass"
     depends_on: ClassVar[tuple[str, ...]] = ("policy", "transit-key")
@@ -124,12 +105,7 @@ class UserpassLogin:
         return None if found is None else {**found, **self._password.read(reader)}
 
     def check(self, before: Fields | None) -> None:
-        """Check that the operator provides the password, if it is needed.
-
-        Raises:
-            ConfigurationError: If there is none.
-
-        """
+        """Check that the operator provides the password, if it is needed."""
         if self._needs_password(before):
             self.inputs.get_required(self._path)
 
@@ -137,10 +113,6 @@ class UserpassLogin:
         """Create the login with its password, or update it.
 
         An update sends the password only if it changed.
-
-        Raises:
-            ConfigurationError: If the password is needed, and the operator provides none.
-
         """
         body = {key: value for key, value in self.desired().items() if key != "password"}
         sends_password = self._needs_password(before)

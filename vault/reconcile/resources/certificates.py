@@ -14,10 +14,7 @@ from vault.reconcile.resources.tokens import TokenRules, read_role
 class CertRole:
     """A cert auth role: which certificates of an authority log in as one service.
 
-    Attributes:
-        ca: The authority's certificate in PEM.
-        names: Common names or DNS names. A certificate must have at least one of them.
-
+    A certificate must have at least one of *names*, as a common name or a DNS name.
     """
 
     kind: ClassVar[str] = "cert-role"

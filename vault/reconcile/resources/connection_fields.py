@@ -13,13 +13,6 @@ def read_connection(
     """Return the desired fields of the connection at *path*, None if it does not exist.
 
     The server nests the plugin's fields under ``connection_details``; this flattens them.
-
-    Args:
-        reader: Reads the connection.
-        path: Its API path.
-        desired: The declared fields.
-        recorded: Returns the fields in the ownership metadata; called if the connection exists.
-
     """
     data = read_data(reader, path)
     if data is None:

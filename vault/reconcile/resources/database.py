@@ -30,18 +30,8 @@ ROTATED = "rotated"
 class DatabaseConnection:
     """A connection of the server to a database, as a user with CREATEROLE but no superuser.
 
-    The operator provides a password once. The server rotates it at once to one that only the server
-    knows, and the ownership metadata records the rotation. Afterwards apply never sends the
-    password again, unless the operator provides a different one.
-
-    Attributes:
-        password_policy: Name of the policy that the server generates passwords with; empty for the
-            server's default.
-        inputs: Has the password, under the API path of the connection.
-        ownership: The ownership metadata.
-        mount: Path of the database engine.
-        is_fixed: See :func:`explain_denial`.
-
+    The operator provides a password, which the server rotates at once, as the ownership metadata
+    records. Apply sends a password again only if the operator provides a different one.
     """
 
     kind: ClassVar[str] = "database-connection"
@@ -73,25 +63,12 @@ class DatabaseConnection:
         return {_ROOT: root, **self._password.read(reader)}
 
     def check(self, before: Fields | None) -> None:
-        """Check that the operator provides the password of a new connection.
-
-        Raises:
-            ConfigurationError: If there is none.
-
-        """
+        """Check that the operator provides the password of a new connection."""
         if before is None:
             self.inputs.get_required(self._path)
 
     def write(self, session: Session, before: Fields | None) -> None:
-        """Write the connection, and rotate its password if that has not been done yet.
-
-        Raises:
-            RequestRefused: If the server cannot log in to the database. It keeps the old
-                configuration.
-            ServerFault: If the server reports that with a 5xx status.
-            ConfigurationError: If a password is needed, and the operator provides none.
-
-        """
+        """Write the connection, and rotate its password if that has not been done yet."""
         sends_password = before is None or before.get("password") == DIFFERENT
         if (
             before is not None
@@ -124,11 +101,10 @@ class DatabaseConnection:
         return True
 
     def _needs_rotation(self, session: Session) -> bool:
-        """Return whether the password still has to be rotated: the provided one still logs in.
+        """Return whether the provided password still logs in, so that it has to be rotated.
 
-        A killed run may have rotated it without recording so. Without a provided password the
-        result is True, because one more rotation does no harm: the server knows the password it
-        has.
+        A killed run may have rotated it without recording so. True without a provided password: the
+        server knows its own, so one more rotation does no harm.
         """
         provided = self.inputs.get(self._path)
         if provided is None:
@@ -179,16 +155,7 @@ class DatabaseConnection:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseRole:
-    """A role that leases users with the rights of a PostgreSQL role, or with rules of Redis' ACL.
-
-    Attributes:
-        connection: Name of the :class:`DatabaseConnection` or :class:`.redis.RedisConnection`.
-        grant: The PostgreSQL role, and whether its users act as it; or the rules.
-        ttl: TTL of a lease in seconds.
-        max_ttl: Maximum TTL of a lease in seconds, renewals included.
-        mount: Path of the database engine.
-
-    """
+    """A role that leases users with the rights of a PostgreSQL role, or with ACL rules of Redis."""
 
     kind: ClassVar[str] = "database-role"
     depends_on: ClassVar[tuple[str, ...]] = ("database-connection",)

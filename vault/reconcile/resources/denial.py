@@ -18,15 +18,9 @@ class _Named(Protocol):
 
 @contextmanager
 def explain_denial(resource: _Named, *, is_fixed: bool) -> Iterator[None]:
-    """Add to a denial of the write in the block who can allow it.
+    """Explain a denial of the write in the block, if *is_fixed*.
 
-    Args:
-        resource: What is written.
-        is_fixed: Whether the apply role may write one content only, which its own policy contains.
-
-    Raises:
-        ConfigurationError: If the server denies the write, and *is_fixed* is set.
-
+    Then the apply role may write one content only, which its own policy contains.
     """
     try:
         yield

@@ -14,14 +14,7 @@ from vault.reconcile.resources.secrets import MANAGED_BY
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """An external group with one alias: the people for whom *mount* reports *claim*.
-
-    Attributes:
-        mount: Path of the auth method, without ``auth/``.
-        claim: The group's name at the provider.
-        deployment: The id of the deployment that owns it.
-
-    """
+    """An external group with one alias: the people for whom *mount* reports *claim*."""
 
     kind: ClassVar[str] = "group"
     depends_on: ClassVar[tuple[str, ...]] = ("policy",)
@@ -58,21 +51,11 @@ class Group:
         }
 
     def check(self, before: Fields | None) -> None:
-        """Check that an existing group is an external one.
-
-        Raises:
-            CannotChange: If the server has an internal group of that name.
-
-        """
+        """Check that an existing group is an external one."""
         check_immutable(self, before, ("type",))
 
     def write(self, session: Session, before: Fields | None) -> None:
-        """Create or update the group, then its alias. An external group has at most one.
-
-        Raises:
-            CannotChange: If the server has an internal group of that name.
-
-        """
+        """Create or update the group, then its alias. An external group has at most one."""
         self.check(before)
         found = read_data(session, self._path) or {}
         metadata = {**(found.get("metadata") or {}), **MANAGED_BY, "deployment": self.deployment}

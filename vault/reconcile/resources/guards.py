@@ -19,14 +19,10 @@ _LOCKOUT: Final = "user_lockout_config"
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """A rate limit quota: how many requests one client address may send.
+    """A rate limit quota: one client address may send *rate* requests in *interval* seconds.
 
-    Attributes:
-        path: A mount, or a path below one; empty for the whole server.
-        rate: Requests in *interval* seconds.
-        block: Seconds for which the server rejects an address that exceeds the rate; 0 for the rest
-            of the interval.
-
+    Beyond it, the server rejects the address for *block* seconds, or with 0 until the interval
+    ends. An empty *path* is the whole server.
     """
 
     kind: ClassVar[str] = "rate-limit"
@@ -67,13 +63,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class PasswordPolicy:
-    """A password policy: the server generates letters, digits and, if declared, symbols.
-
-    Attributes:
-        deployment: The id of the deployment that owns it.
-        is_fixed: See :func:`explain_denial`.
-
-    """
+    """A password policy: the server generates letters, digits and, if declared, symbols."""
 
     kind: ClassVar[str] = "password-policy"
     depends_on: ClassVar[tuple[str, ...]] = ("kv-config",)
@@ -125,15 +115,7 @@ class PasswordPolicy:
 
 @dataclass(frozen=True, slots=True)
 class UserLockout:
-    """Lockout of a user after too many wrong passwords.
-
-    Attributes:
-        name: Path of the auth mount, without ``auth/``.
-        threshold: Wrong passwords before the lockout.
-        duration: Seconds for which the user is locked out.
-        reset_after: Seconds after which the server forgets a wrong password.
-
-    """
+    """Lockout of a user after *threshold* wrong passwords. Times are in seconds."""
 
     kind: ClassVar[str] = "user-lockout"
     depends_on: ClassVar[tuple[str, ...]] = ("mount",)

@@ -23,13 +23,8 @@ _SECRET: Final = "oidc_client_secret"  # noqa: S105 (a field's name)
 class JwtConfig:
     """Configuration of a JWT mount: the issuer of the tokens and its public keys.
 
-    Attributes:
-        name: Path of the auth mount, without ``auth/``.
-        keys: Public keys in PEM; empty if *jwks* is set.
-        jwks: URL of the issuer's key set. The server fetches it when the configuration is written.
-        ca: Certificate in PEM of the authority that signed that URL's certificate; empty for the
-            system's authorities.
-
+    They are *keys* in PEM, or else behind the URL *jwks*, to which the server sends a request when
+    this is written. An empty *ca* is the system's authorities.
     """
 
     kind: ClassVar[str] = "jwt-config"
@@ -66,15 +61,7 @@ class JwtConfig:
 
 @dataclass(frozen=True, slots=True)
 class JwtRole:
-    """A JWT role: which of the issuer's tokens log in as one service.
-
-    Attributes:
-        mount: Path of the auth method, without ``auth/``.
-        audience: Must be among a token's audiences.
-        subject: Must equal a token's subject; empty for any.
-        claims: Claim → its allowed values.
-
-    """
+    """A JWT role: which tokens log in as one service. An empty *subject* allows any."""
 
     kind: ClassVar[str] = "jwt-role"
     depends_on: ClassVar[tuple[str, ...]] = ("policy", "jwt-config")
@@ -121,16 +108,8 @@ def _one_or_list(values: tuple[str, ...]) -> str | list[str]:
 class OidcConfig:
     """Configuration of an OIDC mount: the provider and the server's client there.
 
-    Attributes:
-        name: Path of the auth mount, without ``auth/``.
-        discovery: The provider's issuer URL. The server sends a request there when the
-            configuration is written.
-        ca: Certificate in PEM of the authority that signed that URL's certificate; empty for the
-            system's authorities.
-        default_role: The role of a login that names none.
-        inputs: Has the client secret.
-        ownership: The ownership metadata, which has the client secret's fingerprint.
-
+    The server sends a request to *discovery*, the issuer's URL, when this is written. An empty *ca*
+    is the system's authorities.
     """
 
     kind: ClassVar[str] = "oidc-config"
@@ -154,22 +133,13 @@ class OidcConfig:
         return None if found is None else {**found, **self._secret.read(reader)}
 
     def check(self, before: Fields | None) -> None:  # noqa: ARG002 (each write needs the secret)
-        """Check that the operator provides the client secret.
-
-        Raises:
-            ConfigurationError: If there is none.
-
-        """
+        """Check that the operator provides the client secret."""
         self._require_secret()
 
     def write(self, session: Session, before: Fields | None) -> None:
         """Replace the configuration, together with the client secret.
 
         The server drops a client secret that a write omits, so each write needs it.
-
-        Raises:
-            ConfigurationError: If the operator provides no client secret.
-
         """
         secret = self._require_secret()
         session.post(self._path, {**self._config(), _SECRET: secret.reveal()})
@@ -203,12 +173,6 @@ class OidcRole:
     """An OIDC role: one way for people to log in with a browser.
 
     The person's groups decide on the policies.
-
-    Attributes:
-        mount: Path of the auth method, without ``auth/``.
-        redirect_uris: URLs that the provider may redirect the browser to.
-        claims: Claim → the value that it must have.
-
     """
 
     kind: ClassVar[str] = "oidc-role"

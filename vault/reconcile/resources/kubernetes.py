@@ -20,14 +20,7 @@ _IS_SET: Final = "token_reviewer_jwt_set"  # the server returns no more than thi
 class KubernetesConfig:
     """Configuration of a Kubernetes mount: the cluster that verifies the tokens of pods.
 
-    Attributes:
-        name: Path of the auth mount, without ``auth/``.
-        host: URL of the cluster's API.
-        ca: Certificate in PEM of the authority that signed the API's certificate.
-        inputs: Has the reviewer's token, if there is one. Without it, the server sends the pod's
-            own token to verify it.
-        ownership: The ownership metadata, which has the fingerprint of the reviewer's token.
-
+    Without a reviewer's token in *inputs*, the server sends the pod's own token to verify it.
     """
 
     kind: ClassVar[str] = "kubernetes-config"
@@ -56,12 +49,7 @@ class KubernetesConfig:
         return {**found, _IS_SET: data.get(_IS_SET), **self._reviewer.read(reader)}
 
     def check(self, before: Fields | None) -> None:
-        """Check that the operator provides a reviewer's token, if the server has one.
-
-        Raises:
-            ConfigurationError: If there is none.
-
-        """
+        """Check that the operator provides a reviewer's token, if the server has one."""
         if (before or {}).get(_IS_SET):
             self.inputs.get_required(f"{self._path}/{_REVIEWER}")
 
@@ -69,11 +57,6 @@ class KubernetesConfig:
         """Replace the configuration, together with the reviewer's token if there is one.
 
         The server drops a reviewer's token that a write omits, so each write needs it.
-
-        Raises:
-            ConfigurationError: If the server has a reviewer's token, and the operator provides
-                none.
-
         """
         self.check(before)
         token = self._reviewer.value
@@ -103,10 +86,7 @@ class KubernetesConfig:
 class KubernetesRole:
     """A Kubernetes role: which service accounts log in as one service.
 
-    Attributes:
-        mount: Path of the auth method, without ``auth/``.
-        audience: Must be among a token's audiences; empty for the cluster's default.
-
+    An empty *audience* is the cluster's default.
     """
 
     kind: ClassVar[str] = "kubernetes-role"

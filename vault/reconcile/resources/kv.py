@@ -21,15 +21,7 @@ def data_path(name: str, mount: str = KV_MOUNT) -> str:
 
 
 def destroy_versions(session: Session, name: str, mount: str, before: int | None = None) -> None:
-    """Destroy the versions of a secret. Its metadata stays.
-
-    Args:
-        session: May read the metadata, and destroy versions.
-        name: Path below the KV mount.
-        mount: Path of the KV mount.
-        before: The oldest version that is not destroyed, None to destroy all.
-
-    """
+    """Destroy the versions of a secret below *before*, or all for None. Its metadata stays."""
     metadata = read_data(session, metadata_path(name, mount)) or {}
     alive = [
         int(number)
@@ -46,13 +38,7 @@ def metadata_path(name: str, mount: str = KV_MOUNT) -> str:
 
 
 def find_no_value(metadata: Mapping[str, Any], now: datetime) -> NoValue | None:
-    """Return why an entry has no value at *now*, None if it has one.
-
-    Args:
-        metadata: The server's metadata of the entry, empty if it does not exist.
-        now: The current time.
-
-    """
+    """Return why an entry has no value at *now*, None if it has one."""
     version = metadata.get("current_version")
     if not version:
         return NoValue("no version was written")
@@ -72,12 +58,7 @@ def find_end(version: Mapping[str, Any], now: datetime) -> str | None:
 
 
 def read_value(reader: ReadSession, name: str, mount: str = KV_MOUNT) -> str:
-    """Return the value of *name*, a path below the KV mount.
-
-    Raises:
-        SecretError: If the entry has no string as its value, because someone wrote it by hand.
-
-    """
+    """Return the value of *name*, a path below the KV mount."""
     path = data_path(name, mount)
     value = reader.get(path)["data"]["data"].get(VALUE_KEY)
     if not isinstance(value, str):
@@ -95,17 +76,7 @@ def write_value(
 ) -> int:
     """Write *value* as a new version and return its number.
 
-    Args:
-        session: Must be allowed to write.
-        name: Path below the mount.
-        value: See :func:`app_integration._internal.secret_value.check_secret_value`.
-        cas: The version that must be current, 0 for none; None to write in any case.
-        mount: Path of the KV mount.
-
-    Raises:
-        RequestRefused: If *cas* is not the current version.
-        InvalidName: If the server cannot store the value unchanged.
-
+    Raise RequestRefused if *cas* is not the current version; 0 is for a secret without one.
     """
     check_secret_value(name, value)
     return write_fields(session, name, {VALUE_KEY: value.reveal()}, cas=cas, mount=mount)
@@ -136,13 +107,8 @@ def merge_metadata(
 ) -> None:
     """Set the custom metadata keys in *changes*, remove those that are None, and keep the rest.
 
-    If the server counts metadata versions, check-and-set rejects the write after a concurrent
-    change, so that no one's change is lost unnoticed. *check* gets the metadata before it, and may
-    raise an error.
-
-    Raises:
-        RequestRefused: If another client has changed the metadata, or the server rejects it.
-
+    If the server counts metadata versions, a concurrent change raises RequestRefused, so that it is
+    not lost. *check* gets the metadata before the write, and may raise an error.
     """
     path = metadata_path(name, mount)
     data = read_data(session, path) or {}

@@ -103,14 +103,9 @@ class ReadGrant:
 def _drop(keep_objects: str) -> tuple[str, ...]:
     """Return the SQL that bans logins, ends the open sessions and drops the role.
 
-    ``COMMIT`` makes the ban visible before the sessions are ended. Otherwise a login in the
-    meantime would not see it, and its session would outlive the user. Each statement can run again,
-    and succeeds if the user no longer exists: on an error the server would retry, give up and keep
-    the lease for ever.
-
-    Args:
-        keep_objects: SQL that gives the user's objects to another role, or an empty string.
-
+    ``COMMIT`` makes the ban visible first, because the session of a login in the meantime would
+    outlive the user. Each statement also succeeds without the user, because the server would retry
+    after an error, give up and keep the lease for ever.
     """
     drop = _DROP_USER.replace("{{keep_objects}}", keep_objects)
     return (_DISABLE_LOGIN, "COMMIT", _TERMINATE_SESSIONS, drop)

@@ -1,13 +1,9 @@
 """Marks in an object itself: the deployment that owns it, for objects that all deployments share.
 
-Ownership metadata is in the KV mount of a deployment, which another one may not even read. But the
-names of policies, password policies and groups belong to the whole server, and so do mounts.
-Therefore these objects name their owner themselves.
-
-A mark of a newer format has its number: in metadata under the key ``managed_format``, in a text at
-the end of the line. Format 1 is written without it, because otherwise the first plan after an
-upgrade would change every object. A mount's description has no room for a number, and keeps its
-form.
+The ownership metadata is in the KV mount of a deployment, which another one may not even read. A
+mark of a newer format has its number, in metadata or at the end of the line in a text. Format 1 has
+none, because otherwise the first plan after an upgrade would change every object; nor has a mount's
+description, which has no room for it.
 """
 
 from __future__ import annotations
@@ -38,16 +34,7 @@ class UnreadableMark(ConfigurationError):
 
 
 def check_format(metadata: Mapping[str, object] | None, what: str) -> None:
-    """Check that this version reads the marks in *metadata*.
-
-    Args:
-        metadata: Custom metadata, or that of a group.
-        what: Kind and name of the object, for the error.
-
-    Raises:
-        UnreadableMark: If it does not.
-
-    """
+    """Check that this version reads the marks in *metadata*."""
     _check_number((metadata or {}).get(FORMAT_KEY), what)
 
 
@@ -63,16 +50,7 @@ def mark(deployment: str) -> str:
 
 
 def read_mark(text: str, what: str) -> str | None:
-    """Return the owner that a line of *text* names, None if none does.
-
-    Args:
-        text: As it is on the server.
-        what: Kind and name of the object, for the error.
-
-    Raises:
-        UnreadableMark: If this version does not read the format of the mark.
-
-    """
+    """Return the owner that a line of *text* names, None if none does."""
     found = _LINE.search(text)
     if found is None:
         return None
@@ -93,10 +71,7 @@ def describe(text: str, deployment: str) -> str:
 def described_owner(description: str, text: str) -> str | None:
     """Return the deployment that made the mount with *description*, None if none of ours did.
 
-    Args:
-        description: As it is on the server.
-        text: The description of such a mount, without a mark.
-
+    *text* is the description of such a mount without the mark.
     """
     if description == text:
         return DEFAULT_DEPLOYMENT
@@ -105,16 +80,7 @@ def described_owner(description: str, text: str) -> str | None:
 
 
 def metadata_owner(metadata: Mapping[str, str] | None, what: str) -> str | None:
-    """Return the owner that the *metadata* of a group names, None if it names none.
-
-    Args:
-        metadata: As it is on the server.
-        what: Kind and name of the group, for the error.
-
-    Raises:
-        UnreadableMark: If this version does not read the format of the mark.
-
-    """
+    """Return the owner that the *metadata* of a group names, None if it names none."""
     found = metadata or {}
     check_format(found, what)
     return found.get("deployment") if found.get("managed_by") == "strongroom" else None

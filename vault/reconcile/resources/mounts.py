@@ -43,11 +43,6 @@ def read_max_ttl(reader: ReadSession, mount: str) -> int:
     """Return the maximum TTL in seconds for everything that *mount* issues.
 
     It is the mount's own ``max_lease_ttl``, or the server's if the mount has none.
-
-    Args:
-        reader: Must be allowed to read the mount's tuning.
-        mount: For example ``database`` or ``auth/approle``.
-
     """
     # For an auth method too, because sys/auth/<method>/tune returns the same but needs sudo.
     data = read_data(reader, f"sys/mounts/{mount}/tune") or {}
@@ -58,22 +53,9 @@ def read_max_ttl(reader: ReadSession, mount: str) -> int:
 class Mount:
     """A secrets engine (``api="mounts"``) or an auth method (``api="auth"``).
 
-    Attributes:
-        path: The mount's path, without a trailing slash.
-        deployment: The id of the deployment that mounts it. The description of a mount that
-            another one made, or that exists with *is_given*, is left as it is.
-        is_given: Whether someone else makes the mount, so that this only raises its maximum TTL.
-        max_ttl: The longest TTL in seconds that the mount must be able to grant. If the limit in
-            force is lower, be it the mount's or the server's, apply raises the mount's. It leaves a
-            higher limit, because others may need it.
-        version: For KV, the version of the engine.
-        plain_keys: Keys of responses whose values the audit log has in plain, not as HMACs. Further
-            ones are left, because others may need them. So are all of a mount that another one
-            made, or that exists with *is_given*.
-        has_lockout: Whether the server rejects a right credential for some minutes after wrong ones
-            with the same name. If False, it is told not to. A mount that another one made, or that
-            exists with *is_given*, is left as it is.
-
+    With *is_given* others make the mount, so that this only raises its maximum TTL to *max_ttl*
+    seconds. A higher limit stays, and so do further *plain_keys* than these, which the audit log
+    has in plain.
     """
 
     kind: ClassVar[str] = "mount"
@@ -111,12 +93,10 @@ class Mount:
         return fields
 
     def read(self, reader: ReadSession) -> Fields | None:
-        """Return the mount's fields, None if it is not mounted.
+        """Return the mount's fields from the table of all mounts, None if it is not mounted.
 
         The maximum TTL is capped at the declared one, so that a higher limit is no change. The
-        description of a mount that another deployment made counts as the declared one.
-
-        OpenBao and Vault both return the whole table of mounts, so this reads the table.
+        other settings of a mount that another deployment made count as declared.
         """
         mounts = read_data(reader, f"sys/{self.api}") or {}
         found = mounts.get(f"{self.path}/")
@@ -146,13 +126,7 @@ class Mount:
         return sorted(found if declared - found else declared)
 
     def check(self, before: Fields | None) -> None:
-        """Check that an existing mount has the type and version, and that a given one exists.
-
-        Raises:
-            CannotChange: If the server has another type or version at that path.
-            ConfigurationError: If someone else makes the mount, and it does not exist.
-
-        """
+        """Check that an existing mount has the type and version, and that a given one exists."""
         check_immutable(self, before, ("type", *(["version"] if self.version else [])))
         if before is None and self.is_given:
             raise ConfigurationError(
@@ -160,14 +134,7 @@ class Mount:
             )
 
     def write(self, session: Session, before: Fields | None) -> None:
-        """Mount the engine or method if it does not exist, and tune what differs.
-
-        Raises:
-            CannotChange: If the server has another type or version at that path.
-            ConfigurationError: If someone else makes the mount, and it does not exist.
-            MaxTtlTooLow: If the limit stays below the declared one.
-
-        """
+        """Mount the engine or method if it does not exist, and tune what differs."""
         self.check(before)
         if before is None:
             self._create(session)
@@ -195,13 +162,7 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class KvConfig:
-    """Settings for all secrets of a KV v2 mount.
-
-    Attributes:
-        max_versions: Versions kept of each secret. A grace period needs at least two.
-        is_given: Whether someone else makes the mount, so that this only compares it.
-
-    """
+    """Settings for all secrets of a KV v2 mount; only compared if others make it (*is_given*)."""
 
     kind: ClassVar[str] = "kv-config"
     depends_on: ClassVar[tuple[str, ...]] = ("mount",)
@@ -233,12 +194,7 @@ class KvConfig:
         return select_fields(self.desired(), data)
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Write the settings, and retry while a new mount upgrades itself and responds 400.
-
-        Raises:
-            ConfigurationError: If someone else makes the mount.
-
-        """
+        """Write the settings, and retry while a new mount upgrades itself and responds 400."""
         if self.is_given:
             wanted = ", ".join(f"{key}={value}" for key, value in self.desired().items())
             raise ConfigurationError(

@@ -1,9 +1,9 @@
 """Ownership metadata: which objects on the server a deployment manages.
 
-Most objects have no field for it. So the metadata of an object is the custom metadata of a KV entry
-without a value, at ``<kv>/metadata/_strongroom/<environment>/<kind>/<name>``. If the entry exists,
-the object is managed, by the deployment that it names; each kind decides which other keys it stores
-there. No service can use that path, because the name of a service has no underscore.
+Most objects have no field for it, so it is the custom metadata of a KV entry without a value, at
+``<kv>/metadata/_strongroom/<environment>/<kind>/<name>``. If the entry exists, the object is
+managed, by the deployment that it names. No service can use that path, because the name of a
+service has no underscore.
 """
 
 from __future__ import annotations
@@ -56,13 +56,7 @@ def rotation_paths(secret: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A deployment in one environment: the owner of what it declares there.
-
-    Attributes:
-        deployment: The deployment's id.
-        mounts: Its mounts.
-
-    """
+    """A deployment in one environment: the owner of what it declares there."""
 
     environment: Environment
     deployment: str = DEFAULT_DEPLOYMENT
@@ -102,12 +96,7 @@ class OwnershipEntry:
         return ownership_path(self.owner.environment, self.kind, self.name)
 
     def read(self, reader: ReadSession) -> dict[str, str]:
-        """Return the metadata, empty if there is none.
-
-        Raises:
-            UnreadableMark: If this version does not read its format.
-
-        """
+        """Return the metadata, empty if there is none."""
         data = read_data(reader, metadata_path(self.path, self.owner.mounts.kv)) or {}
         found = dict(data.get("custom_metadata") or {})
         check_format(found, f"{self.kind} {self.name}")
@@ -178,12 +167,7 @@ class ManagedResource:
         return {key: noted.get(key) for key in self.marks}
 
     def check(self, before: Fields | None) -> None:
-        """Check the resource if it differs and can be checked. See :meth:`.Checked.check`.
-
-        Raises:
-            ConfigurationError: If a write would fail.
-
-        """
+        """Check the resource if it differs and can be checked. See :meth:`.Checked.check`."""
         if isinstance(self.resource, Checked) and self._is_resource_different(before):
             self.resource.check(self._without_marks(before))
 
@@ -246,18 +230,7 @@ def other_deployment(notes: Mapping[str, str | None], deployment: str) -> str | 
 
 
 def check_secret_owner(reader: ReadSession, owner: Owner, name: str) -> None:
-    """Check that no other deployment owns a secret.
-
-    Args:
-        reader: Must be allowed to read the secret's metadata.
-        owner: The deployment that is about to write it.
-        name: Path below the KV mount.
-
-    Raises:
-        OwnedByOther: If another deployment does.
-        UnreadableMark: If this version does not read the format of the secret's metadata.
-
-    """
+    """Check that no other deployment owns a secret."""
     data = read_data(reader, metadata_path(name, owner.mounts.kv)) or {}
     notes = data.get("custom_metadata") or {}
     check_format(notes, f"secret {name}")
@@ -265,22 +238,12 @@ def check_secret_owner(reader: ReadSession, owner: Owner, name: str) -> None:
 
 
 def check_owner(reader: ReadSession, entry: OwnershipEntry) -> None:
-    """Check that no other deployment owns the object of *entry*.
-
-    Raises:
-        OwnedByOther: If another deployment does.
-
-    """
+    """Check that no other deployment owns the object of *entry*."""
     check_notes(entry.read(reader), entry.owner, f"{entry.kind} {entry.name}")
 
 
 def check_notes(notes: Mapping[str, str | None], owner: Owner, what: str) -> None:
-    """Check that *notes*, the metadata of *what*, name no other deployment than *owner*.
-
-    Raises:
-        OwnedByOther: If they do.
-
-    """
+    """Check that *notes*, the metadata of *what*, name no other deployment than *owner*."""
     other = other_deployment(notes, owner.deployment)
     if other is not None:
         raise OwnedByOther(

@@ -33,13 +33,7 @@ class PolicyText:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """An ACL policy with its rendered HCL text.
-
-    Attributes:
-        deployment: The id of the deployment that owns it.
-        is_fixed: See :func:`explain_denial`.
-
-    """
+    """An ACL policy with its rendered HCL text."""
 
     kind: ClassVar[str] = "policy"
     depends_on: ClassVar[tuple[str, ...]] = ("kv-config",)
@@ -75,10 +69,6 @@ class Policy:
 
         A server that does not count policy versions ignores ``cas``. The value -1 means that the
         policy must not exist yet.
-
-        Raises:
-            ConfigurationError: If the apply role is scoped, and its policy has another text.
-
         """
         version = -1 if before is None else before.get("version")
         body = {"policy": self.body(), **({} if version is None else {"cas": version})}
@@ -88,7 +78,7 @@ class Policy:
     def body(self) -> str:
         """Return the text as it is written, with the mark in its first line.
 
-        It ends with a fixed line, too, because the policy of a scoped apply role lists the text,
-        and would allow others if it ended with ``*``.
+        Its last line is fixed, because the policy of a scoped apply role lists the text, and would
+        allow others if it ended with ``*``.
         """
         return f"{mark(self.deployment)}\n{self.text.strip()}{_END}"

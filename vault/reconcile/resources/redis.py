@@ -22,19 +22,8 @@ PLUGIN = "redis-database-plugin"
 class RedisConnection:
     """A connection of the server to Redis.
 
-    The server never rotates the password, because Redis keeps a changed one in memory only: after
-    its restart the user has the password in its configuration again, and the server could not log
-    in any more.
-
-    Attributes:
-        ca: PEM of the CA that signed the certificate of Redis; empty for a server without TLS.
-        password_policy: Name of the policy that the server generates passwords with; empty for the
-            server's default.
-        inputs: Has the password, under the API path of the connection.
-        ownership: The ownership metadata.
-        mount: Path of the database engine.
-        is_fixed: See :func:`explain_denial`.
-
+    The server never rotates the password: Redis keeps a changed one in memory only, so that after
+    a restart of Redis the server could not log in any more.
     """
 
     kind: ClassVar[str] = "database-connection"
@@ -62,24 +51,12 @@ class RedisConnection:
         return read_connection(reader, self._path, desired, lambda: self._password.read(reader))
 
     def check(self, before: Fields | None) -> None:
-        """Check that the operator provides the password, if it is needed.
-
-        Raises:
-            ConfigurationError: If there is none.
-
-        """
+        """Check that the operator provides the password, if it is needed."""
         if self._needs_password(before):
             self.inputs.get_required(self._path)
 
     def write(self, session: Session, before: Fields | None) -> None:
-        """Write the connection. The server logs in to verify it, and rejects it on failure.
-
-        Raises:
-            RequestRefused: If the server cannot log in to Redis. It keeps the old configuration.
-            ServerFault: If the server reports that with a 5xx status.
-            ConfigurationError: If a password is needed, and the operator provides none.
-
-        """
+        """Write the connection. The server logs in to verify it, and rejects it on failure."""
         body = self.body()
         # Nothing changes the password, so that it may be sent again when it is not known.
         if self._needs_password(before):

@@ -44,13 +44,7 @@ def generate_value(length: int, characters: str) -> Secret:
 
 @dataclass(frozen=True, slots=True)
 class SecretMetadata:
-    """Custom metadata of a secret. Keys that others set are kept.
-
-    Attributes:
-        tags: The managed keys; None for a key that must not exist.
-        mount: Path of the KV mount.
-
-    """
+    """Custom metadata of a secret. A key whose tag is None must not exist; those of others stay."""
 
     kind: ClassVar[str] = "secret-metadata"
     depends_on: ClassVar[tuple[str, ...]] = ("kv-config",)
@@ -64,12 +58,7 @@ class SecretMetadata:
         return {**MANAGED_BY, **self.tags}
 
     def read(self, reader: ReadSession) -> Fields | None:
-        """Return the managed keys of the server's metadata, None if the secret does not exist.
-
-        Raises:
-            UnreadableMark: If this version does not read the format of the metadata.
-
-        """
+        """Return the managed keys of the server's metadata, None if the secret does not exist."""
         data = read_data(reader, metadata_path(self.name, self.mount))
         if data is None:
             return None
@@ -87,12 +76,6 @@ class SecretValue(SuppliedValue):
     """A generated or operator-provided value, written once, while the secret has no version.
 
     A value that someone deleted on purpose is not written again.
-
-    Attributes:
-        available: Whether there is a value to write. An operator-provided one may still be missing.
-        get_value: Returns the value to write.
-        mount: Path of the KV mount.
-
     """
 
     kind: ClassVar[str] = "secret-value"
@@ -108,13 +91,7 @@ class SecretValue(SuppliedValue):
         return {"value": "present"}
 
     def read(self, reader: ReadSession) -> Fields | None:
-        """Return ``present``, ``deleted``, ``destroyed``, or None without any version.
-
-        Raises:
-            ConfigurationError: If the secret is adopted on the server. Its value is then composed
-                with the password of a static role, and pruning that role would lose the password.
-
-        """
+        """Return ``present``, ``deleted``, ``destroyed``, or None without any version."""
         data = read_data(reader, metadata_path(self.name, self.mount))
         if not data or not data["current_version"]:
             return None
@@ -133,14 +110,7 @@ class SecretValue(SuppliedValue):
 
 @dataclass(frozen=True, slots=True)
 class DerivedValue(ComposedValue):
-    """A value composed of other secrets, and written again when one of them has a new version.
-
-    Attributes:
-        template: See :mod:`vault.declare.derived_secret`.
-        parts: Each name that *template* uses → its path below the mount.
-        mount: Path of the KV mount.
-
-    """
+    """A value composed of other secrets, and written again when one of them has a new version."""
 
     kind: ClassVar[str] = "derived-secret"
     depends_on: ClassVar[tuple[str, ...]] = ("secret-value", "adopted-secret")
@@ -200,15 +170,7 @@ def provided_value(inputs: Inputs, name: str, mount: str = KV_MOUNT) -> SecretVa
 
 
 def generated_value(name: str, length: int, alphabet: str, mount: str = KV_MOUNT) -> SecretValue:
-    """Return the resource of a random value.
-
-    Args:
-        name: Path below the mount.
-        length: Number of characters.
-        alphabet: Name of an alphabet in :data:`vault.declare.schema.secret_sources.ALPHABETS`.
-        mount: Path of the KV mount.
-
-    """
+    """Return the resource of a random value."""
     characters = ALPHABETS[alphabet]
     return SecretValue(
         name,

@@ -49,13 +49,9 @@ class NotAdoptable(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class SecretEntry:
-    """Latest version of a KV entry.
+    """Latest version of a KV entry, whose *version* is 0 if there is none.
 
-    Attributes:
-        version: Its number, 0 if there is none.
-        fields: All its fields.
-        template: That of an adopted secret, None for another even if a field has that name.
-
+    *template* is None unless the secret is adopted, even if a field has that name.
     """
 
     version: int
@@ -72,13 +68,8 @@ class SecretEntry:
 class StaticRole:
     """A permanent database user whose password the server rotates.
 
-    Attributes:
-        connection: Name of the database connection.
-        rotation_period: Seconds between rotations.
-        secret: Path below the KV mount of the secret that is composed with the password.
-        inputs: Has the secret's value, if it is not on the server yet.
-        mounts: Where the engines are.
-
+    *secret* is the path of the one that is composed with the password; *rotation_period* is in
+    seconds.
     """
 
     kind: ClassVar[str] = "static-role"
@@ -108,23 +99,11 @@ class StaticRole:
         return select_fields(self.desired(), data) if data is not None else None
 
     def check(self, before: Fields | None) -> None:
-        """Check that an existing role is for the same user.
-
-        Raises:
-            CannotChange: If the role on the server is for another username.
-
-        """
+        """Check that an existing role is for the same user."""
         check_immutable(self, before, ("username",))
 
     def write(self, session: Session, before: Fields | None) -> None:
-        """Create the role, which rotates the password, or change its period, which does not.
-
-        Raises:
-            CannotChange: If the role on the server is for another username.
-            NotAdoptable: If the secret cannot be turned into a template.
-            ConfigurationError: If the secret has no value, and the operator provides none.
-
-        """
+        """Create the role, which rotates the password, or change its period, which does not."""
         self.check(before)
         if before is None:
             self.prepare(session)
@@ -144,12 +123,7 @@ class PairRole(StaticRole):
     """One of the two users of a paired secret. The secret's entry has the URL of one of them."""
 
     def prepare(self, session: Session) -> None:
-        """Check that the secret is not a URL of this user, whose password is about to change.
-
-        Raises:
-            NotAdoptable: If it is, or is no database URL.
-
-        """
+        """Check that the secret is not a URL of this user, whose password is about to change."""
         current = read_entry(session, self.secret, self.mounts.kv)
         provided = self.inputs.get(f"{self.mounts.kv}/{self.secret}")
         value = Secret(current.value) if current.value is not None else provided
@@ -164,15 +138,7 @@ class PairRole(StaticRole):
 
 @dataclass(frozen=True, slots=True)
 class AdoptedSecret:
-    """A secret whose entry has a template instead of a password.
-
-    Attributes:
-        name: Path below the KV mount.
-        username: The database user whose password the server rotates.
-        inputs: Has the secret's value, if it is not on the server yet.
-        mount: Path of the KV mount.
-
-    """
+    """A secret whose entry has a template instead of a password."""
 
     kind: ClassVar[str] = "adopted-secret"
     depends_on: ClassVar[tuple[str, ...]] = ("secret-metadata", "static-role")
@@ -200,13 +166,7 @@ class AdoptedSecret:
         return {"value": find_no_value(data, datetime.now(UTC)) or state}
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Remove the value from the entry so that only the template stays, and record that version.
-
-        Raises:
-            NotAdoptable: If the value cannot be turned into a template.
-            ConfigurationError: If the secret has no value, and the operator provides none.
-
-        """
+        """Remove the value, so that only the template stays, and record that version."""
         ensure_template(session, self.name, self.username, self.inputs, self.mount)
         current = read_entry(session, self.name, self.mount)
         version = current.version
@@ -219,13 +179,7 @@ class AdoptedSecret:
 def ensure_template(
     session: Session, secret: str, username: str, inputs: Inputs, mount: str = KV_MOUNT
 ) -> None:
-    """Ensure that the entry of *secret* has a template. An existing value stays beside it.
-
-    Raises:
-        NotAdoptable: If the value is no URL of *username*, or the entry has other fields.
-        ConfigurationError: If the secret has no value, and the operator provides none.
-
-    """
+    """Ensure that the entry of *secret* has a template. An existing value stays beside it."""
     current = read_entry(session, secret, mount)
     if current.template is not None:
         return
@@ -248,13 +202,7 @@ def check_no_other_fields(current: SecretEntry, secret: str) -> None:
 
 
 def template_from_url(value: Secret, secret: str, username: str | None = None) -> str:
-    """Return the URL *value* with placeholders for its username and password.
-
-    Raises:
-        NotAdoptable: If it is no URL with host, database, username and password, or has another
-            username than *username*.
-
-    """
+    """Return the URL *value* with placeholders for its username and password."""
     url = parse_database_url(value, secret)
     if username is not None and url.username != username:
         raise NotAdoptable(f"{secret} is a URL of the database user {url.username}, not {username}")
@@ -267,12 +215,7 @@ def template_from_url(value: Secret, secret: str, username: str | None = None) -
 
 
 def parse_database_url(value: Secret, secret: str) -> URL:
-    """Return the parts of the database URL *value*.
-
-    Raises:
-        NotAdoptable: If it is no PostgreSQL URL with host, database, username and password.
-
-    """
+    """Return the parts of the database URL *value*."""
     # Here, because it takes a quarter of the time in which most commands start.
     from sqlalchemy import make_url  # noqa: PLC0415 (few commands need it)
     from sqlalchemy.exc import ArgumentError  # noqa: PLC0415 (few commands need it)

@@ -13,17 +13,10 @@ from vault.reconcile.resources.mounts import read_max_ttl
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """Policies and TTLs of a login's tokens.
+    """Policies and TTLs, in seconds, of a login's tokens.
 
-    No TTL may exceed the auth mount's limit, see :mod:`vault.reconcile.lifetimes`.
-
-    Attributes:
-        period: Seconds. A periodic token has no maximum TTL: it stays valid while it is renewed
-            within this period.
-        ttl: Seconds until a token without a period expires if it is not renewed.
-        max_ttl: Seconds until a token expires, renewals included.
-        default_policy: Whether the tokens also have the server's policy ``default``.
-
+    A token with a *period* has no maximum TTL. No TTL may exceed the auth mount's limit, see
+    :mod:`vault.reconcile.lifetimes`.
     """
 
     policies: tuple[str, ...] = ()

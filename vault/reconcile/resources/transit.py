@@ -16,10 +16,7 @@ _AT_CREATION: Final = ("type", "derived", "exportable", "allow_plaintext_backup"
 class TransitKey:
     """A key that never leaves the server: derived, not exportable, no plaintext backup.
 
-    Attributes:
-        rotate_every: Seconds between automatic rotations; 0 for none.
-        mount: Path of the Transit engine.
-
+    It is rotated every *rotate_every* seconds; 0 is never.
     """
 
     kind: ClassVar[str] = "transit-key"
@@ -47,22 +44,13 @@ class TransitKey:
         return select_fields(self.desired(), data) if data is not None else None
 
     def check(self, before: Fields | None) -> None:
-        """Check that an existing key has the type, and cannot leave the server.
-
-        Raises:
-            CannotChange: If it has another type, or can leave the server.
-
-        """
+        """Check that an existing key has the type, and cannot leave the server."""
         check_immutable(self, before, _AT_CREATION, "use another name for the key")
 
     def write(self, session: Session, before: Fields | None) -> None:
         """Create the key if it does not exist, and configure it.
 
         Creating an existing key would succeed without changing anything, so this checks it first.
-
-        Raises:
-            CannotChange: If the existing key has another type, or can leave the server.
-
         """
         self.check(before)
         desired: dict[str, Any] = dict(self.desired())

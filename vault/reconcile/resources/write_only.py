@@ -29,16 +29,7 @@ _SALT_BYTES: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class WriteOnly:
-    """A password or another write-only value, and the path of its fingerprint.
-
-    Attributes:
-        ownership: The ownership metadata.
-        value: The value that the operator provides for this run; None for no value, so that
-            nothing is compared.
-        field: The server's name for the value.
-        low_entropy: Whether a person chose the value, so that guessing it is feasible.
-
-    """
+    """A password or another write-only value, and the path of its fingerprint."""
 
     ownership: OwnershipEntry
     value: Secret | None

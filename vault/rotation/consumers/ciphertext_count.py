@@ -22,16 +22,7 @@ class PlaceCount:
 
 
 def parse_counts(text: str, hook: str) -> list[PlaceCount]:
-    """Return the counts in *text*: on each line a number, and the place that it is of.
-
-    Args:
-        text: Output of a hook.
-        hook: Name of the hook, for the error.
-
-    Raises:
-        ConfigurationError: If there is no line, or one is different. No output is no zero.
-
-    """
+    """Return the counts in *text*: on each line a number, and the place that it is of."""
     shapes = [_LINE.fullmatch(line.strip()) for line in text.splitlines() if line.strip()]
     if not shapes or None in shapes:
         raise ConfigurationError(

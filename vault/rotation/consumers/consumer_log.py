@@ -19,14 +19,7 @@ _REVOCATION_BY_ACCESSOR: Final = "auth/token/revoke-accessor"
 
 @dataclass(slots=True)
 class VersionReads:
-    """Reads of one version by one token.
-
-    Attributes:
-        first: Time of the first one.
-        last: Time of the last one.
-        addresses: Where they came from, without those through a socket.
-
-    """
+    """Reads of one version by one token."""
 
     first: datetime
     last: datetime
@@ -42,16 +35,9 @@ class VersionReads:
 class TokenReads:
     """What one token has read.
 
-    Attributes:
-        versions: API path → version → its reads.
-        renewed: When the token was issued or last renewed, None if the log does not say so.
-        ttl: Seconds for which it is valid after that, None if it does not expire.
-        is_revoked: Whether it was revoked.
-        is_closed: Whether it was revoked with itself, as a process does that closes its session.
-        policies: Its policies.
-        issued: When it was issued, None if the log does not say so.
-        is_batch: Whether it is a batch token, which the server does not list.
-
+    *versions* maps an API path to the reads of each version. *ttl* is in seconds from *renewed*;
+    None if the token does not expire. With *is_closed*, the token revoked itself, as
+    at the end of a session.
     """
 
     role: str | None
@@ -106,11 +92,6 @@ class ConsumerLog:
 
     Each audit device has HMACs of its own, so that two devices show one token under two names. The
     id of a request is the same for both, and tells which names are of one token.
-
-    Attributes:
-        source: The logs.
-        paths: API paths of the values.
-
     """
 
     source: ResponseLog
@@ -147,13 +128,7 @@ class ConsumerLog:
         return list(found.values())
 
     def read(self) -> None:
-        """Read what the logs have more than at the last call.
-
-        Raises:
-            OSError: If a file cannot be read.
-            ConfigurationError: If a file is no audit log.
-
-        """
+        """Read what the logs have more than at the last call."""
         wanted = {*self.paths, *_RENEWALS, _REVOCATION, _REVOCATION_BY_ACCESSOR}
         for response in self.source.responses(wanted, by_token=True):
             self.add(response)
@@ -194,17 +169,7 @@ class ConsumerLog:
 
 
 def read_consumer_log(log: ResponseLog, paths: Collection[str]) -> ConsumerLog:
-    """Return which tokens have read the secrets at *paths*, by the audit logs *log*.
-
-    Args:
-        log: The logs.
-        paths: API paths of the values.
-
-    Raises:
-        OSError: If a file cannot be read.
-        ConfigurationError: If a file is no audit log.
-
-    """
+    """Return which tokens have read the secrets at *paths*, by the audit logs *log*."""
     found = ConsumerLog(log, frozenset(paths))
     found.read()
     return found

@@ -23,13 +23,7 @@ class Proof(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A role, host or process that has read a value.
-
-    Attributes:
-        identity: Role, and host if that is known, for people.
-        detail: What was seen of it, such as the version and time of its last read.
-
-    """
+    """A role, host or process that has read a value."""
 
     identity: str
     detail: str
@@ -52,16 +46,8 @@ def merge_tokens(tokens: Sequence[Consumer]) -> tuple[Consumer, ...]:
 class Evidence:
     """What is known of the consumers of an old value.
 
-    Attributes:
-        moved: Those that have read the new value.
-        ended: Those without a valid token, so that they must read the new value to continue.
-        waiting: Those that use the old value, as far as is known.
-        not_before: Earliest time at which the old value may be retired, None if there is none.
-        grace: Time for which the old value is valid after the last consumer was seen to move, if
-            *not_before* does not say when that was.
-        notes: What cannot be proved, or was assumed, as sentences.
-        readers: Those that have ever read an old value, if it is compromised.
-
+    Those in *ended* have no valid token, so that they must read the new value to continue. Without
+    *not_before*, *grace* begins when the last consumer was seen to move.
     """
 
     proof: Proof

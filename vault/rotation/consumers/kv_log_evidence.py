@@ -63,20 +63,11 @@ def evidence_by_log(
 ) -> Evidence:
     """Return who has read the new versions: each role and host once, whatever tokens it has.
 
-    A consumer is a token that read an older version since the window before the promotion. The
-    tokens of operators, such as that of the rotation itself, are none, and neither is one whose
-    version is destroyed. The grace period begins when the last consumer has moved, because until
-    then it signs with the old value. If a token expired that its process did not close, the
-    process may have logged in again and use the value from its cache, so that the grace period
-    begins with the window's end after its last read.
-
-    Args:
-        promotion: The promotion.
-        log: The reads.
-        operators: Roles whose tokens are no consumers. Each has a policy of its name.
-        now: The current time.
-        live: The issue of each token that the server knows, None if that was not asked.
-
+    A consumer is a token that read an older version since the window before the promotion, unless
+    it is of *operators* or that version is destroyed. The grace period begins when the last one has
+    moved; after an expired token that its process did not close, with the window's end after its
+    last read, because the process may use the value from its cache. Without *live*, it is not known
+    which tokens the server still has.
     """
     tokens = [token for token in log.tokens if not _is_of_operator(token, operators)]
     for token in tokens:
@@ -170,11 +161,6 @@ def readers_of_old_versions(versions: Mapping[str, int], log: ConsumerLog) -> It
     """Yield who has read each older version, operators too, in the whole log.
 
     Tokens of one role and host are one reader.
-
-    Args:
-        versions: API path → the version that is not old.
-        log: The reads.
-
     """
     found: dict[tuple[str, str, int], VersionReads] = {}
     for token in log.tokens:

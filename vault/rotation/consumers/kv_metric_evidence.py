@@ -29,13 +29,6 @@ def evidence_by_metric(
 
     A target that is not scraped any more, or does not respond, may still use the old value. Nobody
     can tell, so that the time bound applies too.
-
-    Args:
-        promotion: The promotion.
-        metrics: The samples of the service and environment.
-        wanted: Name of a secret → the version that consumers must have fetched.
-        is_delivered: Whether the agent delivers a file to the service.
-
     """
     current = [each for each in metrics.current if each.secret in wanted]
     earlier = [each for each in metrics.earlier if each.secret in wanted]

@@ -12,15 +12,7 @@ from vault.rotation.response_log import ResponseLog, first_time
 
 @dataclass(frozen=True, slots=True, order=True)
 class Client:
-    """What a log says of the client of a login.
-
-    Attributes:
-        role: The AppRole, empty if the log does not say so.
-        name: Name of the secret-id, empty if it has none.
-        host: Host in the metadata of the secret-id, empty if it has none.
-        address: Address of the client, empty if the log does not say so.
-
-    """
+    """What a log says of the client of a login."""
 
     role: str
     name: str
@@ -30,14 +22,7 @@ class Client:
 
 @dataclass(slots=True)
 class LoginLog:
-    """What audit logs say about the logins with secret-ids that are not an agent's.
-
-    Attributes:
-        source: The logs.
-        login: API path of the login.
-        times: Client → times of its first and last login.
-
-    """
+    """What audit logs say about the logins with secret-ids that are not an agent's."""
 
     source: ResponseLog
     login: str
@@ -49,27 +34,14 @@ class LoginLog:
         return first_time(self.source.files)
 
     def has_login(self, role: str, name: str, since: datetime) -> bool:
-        """Return whether a client has logged in with a secret-id of *role* after *since*.
-
-        Args:
-            role: The AppRole.
-            name: Name of the secret-id.
-            since: The time after which the login must be.
-
-        """
+        """Return whether a client has logged in with a secret-id of *role* after *since*."""
         return any(
             (each.role, each.name) == (role, name) and last > since
             for each, (_first, last) in self.times.items()
         )
 
     def read(self) -> None:
-        """Read what the logs have more than at the last call.
-
-        Raises:
-            OSError: If a file cannot be read.
-            ConfigurationError: If a file is no audit log.
-
-        """
+        """Read what the logs have more than at the last call."""
         for response in self.source.responses({self.login}, by_token=False):
             if response.path == self.login and response.issued != AGENT_ISSUED:
                 self.add(response)
@@ -82,17 +54,7 @@ class LoginLog:
 
 
 def read_login_log(log: ResponseLog, login: str) -> LoginLog:
-    """Return the logins with secret-ids that are not an agent's.
-
-    Args:
-        log: The logs.
-        login: API path of the login.
-
-    Raises:
-        OSError: If a file cannot be read.
-        ConfigurationError: If a file is no audit log.
-
-    """
+    """Return the logins with secret-ids that are not an agent's."""
     found = LoginLog(log, login)
     found.read()
     return found

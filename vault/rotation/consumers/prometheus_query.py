@@ -11,17 +11,7 @@ from vault.rotation.consumers.version_metrics import VersionMetrics, build_queri
 
 
 def read_version_metrics(url: str, names: Collection[str], since: timedelta) -> VersionMetrics:
-    """Return which versions of the secrets *names* the targets of Prometheus show.
-
-    Args:
-        url: Address of the server; see :func:`.client.check_prometheus_url`.
-        names: Names of secrets.
-        since: Time before now in which a sample is an earlier one.
-
-    Raises:
-        ConfigurationError: If the server does not respond, or not as Prometheus does.
-
-    """
+    """Return which versions of the secrets *names* the targets of Prometheus show."""
     try:
         found = {
             field: read_versions(query_prometheus(url, text))

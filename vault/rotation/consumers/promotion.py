@@ -17,17 +17,10 @@ _LIMITS: Final = Limits()
 class Promotion:
     """The promotion of a new version of a secret, and of those that are derived from it.
 
-    Attributes:
-        time: When it was promoted, by the server's clock, which the log has, too.
-        versions: API path → the version that consumers must read.
-        created: When the first version was created; a log from before has all reads.
-        render_interval: Seconds between two renderings by an agent.
-        retire_after: Seconds for which the old value is valid after its last use.
-        is_rendered: Whether an agent may have rendered the value into a file, which outlives the
-            agent's token.
-        local_time: When it was promoted, by the clock of the operator's machine; None for *time*.
-        kept: API path → the versions that are not destroyed; all of a path that is missing.
-
+    *time* is by the server's clock, and *local_time* by that of the operator's machine; intervals
+    are in seconds. A log from before *created* has all reads. With *is_rendered*, an agent may have
+    written the value to a file, which outlives its token. A path that *kept* lacks has all its
+    versions.
     """
 
     time: datetime
@@ -80,10 +73,5 @@ class Promotion:
 
 
 def longest_use(render_interval: int) -> timedelta:
-    """Return the longest time for which a consumer may use a value after it read it.
-
-    Args:
-        render_interval: Seconds between two renderings by an agent.
-
-    """
+    """Return the longest time for which a consumer may use a value after it read it."""
     return timedelta(seconds=_LIMITS.cache_ttl + _LIMITS.stale_limit + render_interval)

@@ -29,13 +29,7 @@ _UNNAMED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """The new secret-id of a role, and which others it replaces.
-
-    Attributes:
-        new: The new one.
-        newer: Names of those that were issued after it.
-
-    """
+    """The new secret-id of a role, and which others it replaces."""
 
     role: str
     new: Issued
@@ -73,16 +67,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What is known of the consumers of a role's secret-ids.
-
-    Attributes:
-        tokens: The live tokens of the role.
-        is_used: Whether the role's process reads the new secret-id, as far as the place of its file
-            proves it.
-        log: The logins of all roles, None without a log.
-        promoted: When the new secret-id was handed over, or the end of its test before that.
-
-    """
+    """What is known of the consumers of a role's secret-ids."""
 
     tokens: Sequence[Issued]
     is_used: bool
@@ -119,15 +104,7 @@ def evidence_of_compromise(
     ended: Mapping[str, Collection[Issued]],
     now: datetime,
 ) -> Evidence:
-    """Return which tokens were revoked, and who had logged in with the older secret-ids.
-
-    Args:
-        generation: The new secret-id.
-        seen: What is known.
-        ended: Role → its tokens that were revoked.
-        now: The current time.
-
-    """
+    """Return which tokens were revoked, and who had logged in with the older secret-ids."""
     logins = list(_logins(generation, seen.log))
     if seen.log is None or seen.log.first is None:
         logins = ["no audit log was read, so that the logins with the old secret-ids are unknown"]

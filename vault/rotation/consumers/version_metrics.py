@@ -75,14 +75,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class VersionMetrics:
-    """What Prometheus knows of the versions of some secrets.
-
-    Attributes:
-        current: Samples of the targets that are scraped now.
-        earlier: The last samples of all targets in the time that was asked for.
-        down: Targets of the same jobs that do not respond now.
-
-    """
+    """What Prometheus knows of the versions of some secrets."""
 
     current: tuple[Sample, ...] = ()
     earlier: tuple[Sample, ...] = ()
@@ -98,13 +91,7 @@ class VersionMetrics:
 
 
 def build_queries(names: Collection[str], since: timedelta) -> dict[str, str]:
-    """Return the queries of the fields of :class:`VersionMetrics`.
-
-    Args:
-        names: Names of secrets, which have no character that a query treats specially.
-        since: Time before now in which a sample is an earlier one.
-
-    """
+    """Return the queries of the fields of :class:`VersionMetrics`."""
     seconds = max(1, int(since.total_seconds()))
     selector = f'{METRIC}{{secret=~"{"|".join(sorted(names))}"}}'
     earlier = f"last_over_time({selector}[{seconds}s])"
@@ -116,12 +103,7 @@ def build_queries(names: Collection[str], since: timedelta) -> dict[str, str]:
 
 
 def read_versions(samples: Iterable[vector.Sample]) -> tuple[Sample, ...]:
-    """Return *samples* whose values are versions.
-
-    Raises:
-        ConfigurationError: If the value of one is no version.
-
-    """
+    """Return *samples* whose values are versions."""
     found = tuple(Sample(each.labels, each.value) for each in samples)
     if not all(0 <= each.value < _MAX_VERSION and each.value.is_integer() for each in found):
         raise ConfigurationError("Prometheus shows a version that is no whole number")

@@ -35,9 +35,6 @@ BUILDERS: Final[Mapping[Kind, Builder]] = {
 def build_steps(context: RotationContext, item: Item) -> Steps:
     """Return the steps that rotate *item*. No request is sent.
 
-    Raises:
-        OwnedElsewhere: If only the owner of the value can change it.
-        ConfigurationError: If the item cannot be rotated.
-
+    Raises OwnedElsewhere if only the owner of the value can change it.
     """
     return BUILDERS[item.kind](context, item)

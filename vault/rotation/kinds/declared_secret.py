@@ -34,14 +34,7 @@ _ALPHABET: Final = "alphanumeric"
 
 
 def build(context: RotationContext, item: Item) -> SecretRotation:
-    """Return the steps that rotate the secret *item*.
-
-    Raises:
-        OwnedElsewhere: If it is given, and has no hooks.
-        ConfigurationError: If it is derived, so that it changes only together with its parts, or
-            adopted, so that the server sets its password.
-
-    """
+    """Return the steps that rotate the secret *item*."""
     scope = Scope(item.service or "", context.environment)
     source = context.declaration.secrets(scope)[item.name]
     if isinstance(source, Derived):
@@ -82,15 +75,7 @@ def _find_announcement(context: RotationContext, source: Source) -> timedelta | 
 def assemble(
     context: RotationContext, item: Item, retire_after: int, hooks: Commands = NO_HOOKS
 ) -> SecretRotation:
-    """Return the steps for the secret *item*, with a random value.
-
-    Args:
-        context: The environment.
-        item: The secret.
-        retire_after: Seconds for which the old value is valid in any case.
-        hooks: The declared hooks.
-
-    """
+    """Return the steps for the secret *item*, with a random value."""
     scope = Scope(item.service or "", context.environment)
     return SecretRotation(
         item=item,

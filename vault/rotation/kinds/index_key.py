@@ -27,15 +27,7 @@ _NOTE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class IndexRotation:
-    """The steps for the key of one blind index.
-
-    Attributes:
-        item: The index.
-        retire_after: Seconds for which the old version is searched for in any case.
-        stored: The index values, with the hooks ``rotate``, ``rewrite``, ``count`` and ``retire``.
-        read_previous: Returns the record of the rotation before, None if there was none.
-
-    """
+    """The steps for the key of one blind index."""
 
     item: Item
     retire_after: int

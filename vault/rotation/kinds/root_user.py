@@ -19,12 +19,6 @@ class RootUserRotation:
     The server sets the new password and uses it at once, and only the server knows it. So there is
     no consumer to wait for, and no way back. After a kill between the request and the record, the
     next run sets one more password, which does no harm.
-
-    Attributes:
-        item: The root user; its name on the server is that of the connection.
-        session: Session of the rotator.
-        mount: Path of the database engine.
-
     """
 
     item: Item
@@ -69,12 +63,7 @@ class RootUserRotation:
         return record
 
     def undo(self, record: Record) -> None:  # noqa: ARG002 (protocol)
-        """Raise an error.
-
-        Raises:
-            UndoImpossible: Always.
-
-        """
+        """Raise UndoImpossible."""
         raise UndoImpossible(
             f"the rotation of {self.item.name} cannot be undone, because no one knows its old "
             "password; continue with: strongroom rotate"

@@ -30,22 +30,7 @@ OUTDATED: Final = "outdated"
 
 @dataclass(frozen=True, slots=True)
 class SecretRotation:
-    """The steps for one secret.
-
-    Attributes:
-        item: The secret.
-        session: Session of the rotator.
-        mounts: Mounts of the deployment.
-        owner: The deployment, whose secret this must be.
-        pending: The place of the new value.
-        generate: Returns a new random value.
-        hooks: Runs ``create``, ``set``, ``test`` and ``retire``, each optional.
-        derived: The secrets that are composed of this one.
-        observe: Returns what is known of the consumers of API paths, given the version that each
-            of them must have read.
-        announce_for: For how long a new value is announced before it signs, None if none signs.
-
-    """
+    """The steps for one secret."""
 
     item: Item
     session: Session
@@ -173,12 +158,8 @@ class SecretRotation:
         """Write the old value again, if the new one is current.
 
         The new version stays readable, so that what it has signed in the meantime is accepted. A
-        version that someone else wrote stays current.
-
-        Raises:
-            ConfigurationError: If the hook ``retire`` must revoke the new value, and that is lost.
-            UndoImpossible: If the new value is current, and the old one cannot be read.
-
+        version that someone else wrote stays current. Raises UndoImpossible if the new value is
+        current, and the old one cannot be read.
         """
         value, old = self.pending.read(record.id), self.read(int(record.old))
         version, fields = self._find_current()

@@ -40,16 +40,8 @@ _LOST: Final = "the new secret-id does not exist any more; another one replaces 
 class SecretIdRotation:
     """The steps for the secret-ids of one AppRole.
 
-    Attributes:
-        item: The AppRole.
-        session: Session of the rotator.
-        credentials: The role's secret-ids and tokens on the server.
-        pending: The place of the new secret-id until it is handed over.
-        handover: Where it is handed over.
-        context: The environment.
-        ttl: Seconds until the new secret-id expires, None for the role's.
-        agents: Those of the role whose agents a starter starts, None for other roles.
-
+    *ttl* is in seconds; None for the role's. *agents* is the role whose agents this starter starts;
+    None for other roles.
     """
 
     item: Item
@@ -62,13 +54,7 @@ class SecretIdRotation:
     agents: AppRoleCredentials | None
 
     def start(self, record: Record) -> Record:
-        """Return the record with the accessor of the newest secret-id.
-
-        Raises:
-            OwnedElsewhere: If there is no folder for the new one, or the session may not issue it.
-            ConfigurationError: If the role has no secret-id, or those of several hosts.
-
-        """
+        """Return the record with the accessor of the newest secret-id."""
         self._require_folder()
         found = [each for each in self.credentials.secret_ids() if not each.is_of_agent]
         if not found:

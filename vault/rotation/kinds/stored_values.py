@@ -22,12 +22,8 @@ COUNT: Final = "count"
 class StoredValues:
     """Stored values of one key.
 
-    Attributes:
-        noun: What one of them is called, for people.
-        mover: Name of the hook that moves them to a version.
-        runner: Runs the hooks, each optional.
-        clock: Returns the current time, in UTC.
-
+    *noun* is what one of them is called, for people, and *mover* the hook that moves them to a
+    version.
     """
 
     noun: str
@@ -41,17 +37,7 @@ class StoredValues:
         return COUNT in self.runner.commands
 
     def run(self, hook: str, record: Record, version: str) -> str:
-        """Run a hook, if it is declared, and return what it printed.
-
-        Args:
-            hook: Name of the hook.
-            record: The record of the rotation.
-            version: What the hook gets as the version.
-
-        Raises:
-            HookFailed: If it does not end with exit code 0 in time.
-
-        """
+        """Run a hook, if it is declared, and return what it printed."""
         runner = replace(self.runner, names={**self.runner.names, KEY_VERSION_VARIABLE: version})
         return runner.run(hook, record.id, Secret(version), is_secret=False).reveal()
 
@@ -60,19 +46,7 @@ class StoredValues:
         self.run(self.mover, record, record.new)
 
     def observe(self, record: Record, bound: datetime | None, notes: tuple[str, ...]) -> Evidence:
-        """Move what is stored to the new version, and return what is left.
-
-        Args:
-            record: The record, with the new version.
-            bound: Time before which values may still be stored under an old version, None if
-                that does not matter.
-            notes: Notes of the evidence.
-
-        Raises:
-            ConfigurationError: If the hook ``count`` prints something else than counts.
-            HookFailed: If a hook fails.
-
-        """
+        """Move what is stored to the new version, and return what is left."""
         began, counts = self._count(record)
         if any(each.number for each in counts):
             self.move(record)

@@ -41,17 +41,8 @@ class KeyRotation:
     """The steps for one Transit key.
 
     A new version encrypts from its creation, so that the promotion changes nothing. The consumers
-    are the stored ciphertexts.
-
-    Attributes:
-        item: The key.
-        session: Session of the rotator.
-        mount: Path of the Transit engine.
-        retire_after: Seconds for which old versions decrypt in any case; None for ever.
-        stored: What the application has stored, with its hooks ``rewrap`` and ``count``.
-        read_previous: Returns the record of the rotation before, None if there was none.
-        clock: Returns the current time, in UTC.
-
+    are the stored ciphertexts. Old versions decrypt for *retire_after* seconds in any case; None
+    for ever.
     """
 
     item: Item

@@ -39,15 +39,7 @@ _LATEST: Final = "0"
 
 @dataclass(frozen=True, slots=True)
 class UserPairRotation:
-    """The steps for one paired secret. Its versions are those of a secret.
-
-    Attributes:
-        secret: The steps for the secret's entry.
-        roles: The two users, each with the name of its static role.
-        store: The record of the last rotation.
-        unused_after: The longest time for which a consumer uses a value after it read it.
-
-    """
+    """The steps for one paired secret. Its versions are those of a secret."""
 
     secret: SecretRotation
     roles: Mapping[str, str]
@@ -60,13 +52,7 @@ class UserPairRotation:
         return self.secret.item
 
     def start(self, record: Record) -> Record:
-        """Return the record with the current version, which must be a database URL.
-
-        Raises:
-            ConfigurationError: If the last rotation was undone, and the password that would be
-                replaced may still be in use; or if there is no URL.
-
-        """
+        """Return the record with the current version, which must be a database URL."""
         last, started = self.store.read(), self.secret.start(record)
         url = self._url(started.old)
         if last is not None and last.step is Step.UNDONE and not record.is_compromised:
@@ -83,13 +69,7 @@ class UserPairRotation:
         return record
 
     def test(self, record: Record) -> Record:
-        """Log in with the new URL, and check that its user has the roles of the old one.
-
-        Raises:
-            DatabaseRefused: If the login fails.
-            ConfigurationError: If the user is not fit to replace the old one.
-
-        """
+        """Log in with the new URL, and check that its user has the roles of the old one."""
         self.secret.test(record)
         url, old = self._new_url(record), self._url(record.old)
         with database_user.connect(url) as connection:
@@ -123,11 +103,6 @@ class UserPairRotation:
         """Replace the old user's password, then destroy the versions that have it.
 
         The server sets one that only it knows. A repeated step sets one more, which does no harm.
-
-        Raises:
-            ConfigurationError: If the secret has become a URL of the old user in the meantime, or a
-                compromised one, whose user the server does not manage, is still accepted.
-
         """
         new, current = self._url(record.new).username, self._url(_LATEST).username
         if current != new:

@@ -16,15 +16,7 @@ from vault.rotation.record import Record
 def document(
     environment: Environment, rows: Iterable[Row], logs: AuditLogs | None, now: datetime
 ) -> dict[str, Any]:
-    """Return the ledger as a JSON document.
-
-    Args:
-        environment: The environment.
-        rows: The rows.
-        logs: What the audit logs say, None if none was read.
-        now: When the ages were read.
-
-    """
+    """Return the ledger as a JSON document."""
     rows = list(rows)
     return {
         "environment": environment.value,

@@ -29,16 +29,7 @@ _Key = TypeVar("_Key")
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A read of a value, a use of a key, or a login.
-
-    Attributes:
-        operation: Such as ``read``, ``decrypt`` or ``login``.
-        role: Name of the role or user, None if the token has none.
-        host: Host in the metadata of the secret-id, None if it has none.
-        display_name: The server's name of the token, None if it has none.
-        version: Version of the secret, or of the key that encrypted; None if it is not known.
-
-    """
+    """A read of a value, a use of a key, or a login."""
 
     time: datetime
     operation: str
@@ -61,13 +52,7 @@ class _Watch:
 class AuditLogs:
     """What audit logs say about items.
 
-    Attributes:
-        files: The files that were read.
-        reads: Item → its last read or use.
-        rotations: Item of a root user → its last rotation.
-        logins: AppRole and name of a secret-id → the last login with it. The name is None for all
-            secret-ids without one.
-
+    The keys of *logins* are an AppRole and the name of a secret-id, or None for all without one.
     """
 
     files: list[EventFile] = field(default_factory=list)
@@ -96,17 +81,7 @@ def read_audit_logs(
 ) -> AuditLogs:
     """Return what *log* says about *items*.
 
-    Args:
-        log: The audit logs.
-        items: The declared items.
-        mounts: Mounts of the deployment.
-        known: What earlier calls with the same log and items have returned; it is added to. None
-            for the first call.
-
-    Raises:
-        OSError: If a file cannot be read.
-        ConfigurationError: If a file is no audit log.
-
+    *known* is what earlier calls with the same log and items returned, and is added to.
     """
     items = list(items)
     watched = _watches(items, mounts)

@@ -40,13 +40,7 @@ class ReadState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LastRead:
-    """Last read of a value.
-
-    Attributes:
-        reason: Why the state is unknown, None if it is not.
-        read: The read, None if there is none or it is not known.
-
-    """
+    """Last read of a value."""
 
     state: ReadState
     reason: str | None = None
@@ -55,14 +49,7 @@ class LastRead:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One declared value.
-
-    Attributes:
-        age_seconds: Seconds since it was created, None if that is not known.
-        due: When it must be rotated at the latest, None if never or that is not known.
-        rotation: The rotation that is under way, None if there is none.
-
-    """
+    """One declared value."""
 
     item: Item
     age: Age
@@ -84,16 +71,7 @@ def build_ledger(
     now: datetime,
     read_record: Callable[[Item], Record | None] = _no_record,
 ) -> list[Row]:
-    """Return the rows of *items*, in their order.
-
-    Args:
-        items: The declared items.
-        read_ages: Returns the ages of an item on the server.
-        logs: What the audit logs say, None if none was read.
-        now: The current time.
-        read_record: Returns the record of the last rotation of an item, None if there was none.
-
-    """
+    """Return the rows of *items*, in their order."""
     return [
         replace(row, rotation=record if record is not None and not record.step.is_end else None)
         for item in items
@@ -149,9 +127,8 @@ def _last_read(item: Item, age: Age, logs: AuditLogs | None) -> LastRead:
 def _last_login(item: Item, age: Age, logs: AuditLogs) -> LastRead:
     """Return what is known of the last login with a secret-id.
 
-    A login shows the name of its secret-id. Of a secret-id without a name, it shows the role only.
-    So such a one is certain not to have been used if no login without a name has followed its
-    issue.
+    The log shows only the role of one without a name, which is certain to be unused if no login
+    without a name has followed its issue.
     """
     login = logs.logins.get((item.server_name, age.issued))
     if login is not None and age.issued is not None:

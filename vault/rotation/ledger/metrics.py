@@ -21,14 +21,7 @@ _Series = dict[tuple[str, ...], float]
 
 
 def render_metrics(environment: Environment, rows: Iterable[Row], now: datetime) -> bytes:
-    """Return the metrics of *rows* as text. A row without a known age has none.
-
-    Args:
-        environment: The environment.
-        rows: The rows. The label ``service`` is empty for a job's.
-        now: The current time.
-
-    """
+    """Return the metrics of *rows* as text. A row without a known age has none."""
     ages: _Series = {}
     dues: _Series = {}
     overdue: _Series = {}

@@ -35,13 +35,7 @@ class CombinedKeyService:
     """A :class:`~app_integration.encryption.keys.services.KeyService` made of several others."""
 
     def __init__(self, backend: str, services: Mapping[str, KeyService]) -> None:
-        """Combine *services*. No request is sent.
-
-        Args:
-            backend: The backend whose service wraps.
-            services: The services that unwrap, by backend.
-
-        """
+        """Combine *services*. No request is sent."""
         self._backend = backend
         self._services = services
 

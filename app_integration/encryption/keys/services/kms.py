@@ -1,11 +1,9 @@
 """Data keys wrapped by a symmetric KMS key of AWS.
 
-Data keys are generated in the process and wrapped by ``Encrypt``, as under Transit, and not made by
-``GenerateDataKey``: files, blind indexes and the move from another service wrap keys that exist
-already, and the response of both operations names the key.
-
-CloudTrail shows the encryption context in clear, so it consists of the scope alone. The context of
-a field stays in the associated data of its token.
+The process generates data keys and wraps them by ``Encrypt``, not by ``GenerateDataKey``, because
+files, blind indexes and the move from another service wrap keys that exist already. CloudTrail
+shows the encryption context in clear, so it consists of the scope alone; the context of a field
+stays in the associated data of its token.
 """
 
 from __future__ import annotations
@@ -48,15 +46,8 @@ class KmsKeyService:
     def __init__(self, call: Call, name: str, keys: Sequence[str], read_scope: ReadScope) -> None:
         """Create the service for one alias. No request is sent.
 
-        Args:
-            call: Sends an operation of KMS, under a deadline.
-            name: The alias's name without ``alias/``, as ``Scope.key`` returns it.
-            keys: The ARNs of the keys that may wrap and unwrap. A stored key that names another one
-                is rejected without a request, otherwise who can write to the store could have it
-                unwrapped by a key of their own.
-            read_scope: Returns the entries of a scope. Each name has values of one type only, so
-                that their texts tell them apart.
-
+        A stored key that names an ARN outside *keys* is rejected without a request, or a writer of
+        the store could have it unwrapped by a key of their own.
         """
         self._call = call
         self._read_scope = read_scope

@@ -27,13 +27,7 @@ class MemoryKeyService:
     """A :class:`~app_integration.encryption.keys.services.KeyService` that needs no server."""
 
     def __init__(self, name: str, random: Callable[[int], bytes] = os.urandom) -> None:
-        """Derive the key.
-
-        Args:
-            name: The name of the key, as ``Scope.key`` returns it.
-            random: Returns that many random bytes.
-
-        """
+        """Derive the key."""
         log.warning("SECRETS_BACKEND=memory: anybody can derive the key %s", name)
         derivation = HKDF(SHA256(), length=32, salt=None, info=name.encode())
         self._cipher = AESGCM(derivation.derive(_NO_SECRET))

@@ -31,18 +31,7 @@ class VaultKeyService:
         limits: Limits | None = None,
         mounts: Mounts = DEFAULT_MOUNTS,
     ) -> None:
-        """Create the service for one Transit key. No request is sent.
-
-        Args:
-            post: The ``post`` method of a session.
-            name: The Transit key's full name, as ``Scope.key`` returns it.
-            limits: ``batch_items`` bounds each request; None uses the defaults.
-            mounts: The deployment's mounts.
-
-        Raises:
-            InvalidName: If *name* is not a valid key name.
-
-        """
+        """Create the service for one Transit key. No request is sent."""
         self._key = Transit(post, name, limits, mounts)
 
     def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:
@@ -61,12 +50,7 @@ class VaultKeyService:
             return self._run_batch(self._key.decrypt_many, wrapped, scope)
 
     def rewrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
-        """Rewrap each data key under the newest key version, many in one request.
-
-        Returns:
-            The wrapped data keys; None for an invalid one.
-
-        """
+        """Rewrap each data key under the newest key version; return None for an invalid one."""
         with _translate_errors(f"{self._key.name} cannot rewrap a data key now"):
             texts = self._run_batch(self._key.rewrap_many, wrapped, scope)
         return [None if text is None else transit_ciphertext.compact(text) for text in texts]
@@ -83,9 +67,9 @@ class VaultKeyService:
     ) -> list[_T | None]:
         """Run a Transit operation on the wrapped keys, and return its results.
 
-        An empty ciphertext stands for a key that cannot be a Transit ciphertext, because
-        ``Transit`` reports it as failed without sending it. If the server rejects the whole request
-        as invalid, every item counts as failed.
+        An empty ciphertext stands for a key that cannot be one, because ``Transit`` reports it as
+        failed without sending it. If the server rejects the whole request, every item counts as
+        failed.
         """
         items = [(transit_ciphertext.expand(key) or "", scope) for key in wrapped]
         try:

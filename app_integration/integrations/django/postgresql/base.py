@@ -46,17 +46,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc] # Django has 
     settings_dict: dict[str, Any]
 
     def __init__(self, settings_dict: dict[str, Any], alias: str = "default") -> None:
-        """Check the settings; nothing is requested yet.
-
-        Args:
-            settings_dict: The settings of the database, with Django's defaults.
-            alias: Its name in ``DATABASES``.
-
-        Raises:
-            ImproperlyConfigured: If the settings of a database with this backend contradict leased
-                users.
-
-        """
+        """Check the settings; nothing is requested yet."""
         super().__init__(settings_dict, alias)
         database_options.check_settings(alias, settings_dict)
         database_options.check_databases()
@@ -75,12 +65,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc] # Django has 
             self.closed_in_transaction = self.needs_rollback = True
 
     def locate(self) -> None:
-        """Complete the settings from the deployment's URL.
-
-        Raises:
-            StrongroomError: If the URL is needed and cannot be read.
-
-        """
+        """Complete the settings from the deployment's URL."""
         if not database_options.has_place(self.settings_dict):
             databases = default_client.get_default_client().databases
             source = credential_source(self.settings_dict["OPTIONS"])
@@ -95,15 +80,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc] # Django has 
         return {name: parameters[name] for name in parameters if name not in SOURCE_OPTIONS}
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Open a connection as the current user, or take one from the pool; remember its user.
-
-        Args:
-            conn_params: The parameters without user and password.
-
-        Raises:
-            StrongroomError: If no user can be leased.
-
-        """
+        """Open a connection as the current user, or take one from the pool; remember its user."""
         source = credential_source(self.settings_dict["OPTIONS"])
         provider = default_client.get_default_client().databases.find_provider(**source)
         connect = super().get_new_connection
@@ -148,12 +125,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc] # Django has 
         super().close_if_unusable_or_obsolete()
 
     def create_cursor(self, name: str | None = None) -> Any:
-        """Return a cursor of the driver. The connection stays until the cursor is closed.
-
-        Args:
-            name: The name of a server-side cursor.
-
-        """
+        """Return a cursor of the driver. The connection stays until the cursor is closed."""
         cursor = super().create_cursor(name)
         self._cursors.add(cursor)
         return cursor

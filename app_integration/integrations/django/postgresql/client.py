@@ -22,12 +22,7 @@ class LeasedDatabaseClient(DatabaseClient):  # type: ignore[misc] # Django has n
     """
 
     def runshell(self, parameters: Iterable[str]) -> None:
-        """Run ``psql`` until it exits. The password is in a private file, not in a variable.
-
-        Args:
-            parameters: Further arguments of ``psql``.
-
-        """
+        """Run ``psql`` until it exits. The password is in a private file, not in a variable."""
         with self.connection.temporary_connection():
             info = self.connection.connection.info
             with _password_file(info.user, info.password) as passfile:

@@ -25,12 +25,7 @@ class LeasedDatabaseCreation(DatabaseCreation):  # type: ignore[misc] # Django h
         self._require(self.get_test_db_clone_settings(suffix)["NAME"], keepdb=keepdb)
 
     def _require(self, name: str, *, keepdb: bool) -> None:
-        """Raise an error unless the database *name* exists and is to be kept.
-
-        Raises:
-            ImproperlyConfigured: The message says how to run the tests.
-
-        """
+        """Raise an error unless the database *name* exists and is to be kept."""
         if keepdb:
             with self._nodb_cursor() as cursor:
                 if self._database_exists(cursor, name):

@@ -23,17 +23,7 @@ _PLACE: Final = {"HOST": "host", "PORT": "port"}
 
 
 def check_settings(alias: str, settings: Mapping[str, Any]) -> None:
-    """Raise an error if *settings* contradict leased users. No message contains a value.
-
-    Args:
-        alias: The name of the database in ``DATABASES``.
-        settings: Its settings, with Django's defaults.
-
-    Raises:
-        ImproperlyConfigured: If a user or password is set, more than one option selects the user,
-            or a pool is combined with persistent connections.
-
-    """
+    """Raise an error if *settings* contradict leased users. No message contains a value."""
     options = settings["OPTIONS"]
     refused = [name for name in _CREDENTIALS if settings[name]]
     refused += [f"OPTIONS[{name!r}]" for name in _CREDENTIAL_OPTIONS if name in options]
@@ -55,12 +45,7 @@ def check_settings(alias: str, settings: Mapping[str, Any]) -> None:
 
 @cache
 def check_databases() -> None:
-    """Check all databases with this backend, once: Django opens the first when it starts.
-
-    Raises:
-        ImproperlyConfigured: As :func:`check_settings` does.
-
-    """
+    """Check all databases with this backend, once: Django opens the first when it starts."""
     for alias, settings in connections.settings.items():
         if settings["ENGINE"] == ENGINE:
             check_settings(alias, settings)
@@ -78,11 +63,6 @@ def add_place(settings: Mapping[str, Any], parameters: Mapping[str, Any]) -> dic
     """Return *settings* with what they leave out, from the parameters of the deployment's URL.
 
     Settings with a host take only the database's name from it.
-
-    Args:
-        settings: The settings of the database.
-        parameters: The URL's parameters for libpq.
-
     """
     added = dict(settings)
     if added["NAME"] == "":
