@@ -53,7 +53,7 @@ def _write_metrics(path: Path, text: str) -> list[str]:
 
 def run_folder(folder: Path) -> int:
     """Run the units of *folder* until SIGTERM or SIGINT."""
-    from agent.supervisor import main_loop  # noqa: PLC0415 (slow to import, and --check starts often)
+    from agent.supervisor import fleet  # noqa: PLC0415 (slow to import, and --check starts often)
 
     with ExitStack() as stack:
         try:
@@ -64,20 +64,20 @@ def run_folder(folder: Path) -> int:
             return _refuse(f"{folder} cannot be used: {error.strerror}; create the folder")
         with suppress(OSError):  # of a full disk, because only the next up reads it
             (folder / LOCK_FILE).write_text(f"{os.getpid()}\n", encoding="ascii")
-        main_loop.run_folder(folder)
+        fleet.run_folder(folder)
     return 0
 
 
 def run_file(path: Path) -> int:
     """Run the unit of *path* until SIGTERM or SIGINT."""
-    from agent.supervisor import main_loop  # noqa: PLC0415 (as in run_folder)
+    from agent.supervisor import fleet  # noqa: PLC0415 (as in run_folder)
 
     file = UnitFile.read(path)
     try:
         file.parse()
     except ConfigurationError as error:
         return _refuse(str(error))
-    main_loop.run_file(file)
+    fleet.run_file(file)
     return 0
 
 

@@ -9,18 +9,19 @@ AppRole. It also delivers what the agent renders, see :mod:`.watched_files`.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
-from agent.supervisor.agent_output import copy_output
 from agent.supervisor.child_process import STOP_TIMEOUT, start_agent, terminate
 from agent.supervisor.daemon_thread import call_in_thread
 from agent.supervisor.interpreter import UnusableInterpreter, check_interpreter
 from agent.supervisor.run_settings import RunSettings
-from agent.supervisor.secret_id import issue_as_starter
 from agent.supervisor.start_limit import LOGIN_SECONDS, StartLimit, StartSlot
 from agent.supervisor.unit_file import UnitFile
 from agent.supervisor.unit_state import RunState, StateRecorder
@@ -29,6 +30,96 @@ from app_integration._internal.backoff import backoff
 from app_integration._internal.event_log import EventLog
 from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError, StrongroomError
+from app_integration.mounts import DEFAULT_MOUNTS, Mounts
+from app_integration.names import AGENT_ISSUED, APPROLE_MOUNT, ISSUED_KEY
+from app_integration.permissions import need
+from app_integration.session.from_settings import open_session
+from app_integration.session.session import Session
+from app_integration.settings import Settings
+
+#: Metadata of each secret-id, and of the token of its login. The starter's policy allows no other.
+METADATA: Final = f'{{"{ISSUED_KEY}":"{AGENT_ISSUED}"}}'
+
+
+def issue_secret_id(
+    session: Session, role: str, wrap_ttl: int, mounts: Mounts = DEFAULT_MOUNTS
+) -> str:
+    """Return a wrapping token that contains a new secret-id of the AppRole *role*.
+
+    Within *wrap_ttl* seconds the token can be unwrapped once, and the secret-id can log in once.
+    AccessDenied may also mean that *role* does not exist.
+    """
+    # The starter's policy requires both limits.
+    body = {"num_uses": "1", "ttl": f"{wrap_ttl}s", "metadata": METADATA}
+    response = session.post(need("issue-secret-id", role, mounts).path, body, wrap_ttl=wrap_ttl)
+    return str(response["wrap_info"]["token"])
+
+
+def issue_as_starter(starter: Settings, wrap_ttl: int) -> str:
+    """Log in as *starter*, issue one wrapped secret-id for the role of its scope, and log out."""
+    with open_session(starter) as session:
+        # The agent's role is on the mount at which the starter logs in.
+        mounts = Mounts(approle=starter.auth.mount or APPROLE_MOUNT)
+        return issue_secret_id(session, str(starter.scope), wrap_ttl, mounts)
+
+
+MAX_LINE: Final = 64 * 1024  # bytes, after which a line is split
+_DRAIN_SECONDS: Final = 1.0  # for the last lines of an agent that has ended
+
+
+class LineCopier(asyncio.Protocol):
+    """Copier of lines that arrive in parts."""
+
+    def __init__(self, name: str, write: Callable[[bytes], object]) -> None:
+        """Store the arguments.
+
+        Args:
+            name: Written before each line.
+            write: Writes whole lines.
+
+        """
+        self._prefix = f"{name}: ".encode()
+        self._write = write
+        self._rest = b""
+        self.closed = asyncio.Event()
+
+    def data_received(self, data: bytes) -> None:
+        """Write the lines that *data* completes."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > MAX_LINE:
+            lines, self._rest = [*lines, self._rest], b""
+        if lines:
+            self._write(b"".join(self._prefix + line + b"\n" for line in lines))
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Write a last line without its end."""
+        if self._rest:
+            self._write(self._prefix + self._rest + b"\n")
+        self.closed.set()
+
+
+@asynccontextmanager
+async def copy_output(name: str) -> AsyncIterator[int]:
+    """Yield a file descriptor for the output of the agent of unit *name*."""
+    copier = LineCopier(name, _write)
+    reads, writes = os.pipe()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(lambda: copier, os.fdopen(reads, "rb"))
+    try:
+        yield writes
+    finally:
+        os.close(writes)
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                await copier.closed.wait()
+        except TimeoutError:  # another process has the descriptor
+            transport.close()
+
+
+def _write(lines: bytes) -> None:
+    sys.stderr.buffer.write(lines)
+    sys.stderr.flush()
+
 
 HEALTHY_AFTER: Final = 60.0  # seconds after which a running agent's earlier failures don't count
 DELIVERED_INTERVAL: Final = 0.1  # seconds between two checks for the end of a start

@@ -1,4 +1,4 @@
-"""Units of a folder: one for each ``<name>/run.json``, replaced when that changes.
+"""Units of a folder, which run until SIGTERM or SIGINT: one for each ``<name>/run.json``.
 
 A unit that fails, or takes long to stop, holds up no other.
 """
@@ -6,11 +6,14 @@ A unit that fails, or takes long to stop, holds up no other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from agent.supervisor.agent_unit import AgentUnit
+from agent.supervisor.start_limit import StartLimit
 from agent.supervisor.unit_file import UnitFile, find_unit_files
 from app_integration._internal.event_log import EventLog
 from app_integration._internal.private_file import Stamp
@@ -114,3 +117,37 @@ async def _wait_despite_cancellation(task: asyncio.Task[None]) -> None:
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
+
+
+def run_folder(folder: Path) -> None:
+    """Run the units of *folder* until SIGTERM or SIGINT."""
+
+    async def run() -> None:
+        starts = StartLimit()
+        await Fleet(folder, lambda file: AgentUnit(file, starts).run()).run()
+
+    asyncio.run(_run_until_signal(run))
+    EventLog().write("stopped")
+
+
+def run_file(file: UnitFile) -> None:
+    """Run the one unit of *file* until SIGTERM or SIGINT."""
+
+    async def run() -> None:
+        await AgentUnit(file, StartLimit()).run()
+
+    asyncio.run(_run_until_signal(run))
+
+
+async def _run_until_signal(run: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Run the coroutine until a signal cancels it; a second one does not interrupt its clean-up."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    running, stopping = asyncio.ensure_future(run()), asyncio.ensure_future(stop.wait())
+    await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    running.cancel()
+    await asyncio.wait([running])
+    if not running.cancelled():
+        running.result()

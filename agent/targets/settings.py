@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from agent.auto_auth import AppRoleAutoAuth, auto_auth_from_declaration
 from agent.compiler.declared_template import compile_declared
-from agent.config_file import AgentSettings, render_agent_config
-from agent.rendered_file import RenderedFile
-from agent.targets.agent_command import agent_command
+from agent.config_file import AgentSettings, RenderedFile, render_agent_config
 from agent.targets.watch_command import image_python, watch_command
 from app_integration._internal.server_urls import address_variables
 from app_integration.errors import ConfigurationError
@@ -21,6 +19,28 @@ from vault.declare.application_variables import application_variables
 from vault.declare.declaration import Declaration
 from vault.declare.schema.field_types import Endpoint
 from vault.declare.schema.model import Agent, Config, Deployment
+
+#: Starts the agent at the first server that answers and is not sealed; if there is none, at that of
+#: its configuration, so that its log says why it fails. The variables have these names in OpenBao
+#: too, and the standbys answer as well.
+_SCRIPT: Final = (
+    "config=$1 VAULT_CACERT=$2; export VAULT_CACERT; shift 2; for address; do "
+    'VAULT_CLIENT_TIMEOUT=5 VAULT_MAX_RETRIES=0 "$0" status -address="$address" >/dev/null 2>&1 && '
+    'exec "$0" agent -config="$config" -address="$address"; done; exec "$0" agent -config="$config"'
+)
+
+
+def agent_command(
+    program: str, config: Path, addresses: Sequence[str], cacert: Path | None
+) -> list[str]:
+    """Return the command that starts the agent.
+
+    An agent takes one address. It exits in an outage, so with several each start chooses one.
+    """
+    if len(addresses) == 1:
+        return [program, "agent", f"-config={config}"]
+    return ["/bin/sh", "-c", _SCRIPT, program, str(config), str(cacert or ""), *addresses]
+
 
 #: Name of the log of access records, with the ending of its file if it is not encrypted.
 ACCESS_LOG: Final = "access.jsonl"

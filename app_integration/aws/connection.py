@@ -6,11 +6,13 @@ and botocore's quota of retries, once spent, would turn a short outage into a lo
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import boto3
 from botocore import xform_name
@@ -20,19 +22,110 @@ from botocore.exceptions import BotoCoreError, ClientError
 from app_integration._internal import fork_safety
 from app_integration._internal.aws_variables import check_endpoint
 from app_integration._internal.hidden_body import HiddenBody
-from app_integration.aws import log_filter
 from app_integration.aws.request import AwsRequest
-from app_integration.aws.request_threads import RequestThreads
 from app_integration.aws.service_errors import reject_cut_body, translate
 from app_integration.errors import (
     AuthenticationFailed,
     ConfigurationError,
+    DeadlineExceeded,
     StrongroomError,
     UnexpectedAnswer,
 )
 from app_integration.observability import metrics
 from app_integration.session.retry import Retry
 from app_integration.settings import Limits
+
+_T = TypeVar("_T")
+
+
+class RequestThreads:
+    """A bounded number of daemon threads that make one call each. Thread-safe.
+
+    The timeouts of botocore are per read, so a body that arrives byte by byte never times out. A
+    call has a deadline only if its caller can stop waiting for the thread.
+    """
+
+    def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start nothing yet."""
+        self._free = threading.BoundedSemaphore(limit)
+        self._clock = clock
+
+    def run(self, call: Callable[[], _T], deadline: float, what: str) -> _T:
+        """Return the result of *call*, made in a thread of its own.
+
+        At the *deadline* the thread is abandoned, and counts until *call* returns.
+        """
+        if not self._free.acquire(timeout=self._left(deadline)):
+            raise DeadlineExceeded(
+                f"{what}: no thread was free in time; raise the limit aws_threads"
+            )
+        future: Future[_T] = Future()
+        # No executor, because the interpreter would wait for its threads at exit.
+        thread = threading.Thread(target=self._run, args=(call, future), daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the limit of the system
+            self._free.release()
+            raise
+        try:
+            return future.result(self._left(deadline))
+        except TimeoutError:
+            raise DeadlineExceeded(f"{what}: no complete response in time") from None
+
+    def _run(self, call: Callable[[], _T], future: Future[_T]) -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:  # noqa: BLE001 (the caller's thread raises it)
+            future.set_exception(error)
+        finally:
+            self._free.release()
+
+    def _left(self, deadline: float) -> float:
+        return max(deadline - self._clock(), 0.0)
+
+
+#: Loggers whose DEBUG records have requests, responses or credentials among their arguments. A
+#: filter of a logger does not apply to its children, so each is named.
+LOGGERS: Final = tuple(
+    f"botocore.{module}"
+    for module in (
+        "auth",
+        "awsrequest",
+        "compress",
+        "credentials",
+        "discovery",
+        "endpoint",
+        "handlers",
+        "history",
+        "httpsession",
+        "parsers",
+        "retryhandler",
+        "tokens",
+        "utils",
+    )
+)
+
+
+class _ArgumentFilter(logging.Filter):
+    """A filter that drops the arguments of DEBUG records, and keeps their templates."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return True, after the arguments of *record* are dropped."""
+        if record.levelno <= logging.DEBUG:
+            record.args = None
+        return True
+
+
+_FILTER: Final = _ArgumentFilter()
+
+
+def install() -> None:
+    """Drop the arguments of botocore's DEBUG records from now on. A second call changes nothing.
+
+    Redaction by value does not help, because botocore logs a response before the SDK has read it.
+    """
+    for name in LOGGERS:
+        logging.getLogger(name).addFilter(_FILTER)
 
 
 class AwsConnection:
@@ -63,7 +156,7 @@ class AwsConnection:
         self._limits = limits or Limits()
         self._clock = clock
         self._retry = Retry(self._limits, clock, sleep)
-        log_filter.install()
+        install()
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
 

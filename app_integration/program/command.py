@@ -9,21 +9,59 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
 from app_integration._internal.cli import ArgumentParser, split_command
+from app_integration._internal.private_file import FileId, write_private
 from app_integration.client import Client
 from app_integration.config.application import ChildApplication
 from app_integration.errors import ConfigurationError
 from app_integration.host_commands import options as shared
 from app_integration.host_commands.option_catalogue import NAME, RESTART, SECRET_FILE
-from app_integration.program.secret_files import SecretFiles
 from app_integration.program.secret_variables import SecretPlaces
 from app_integration.program.supervision import Supervision, has_terminal
+from app_integration.secret import Secret
 from app_integration.secret_store.declared_names import check_declared, name_variables
 from app_integration.settings import Settings
+
+
+class SecretFiles:
+    """Files of one program, each with one secret."""
+
+    def __init__(self, paths: Mapping[str, Path]) -> None:
+        """Write nothing yet."""
+        self._paths = paths
+        self._written: dict[Path, int] = {}
+
+    def write(self, values: Mapping[str, Secret]) -> None:
+        """Write or replace the files, each readable by its owner only."""
+        for name, path in self._paths.items():
+            self._keep_open(path, write_private(path, values[name].reveal()))
+
+    def _keep_open(self, path: Path, written: FileId) -> None:
+        """Keep the file that was written open, so that no other one gets its inode."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        if _identify(os.fstat(descriptor)) != written:  # of another instance already
+            os.close(descriptor)
+            return
+        if path in self._written:
+            os.close(self._written[path])
+        self._written[path] = descriptor
+
+    def remove(self) -> None:
+        """Remove the files that were written. One of another instance stays at such a path."""
+        for path, descriptor in self._written.items():
+            with suppress(OSError):  # so that the others go, too
+                if os.path.samestat(path.lstat(), os.fstat(descriptor)):
+                    path.unlink()
+            os.close(descriptor)
+        self._written.clear()
+
+
+def _identify(found: os.stat_result) -> FileId:
+    return found.st_dev, found.st_ino
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from app_integration import names
-from app_integration.errors import OUTAGE, StrongroomError
+from app_integration.errors import OUTAGE, ConfigurationError, StrongroomError
 from app_integration.names import Scope
 from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import REQUIRED, Secret
 from app_integration.secret_store.access_recorder import AccessRecorder
-from app_integration.secret_store.arguments import check_field, check_grace, check_version
 from app_integration.secret_store.cache_entry import (
     READ,
     Entry,
@@ -30,9 +30,45 @@ from app_integration.secret_store.fetcher import Fetcher
 from app_integration.secret_store.required import check_required, list_names
 from app_integration.secret_store.watchers import Callback, ChangeWatchers, Watch
 from app_integration.settings import Limits
-from app_integration.sources import FetchedSecret, Following, Source, Version
+from app_integration.sources import FetchedSecret, Following, Preceding, Source, Version
 from app_integration.sources.chain import Chain
 from app_integration.sources.outage import Outage
+
+_MAX_LABEL: Final = 256  # characters, as AWS allows
+
+
+def check_version(name: str, version: Version) -> None:
+    """Check the version of the secret *name*; None is the current one."""
+    is_named = isinstance(version, Preceding | Following | None) or (
+        # A number as text is a mistake, because no label is a number.
+        isinstance(version, str)
+        and len(version) <= _MAX_LABEL
+        and version.isprintable()
+        and not version.isdecimal()
+        and version != ""
+    )
+    if not is_named and (type(version) is not int or version < 1):
+        raise ConfigurationError(
+            f"version={version!r} of {name}: versions count from 1; pass an int, or on AWS the id "
+            "or label of a version, or None"
+        )
+
+
+def check_field(name: str, field: object) -> None:
+    """Check the name of a field of the secret *name*; None is the field that holds the value."""
+    if field is not None and not (isinstance(field, str) and field and field.isprintable()):
+        raise ConfigurationError(
+            f"field={field!r} of {name} is not printable text; pass the name of a field"
+        )
+
+
+def check_grace(name: str, grace: object) -> None:
+    """Check the seconds for which the previous value of *name* is accepted; None is no limit.
+
+    They matter only once there is a previous value, so a wrong type would fail after a rotation.
+    """
+    if grace is not None and (not isinstance(grace, int | float) or math.isnan(grace)):
+        raise ConfigurationError(f"grace={grace!r} of {name}: pass a number of seconds, or None")
 
 
 class SecretStore:

@@ -15,13 +15,19 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote
 
 from app_integration.errors import DeadlineExceeded, Unreachable
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.testing.clock import Clock
 from app_integration.testing.faults import Fault, Faults
-from app_integration.testing.http import ErrorResponse, Request, ServerResponse
-from app_integration.testing.requests import answer_request
+from app_integration.testing.http import (
+    ErrorResponse,
+    Request,
+    ServerResponse,
+    UnsupportedCall,
+    unsupported_feature,
+)
 from app_integration.testing.router import Router
 from app_integration.testing.system import Authorise
 from app_integration.testing.tokens import DENIED
@@ -34,6 +40,32 @@ from app_integration.transport.responses import accept
 ADDRESS: Final = "memory://vault"
 #: Parts of each response that are null unless it has them.
 _NULLS: Final = dict.fromkeys(("data", "wrap_info", "warnings", "auth"))
+#: Paths whose bodies are no JSON, so that no engine would see the request.
+_OF_BYTES: Final = "sys/storage/"
+_WRAP_HEADER: Final = "x-vault-wrap-ttl"
+#: The headers of a response with a body.
+_JSON: Final = {"Content-Type": "application/json"}
+#: Takes the method, the path with its query, the body, and the TTL of a wrapped response; returns
+#: the response and its encoded body.
+Answer = Callable[[str, str, object, str | None], tuple[ServerResponse, bytes]]
+
+
+def answer_request(request: HttpRequest, answer: Answer) -> HttpResponse:
+    """Return the response to *request*."""
+    if request.path.startswith(_OF_BYTES):
+        raise UnsupportedCall(request, unsupported_feature("snapshots").response)
+    try:
+        body = json.loads(request.body) if request.body else None
+    except ValueError:
+        errors = {"errors": ["failed to parse JSON input"]}
+        return HttpResponse(400, json.dumps(errors).encode(), headers=_JSON)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    path, separator, query = request.target.partition("?")
+    target = f"{unquote(path)}{separator}{query}"
+    found, content = answer(request.method, target, body, headers.get(_WRAP_HEADER))
+    if found.unsupported:
+        raise UnsupportedCall(request, found)
+    return HttpResponse(found.status, content, headers=_JSON)
 
 
 @dataclass(frozen=True, slots=True)

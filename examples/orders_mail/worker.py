@@ -7,8 +7,9 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final
+from typing import Final, Generic, TypeVar
 
+from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from app_integration import current_and_previous
@@ -17,10 +18,35 @@ from app_integration.errors import StrongroomError
 from examples.order_messages import InvalidMessage, OrderMessage, open_recipient, parse_message
 from examples.orders_mail import mail, receipts
 from examples.orders_mail.config import WorkerConfig
-from examples.orders_mail.delivered_url import DeliveredUrl
 from examples.orders_mail.order_queue import MAX_DELIVERIES, Delivery, OrderQueue
 from examples.orders_mail.orders import Order, find_order
 from examples.orders_mail.outcomes import OUTAGE, Postponed, Rejected, describe
+
+T = TypeVar("T")
+
+
+class DeliveredUrl(Generic[T]):
+    """An object that connects to a URL, replaced when another URL is delivered."""
+
+    def __init__(self, build: Callable[[str], T], close: Callable[[T], object]) -> None:
+        self._build = build
+        self._close = close
+        self._built: tuple[str, T] | None = None
+
+    def get(self, url: SecretStr) -> T:
+        """Return the object for *url*."""
+        text = url.get_secret_value()
+        if self._built is None or self._built[0] != text:
+            self.close()
+            self._built = (text, self._build(text))
+        return self._built[1]
+
+    def close(self) -> None:
+        """Close the object, if there is one."""
+        if self._built is not None:
+            built, self._built = self._built[1], None
+            self._close(built)
+
 
 log = logging.getLogger("orders_mail")
 

@@ -2,25 +2,166 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from app_integration._internal.private_file import write_private
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
+from local.files import ensure_private_folder
 from local.layout import Layout
-from local.monitoring.stack import CHECKS, MonitoringStack
 from local.port_choice import remembered_ports
 from local.ports import HOST, MonitoringPorts
 from local.processes.lock import Lock
-from local.processes.processes import python_program
+from local.processes.processes import ProcessManager, python_program
 from local.processes.program import Program
 from local.runtimes.runtime_choice import DEFAULT, MOTO, SETTING
 from local.servers.accounts import MONITORING_ACCOUNT, mail_password
+from local.taken_ports import check_free
 from vault.declare.repository import Repository
 from vault.declare.schema.monitoring import Mail, Monitoring, Scraped
 from vault.monitoring.alerts import read_monitoring
 from vault.monitoring.files import render_files
 from vault.monitoring.targets import server_targets
+
+START_SECONDS: Final = 30.0
+REQUEST_SECONDS: Final = 2.0
+#: Name of the process → the program, which on Debian is the name of its package, too.
+PROGRAMS: Final = {
+    "prometheus": "prometheus",
+    "alertmanager": "prometheus-alertmanager",
+    "node-exporter": "prometheus-node-exporter",
+}
+CHECKS: Final = "monitoring-checks"
+#: Page of each server that answers once it is ready.
+_READY: Final = {"prometheus": "/-/ready", "alertmanager": "/-/ready", "node-exporter": "/metrics"}
+_RETENTION: Final = "15d"
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoringFolders:
+    """Folders of the monitoring, below that of the deployment *layout*."""
+
+    layout: Layout
+
+    @property
+    def root(self) -> Path:
+        """Return the folder of all its files."""
+        return self.layout.root / "monitoring"
+
+    @property
+    def textfiles(self) -> Path:
+        """Return the folder of the checks' files."""
+        return self.root / "textfile"
+
+    def create(self) -> None:
+        """Create the folders, each with mode 0700."""
+        for folder in (self.root, self.textfiles):
+            ensure_private_folder(folder)
+
+
+class MonitoringStack:
+    """The processes of the monitoring."""
+
+    def __init__(self, layout: Layout, ports: MonitoringPorts) -> None:
+        self.folders = MonitoringFolders(layout)
+        self._ports = ports
+        self._processes = ProcessManager(layout)
+
+    def start(self, files: Mapping[str, str], checks: Program) -> tuple[str, ...]:
+        """Write *files*, start what does not run on them, and return the names of what started.
+
+        *files* maps the name of a file to its text. The name of *checks* must be :data:`CHECKS`.
+        """
+        programs = [*self._programs(), checks]
+        self.folders.create()
+        changed = self._find_changed(files)
+        stopped = [each for each in programs if changed or not self._runs(each)]
+        for program in stopped:
+            self._processes.stop(program.name)
+        # Afterwards, because a process on a former file is recognised by that file only.
+        for path, text in changed.items():
+            write_private(path, text)
+        check_free(self._ports, [each.name.replace("-", "_") for each in stopped if each.ports])
+        for program in stopped:
+            self._start(program)
+        return tuple(each.name for each in stopped)
+
+    def stop(self) -> tuple[str, ...]:
+        """Stop the processes, and return the names of those that were running."""
+        names = [name for name in (CHECKS, *PROGRAMS) if self._processes.find(name)]
+        for name in (CHECKS, *PROGRAMS):
+            self._processes.stop(name)
+        return tuple(names)
+
+    def _find_changed(self, files: Mapping[str, str]) -> dict[Path, str]:
+        """Return the path and text of each of *files* that is another than before."""
+        found = {self.folders.root / name: text for name, text in files.items()}
+        return {
+            path: text
+            for path, text in found.items()
+            if not path.exists() or path.read_text(encoding="utf-8") != text
+        }
+
+    def _runs(self, program: Program) -> bool:
+        running = self._processes.find(program.name)
+        return running is not None and running.ports == program.ports
+
+    def _start(self, program: Program) -> None:
+        running = self._processes.start(program)
+        if program.ports:
+            url = f"http://{HOST}:{program.ports[0]}{_READY[program.name]}"
+            self._processes.wait_until(running, lambda: _responds(url), START_SECONDS)
+
+    def _programs(self) -> list[Program]:
+        """Return the programs."""
+        paths = {name: shutil.which(program) for name, program in PROGRAMS.items()}
+        missing = [PROGRAMS[name] for name, path in paths.items() if path is None]
+        if missing:
+            raise ConfigurationError(
+                f"{', '.join(missing)} is not installed; on Debian and Ubuntu: apt-get install "
+                f"{' '.join(missing)}"
+            )
+        root, ports = self.folders.root, self._ports.by_name()
+        options = {
+            "prometheus": (
+                f"--config.file={root / 'prometheus.yml'}",
+                f"--storage.tsdb.path={root / 'prometheus'}",
+                f"--storage.tsdb.retention.time={_RETENTION}",
+            ),
+            "alertmanager": (
+                f"--config.file={root / 'alertmanager.yml'}",
+                f"--storage.path={root / 'alertmanager'}",
+                "--cluster.listen-address=",
+            ),
+            "node-exporter": (
+                "--collector.disable-defaults",
+                "--collector.textfile",
+                f"--collector.textfile.directory={self.folders.textfiles}",
+            ),
+        }
+        return [
+            _program(name, str(paths[name]), options[name], root, ports[name.replace("-", "_")])
+            for name in PROGRAMS
+        ]
+
+
+def _program(name: str, path: str, options: Sequence[str], folder: Path, port: int) -> Program:
+    command = (path, *options, f"--web.listen-address={HOST}:{port}")
+    return Program(name=name, command=command, folder=folder, ports=(port,))
+
+
+def _responds(url: str) -> bool:
+    import requests  # noqa: PLC0415 (takes long, and only a start needs it)
+
+    try:
+        return requests.get(url, timeout=REQUEST_SECONDS).ok
+    except requests.RequestException:
+        return False
+
 
 _MAILBOX: Final = "monitoring@localhost.localdomain"
 #: Short, because a developer waits for the mail.

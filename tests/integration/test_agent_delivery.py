@@ -22,8 +22,8 @@ from agent.compiler.sdk_skeleton import build_skeleton
 from agent.compiler.template_compiler import compile_text
 from agent.compiler.template_context import TemplateContext
 from agent.config_file import AgentSettings, render_agent_config
+from agent.supervisor.agent_unit import issue_as_starter, issue_secret_id
 from agent.supervisor.delivered_file import DeliveredFile
-from agent.supervisor.secret_id import issue_as_starter, issue_secret_id
 from app_integration.auth.methods import StaticToken
 from app_integration.client import Client
 from app_integration.config.file_access import FileAccess

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.targets.agent_command import agent_command
+from agent.targets.settings import agent_command
 from app_integration.testing.ports import free_ports
 from local.processes import binaries
 from tests.support.polling import wait_until

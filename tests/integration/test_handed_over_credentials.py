@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pytest
 
-from agent.supervisor.secret_id import issue_as_starter
+from agent.supervisor.agent_unit import issue_as_starter
 from app_integration.auth.methods import StaticToken
 from app_integration.client import Client
 from app_integration.errors import AuthenticationFailed, Unreachable

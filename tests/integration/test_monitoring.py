@@ -19,8 +19,7 @@ import requests
 
 from app_integration.testing.ports import free_ports
 from local.monitoring import checks
-from local.monitoring.local_monitoring import LocalMonitoring
-from local.monitoring.stack import CHECKS, PROGRAMS
+from local.monitoring.local_monitoring import CHECKS, PROGRAMS, LocalMonitoring
 from local.ports import MonitoringPorts
 from tests.integration.test_rotate_by_metric import Application
 from tests.support.polling import wait_until

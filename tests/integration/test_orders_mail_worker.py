@@ -15,8 +15,8 @@ from sqlalchemy import text
 from app_integration.secret import Secret
 from examples.order_messages import STREAM, seal_message
 from examples.orders_mail import mail, receipts
-from examples.orders_mail.delivered_url import DeliveredUrl
 from examples.orders_mail.order_queue import GROUP, MAX_DELIVERIES
+from examples.orders_mail.worker import DeliveredUrl
 from tests.support.polling import wait_until
 from tests.support.servers.store_parts import Servers
 from tests.support.servers.worker_parts import ADDRESS, MailRoom, open_mail_room

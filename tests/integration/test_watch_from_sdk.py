@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from app_integration._internal.private_file import stamp
-from app_integration.config.delivery_metrics import DeliveryMetrics
 from app_integration.config.delivery_status import State, Status, read_status
+from app_integration.config.loader import DeliveryMetrics
 from app_integration.diagnosis.check import Broken
 from app_integration.diagnosis.service import check_config
 from app_integration.observability import metrics

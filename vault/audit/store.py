@@ -11,14 +11,37 @@ from typing import TYPE_CHECKING, Final
 from app_integration._internal.input_file import open_input
 from app_integration._internal.private_file import lock
 from app_integration.errors import ConfigurationError
-from vault.audit.deduplication import EVENTS
-from vault.audit.event_columns import LINES, select_lines
+from vault.audit.event_columns import ACTOR, LINES, OUTCOME, select_lines
 from vault.audit.extra import import_extra
 from vault.audit.hmac_names import Names
 from vault.owned_folder import FolderKind, check
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+
+#: A standby's line of a request that it passed to the leader, which logs the outcome. One of some
+#: logins names the reason by an HMAC only; a wrong credential of theirs has another error.
+_PASSED_ON: Final = """
+coalesce(error LIKE '%cannot write to readonly storage%' OR (
+    error = 'invalid request' AND data_error AND regexp_matches(path, '/login(/|$)')
+    AND mount_type IN ('approle', 'userpass', 'jwt', 'cert', 'kubernetes')
+), false)
+"""
+
+#: Each device has a line for each request. One with no id, which is malformed, stays. Only the ids
+#: of repeated lines are kept in memory; a window function would keep whole lines.
+EVENTS: Final = f"""
+CREATE VIEW events AS
+SELECT lines.*, {OUTCOME} AS outcome, {ACTOR} AS actor
+FROM lines ANTI JOIN (
+    SELECT request_id, min(line) AS first FROM lines
+    WHERE type = 'response' AND request_id IS NOT NULL
+    GROUP BY request_id HAVING count(*) > 1
+) AS repeated ON repeated.request_id = lines.request_id AND repeated.first <> lines.line
+WHERE type = 'response' AND NOT {_PASSED_ON}
+"""
+
 
 #: Columns of an access record of the SDK.
 RECORD_COLUMNS: Final = {

@@ -14,10 +14,15 @@ from typing import Final
 
 from app_integration._internal.private_file import Stamp, stamp, write_private
 from app_integration.auth.methods import AppRole, AuthMethod, StaticToken
-from app_integration.errors import AccessDenied, AuthenticationFailed, ConfigurationError
+from app_integration.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    ConfigurationError,
+    RequestRefused,
+)
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from vault.bootstrap import administrator_token, audit_devices, break_glass, journal
+from vault.bootstrap import administrator_token, break_glass, journal
 from vault.bootstrap.administrator_token import AdministratorToken
 from vault.bootstrap.journal import Journal
 from vault.declare import durations
@@ -30,6 +35,27 @@ from vault.reconcile.credentials import CREDENTIALS, ensure_credential
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.mounts import Mount
 from vault.reconcile.resources.ownership import strip_ownership
+
+
+def check_audit(session: Session, *, elsewhere: bool) -> None:
+    """Check that the server has an audit device, unless the operator says it is *elsewhere*."""
+    if elsewhere:
+        return
+    try:
+        devices = session.get("sys/audit").get("data")
+    except (AccessDenied, RequestRefused):
+        raise ConfigurationError(
+            "the audit devices cannot be read with this token, or in this namespace; if the "
+            "server has one, pass --audit-elsewhere. Nothing was changed"
+        ) from None
+    if not devices:
+        raise ConfigurationError(
+            "the server has no audit device, so that nobody could tell later who read what. On "
+            'OpenBao, add \'audit "file" "main" { options = { file_path = "/var/log/…" } }\' to '
+            "the server's configuration and send it SIGHUP; on Vault, run 'vault audit enable "
+            "file file_path=/var/log/…'. Then run this again. Nothing was changed"
+        )
+
 
 #: TTL of the secret-id that the bootstrap itself logs in with, in seconds.
 OWN_TTL: Final = 15 * durations.MINUTE
@@ -128,7 +154,7 @@ class Bootstrap:
                     "token. Nothing was changed"
                 ) from None
             return None, begun
-        audit_devices.check_audit(given, elsewhere=audit_elsewhere)
+        check_audit(given, elsewhere=audit_elsewhere)
         noted = begun.accessors if begun else ()
         if found.is_root:
             noted = tuple(dict.fromkeys((*noted, found.accessor)))

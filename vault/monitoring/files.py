@@ -10,13 +10,35 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import LiteralScalarString
 
+from vault.declare import durations
 from vault.declare.schema.monitoring import Monitoring
-from vault.monitoring.alerts import select_alerts
+from vault.monitoring.alerts import Alert, select_alerts
 from vault.monitoring.dashboard import build_dashboard
 from vault.monitoring.routes_file import GROUP_INTERVAL, GROUP_WAIT, build_routes_file
-from vault.monitoring.rules_file import build_rules
 from vault.monitoring.scrape_file import build_scrape_file
 from vault.monitoring.targets import Targets
+
+
+def build_rules(alerts: Mapping[str, Alert], runbook: str) -> dict[str, Any]:
+    """Return the content of ``rules.yml``."""
+    rules = [_build_rule(name, alert, runbook) for name, alert in alerts.items()]
+    return {"groups": [{"name": "strongroom", "rules": rules}]}
+
+
+def _build_rule(name: str, alert: Alert, runbook: str) -> dict[str, Any]:
+    rule: dict[str, Any] = {"alert": name, "expr": alert.rendered_expr}
+    if alert.pending:
+        rule["for"] = durations.render(alert.pending)
+    rule["labels"] = {"severity": alert.severity}
+    if alert.needs:
+        rule["labels"]["needs"] = alert.needs
+    rule["annotations"] = {
+        "summary": alert.summary,
+        "description": alert.action,
+        "runbook_url": f"{runbook}#{alert.runbook}",
+    }
+    return rule
+
 
 RULES: Final = "rules.yml"
 SCRAPE: Final = "prometheus.yml"

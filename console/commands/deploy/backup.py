@@ -9,11 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
+import psycopg
 import typer
 from rich.console import Console
+from sqlalchemy import NullPool
 
 from app_integration.client import Client
 from app_integration.encryption.files.file_cipher import FileCipher
+from app_integration.errors import ConfigurationError
 from app_integration.host_commands.options import name_rejected, offline_cipher
 from app_integration.names import Scope
 from app_integration.session.server_clock import read_server_clock
@@ -27,7 +30,7 @@ from backup.login import read_url_file
 from backup.manifest import Entry
 from backup.progress import Progress
 from backup.restore import Backup, Restored
-from console.commands.deploy.backup_source import check_declared, open_source
+from backup.source import Source, autocommit
 from console.options import (
     HOST_ENV,
     HostEnv,
@@ -42,10 +45,44 @@ from console.options import (
 )
 from console.target.local_folder import DEFAULT_ROOT
 from console.target.service_client import open_service_client
+from console.target.service_database import driver_connection, read_url
 from console.target.target import Target, open_target
 from console.views.byte_progress import show_progress
 from console.views.escapes import say, show_finding
 from vault.declare import counts, sizes
+from vault.declare.declaration import Declaration
+from vault.declare.schema.database import Database
+
+
+def check_declared(declaration: Declaration, scope: Scope, key: str) -> None:
+    """Raise an error if a service's database cannot be backed up."""
+    declaration.deployment(scope)
+    service = declaration.service(scope.service)
+    if not isinstance(service.database, Database):
+        owner = getattr(service.database, "of", None)
+        hint = f"; back up that of {owner}" if owner else ""
+        raise ConfigurationError(f"{scope.service} has no database of its own{hint}")
+    declared = service.keys.get(key)
+    if declared is None or not {"encrypt", "decrypt"} <= {*declared.allow}:
+        raise ConfigurationError(
+            f"{scope.service} cannot encrypt and decrypt with a key {key!r}; declare it, or pass "
+            "another one with --key"
+        )
+
+
+def open_source(client: Client) -> Source:
+    """Return the database of the service."""
+    url = read_url(client)
+
+    @contextmanager
+    def connect() -> Iterator[psycopg.Connection]:
+        address = url.render_as_string()
+        engine = client.databases.engine(None, address, poolclass=NullPool)
+        with driver_connection(engine) as connection, autocommit(connection):
+            yield connection
+
+    return Source(url.database or "", connect)
+
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from app_integration import names
 from app_integration.names import Environment
 from console.commands.start.authoring import Config, Description, Key, Owner
 from console.commands.start.env_creation import CreationOptions, EnvCreation, describe, summarise
 from console.commands.start.env_files import EnvFiles
-from console.commands.start.env_notes import find_undelivered
 from console.options import DryRun, Env, Root, Service
+from console.scaffold.new_config import field_name
 from console.steps import Steps
 from console.target.local_folder import DEFAULT_ROOT
 from console.target.local_start import startable_deployment
@@ -23,9 +24,36 @@ from console.views.questions import has_terminal
 from local.services.application import SDK_HINT, find_frameworks, lacks_extra
 from local.services.local_agent import ValuesMissing
 from vault.declare.declaration import Declaration
+from vault.declare.schema.model import ServiceDeclaration
 from vault.dotenv import parse, swap
 from vault.dotenv.choices import Choices
 from vault.dotenv.classify import Kind
+
+#: Format of a config file → the line of its template that has a secret.
+_LINES = {
+    "json": '"{field}": {call},',
+    "toml": "{field} = {call}",
+    "dotenv": "{variable}={call}",
+    "sh": "{variable}={call}",
+}
+
+
+def find_undelivered(
+    service: ServiceDeclaration, new_secrets: Collection[str], templates: Path
+) -> Iterator[str]:
+    """Return a remark for each new secret, which no template of *service* can have yet."""
+    if service.config is None:
+        return
+    template = templates / service.service / service.config.template
+    for name in new_secrets:
+        field, variable = field_name(name), names.variable_name(name)
+        line = _LINES.get(service.config.format, "{field}: {call}")
+        line = line.format(field=field, variable=variable, call=f'{{{{ secret("{name}") }}}}')
+        yield (
+            f"{name} is not in the config file: get_secret reads it, and the file gets it if you "
+            f"add to {template}: {line}  and to {service.config.model}: {field}: SecretStr"
+        )
+
 
 out = Console(soft_wrap=True, highlight=False)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 from app_integration.session.session import Session
 from console.page.copied_commands import Commands
@@ -18,12 +18,10 @@ from console.page.sources.audit_summary import AuditSummary, read_audit_summary
 from console.page.sources.cached_source import CachedSource
 from console.page.sources.leases import Leases, read_leases
 from console.page.sources.ledger_rows import LedgerLogs, read_ledger_rows
-from console.page.sources.local_state import LocalState, read_local_state
 from console.page.sources.read_threads import ReadThreads
 from console.page.sources.rotation_states import RotationState, read_rotations
 from console.page.sources.server_state import ServerState, read_server_state
 from console.page.sources.service_policies import ServicePolicies, read_service_policies
-from console.page.sources.source_pool import SourcePool
 from console.page.sources.value_history import ValueHistory, read_value_history
 from console.target.audit_logs.audit_store import Inputs
 from console.target.audit_logs.response_log import open_response_log
@@ -32,11 +30,52 @@ from console.target.environment_rotations import build_context
 from console.target.evidence_sources import EvidenceSources
 from console.target.local_folder import local_root
 from console.target.target import Target
+from local.runtime_interface import Status
+from local.services.config_state import ConfigState
 from vault.declare.declaration import Declaration
 from vault.prometheus.alertmanager import Alert, read_alerts
 from vault.reconcile.planning.partial_plan import PartialPlan
 from vault.rotation.inventory import Item
 from vault.rotation.ledger.ledger import Row
+
+
+@dataclass(frozen=True, slots=True)
+class LocalState:
+    """State of the local deployment."""
+
+    parts: tuple[Status, ...]
+    configs: Mapping[str, ConfigState]
+
+
+def read_local_state(target: Target) -> LocalState:
+    """Return the state of the local deployment."""
+    started = target.local_deployment().started
+    return LocalState(started.status(), started.read_config_states())
+
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+
+
+class SourcePool(Generic[K, T]):
+    """Sources by key, so that what two requests ask for is read once."""
+
+    def __init__(self, build: Callable[[K], CachedSource[T]], most: int) -> None:
+        """Build no source yet."""
+        self._build = build
+        self._most = most
+        self._lock = threading.Lock()
+        self._sources: dict[K, CachedSource[T]] = {}
+
+    def get(self, key: K) -> CachedSource[T]:
+        """Return the source of *key*."""
+        with self._lock:
+            found = self._sources.pop(key, None) or self._build(key)
+            self._sources[key] = found
+            if len(self._sources) > self._most:
+                del self._sources[next(iter(self._sources))]
+            return found
+
 
 #: Period in which the page looks for anomalies.
 ANOMALIES: Final = "1d"
@@ -59,7 +98,6 @@ _PERIODS: Final = 6
 _HISTORIES: Final = 200
 #: Most seconds that the end of the page waits for reads under way.
 _READ_SECONDS: Final = 10.0
-T = TypeVar("T")
 #: Returns the current time.
 Clock = Callable[[], datetime]
 #: Starts the function that it gets, in this or another thread.

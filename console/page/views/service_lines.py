@@ -10,8 +10,8 @@ from typing import Final
 from app_integration.names import Scope
 from console.page.sources.audit_summary import AuditSummary
 from console.page.sources.cached_source import Reading
-from console.page.sources.local_state import LocalState
 from console.page.sources.server_state import ServerState
+from console.page.sources.sources import LocalState
 from console.page.urls import build_url
 from console.page.views.due import Due
 from console.views.cells import BAD, GOOD, PLAIN, UNKNOWN, WARN, Badge, Cell, Link, Note

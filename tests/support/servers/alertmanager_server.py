@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from app_integration.testing.ports import free_ports
-from local.monitoring.stack import PROGRAMS
+from local.monitoring.local_monitoring import PROGRAMS
 from tests.support.polling import wait_until
 from vault.monitoring.routes_file import build_routes_file
 

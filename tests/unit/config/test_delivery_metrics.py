@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from app_integration.config.deliver import write_status
-from app_integration.config.delivery_metrics import DeliveryMetrics
 from app_integration.config.delivery_status import State, status_file
+from app_integration.config.loader import DeliveryMetrics
 from app_integration.observability import metrics
 from app_integration.observability.recorder import Recorder
 

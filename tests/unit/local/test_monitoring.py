@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from local.layout import Layout
-from local.monitoring.stack import CHECKS, PROGRAMS, MonitoringStack
+from local.monitoring.local_monitoring import CHECKS, PROGRAMS, MonitoringStack
 from local.ports import MonitoringPorts
 from local.processes.processes import ProcessManager, StopFailed
 from local.processes.program import Program

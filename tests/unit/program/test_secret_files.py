@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app_integration.program.secret_files import SecretFiles
+from app_integration.program.command import SecretFiles
 from app_integration.secret import Secret
 
 

@@ -9,8 +9,7 @@ from typing import Final
 import pytest
 
 from app_integration.errors import ConfigurationError, InvalidName, StrongroomError
-from app_integration.program.command import find_places, main
-from app_integration.program.secret_files import SecretFiles
+from app_integration.program.command import SecretFiles, find_places, main
 from app_integration.program.secret_variables import MAX_VARIABLE, SecretPlaces, scrub
 from app_integration.secret import Secret
 from app_integration.settings import from_environment

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from agent.supervisor import agent_output
-from agent.supervisor.agent_output import MAX_LINE, LineCopier, copy_output
+from agent.supervisor import agent_unit
+from agent.supervisor.agent_unit import MAX_LINE, LineCopier, copy_output
 
 
 def copy(*parts: bytes) -> bytes:
@@ -55,7 +55,7 @@ def test_last_line_is_written_before_the_output_closes(
 def test_output_that_another_process_keeps_open_delays_nothing_for_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(agent_output, "_DRAIN_SECONDS", 0.0)
+    monkeypatch.setattr(agent_unit, "_DRAIN_SECONDS", 0.0)
     kept: list[int] = []
 
     async def scenario() -> None:

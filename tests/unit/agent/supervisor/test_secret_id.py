@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agent.supervisor.secret_id import issue_secret_id
+from agent.supervisor.agent_unit import issue_secret_id
 from app_integration.session.session import Session
 
 

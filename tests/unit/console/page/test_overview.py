@@ -10,8 +10,8 @@ import pytest
 
 from console.page.sources.audit_summary import AuditSummary
 from console.page.sources.cached_source import Reading
-from console.page.sources.local_state import LocalState
 from console.page.sources.server_state import AuditDevice, ServerState
+from console.page.sources.sources import LocalState
 from console.page.views.overview import build_panel, build_totals
 from console.page.views.service_lines import Readings
 from console.views.cells import BAD, GOOD, PLAIN, UNKNOWN, WARN, Badge, Note

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from console.page.sources.cached_source import CachedSource
-from console.page.sources.source_pool import SourcePool
+from console.page.sources.sources import SourcePool
 
 
 def build(key: str) -> CachedSource[str]:

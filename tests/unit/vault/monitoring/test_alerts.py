@@ -16,7 +16,7 @@ from vault.declare.errors import DeclarationError
 from vault.declare.load import load
 from vault.declare.schema.monitoring import Monitoring
 from vault.monitoring.alerts import built_in, read_monitoring, select_alerts
-from vault.monitoring.rules_file import build_rules
+from vault.monitoring.files import build_rules
 
 #: Minutes from which an alert is evaluated each ten minutes only, which takes a tenth of the time.
 LONG: Final = 300

@@ -10,8 +10,8 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
-from console.commands.aws import cost_rates
-from console.commands.aws.cost_rates import read_rates
+from console.commands.aws import cost
+from console.commands.aws.cost import read_rates
 from console.target.checkout import DECLARATION
 from tests.support.models.aws_declared import declare_on_aws
 from tests.support.processes.command import run_command
@@ -42,7 +42,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, rates: dict[str, float], instances: 
             Sample({"secret": name}, instances if counted else rate) for name, rate in rates.items()
         )
 
-    monkeypatch.setattr(cost_rates, "query_prometheus", query)
+    monkeypatch.setattr(cost, "query_prometheus", query)
 
 
 def test_cost_prints_the_assumptions_beside_the_figures(

@@ -35,7 +35,7 @@ def test_up_that_is_not_possible_says_why_and_starts_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     root = prepare(tmp_path, runtime)
-    monkeypatch.setattr("local.monitoring.stack.shutil.which", lambda _: None)
+    monkeypatch.setattr("local.monitoring.local_monitoring.shutil.which", lambda _: None)
     assert run_command(monkeypatch, "monitoring", "up", "--root", str(root)) == 1
     assert message in capsys.readouterr().err
     assert not (root / "monitoring").exists()

@@ -9,7 +9,7 @@ import pytest
 from app_integration.names import Environment, Scope
 from console.commands.every_day.declaration_check import check_repository
 from console.commands.start.env_creation import new_service
-from console.commands.start.env_notes import find_undelivered
+from console.commands.start.env_import import find_undelivered
 from console.scaffold.new_repository import NewRepository
 from vault.declare import repository
 from vault.declare.repository import Repository

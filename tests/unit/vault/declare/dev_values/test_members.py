@@ -8,7 +8,7 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from tests.support import bech32
-from vault.declare.dev_values.members import read_members
+from vault.declare.dev_values.shared_values import read_members
 
 ADA, BO = (bech32.encode("age", bytes([first]) * 32) for first in (1, 2))
 PRIVATE = bech32.encode("age-secret-key-", bytes(32)).upper()
