@@ -108,7 +108,7 @@ def test_every_decision_is_in_the_index_with_its_title() -> None:
     index = text_of(ROOT / "docs" / "adr" / "README.md")
     rows = re.findall(r"^\| \[(\d{4})\]\((\S+)\) \| (.+?) \| .+ \|$", index, re.MULTILINE)
     found = [(path.name, text_of(path).partition("\n")[0]) for path in sorted(DECISIONS)]
-    assert [(file, f"# {number}. {title}") for number, file, title in rows] == found
+    assert [(file, f"# {number}. {title}") for number, file, title in sorted(rows)] == found
 
 
 def _anchors(document: Path) -> set[str]:
