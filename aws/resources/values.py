@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
 from app_integration.aws.connection import AwsConnection
 from app_integration.aws.request import AwsRequest
@@ -24,17 +24,7 @@ _DERIVED_FROM: Final = "derived_from"
 
 @dataclass(frozen=True, slots=True)
 class AwsSecretValue(SuppliedValue):
-    """A generated or operator-provided value, written once, while the secret has no version."""
-
-    kind: ClassVar[str] = "secret-value"
-
-    name: str
-    available: bool
-    get_value: Callable[[], Secret] = field(repr=False)
-
-    def desired(self) -> Fields:
-        """Return ``present``: the secret has a value."""
-        return {"value": "present"}
+    """A supplied value on AWS."""
 
     def read(self, reader: AwsReader) -> Fields | None:
         """Return ``present`` if a version of the secret is current, otherwise None."""
@@ -48,20 +38,7 @@ class AwsSecretValue(SuppliedValue):
 
 @dataclass(frozen=True, slots=True)
 class AwsDerivedValue(ComposedValue):
-    """A value composed of other secrets, and written again when one of them has a new version.
-
-    *parts* maps each name in *template* to the name of its secret.
-    """
-
-    kind: ClassVar[str] = "derived-secret"
-
-    name: str
-    template: str
-    parts: Mapping[str, str]
-
-    def desired(self) -> Fields:
-        """Return ``current``: the value is composed of the current versions of its parts."""
-        return {"value": "current"}
+    """A composed value on AWS."""
 
     def read(self, reader: AwsReader) -> Fields | None:
         """Return the value's state and version, None if the secret has no value.

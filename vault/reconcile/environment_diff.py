@@ -7,12 +7,11 @@ nor an HMAC leaves this module.
 from __future__ import annotations
 
 import hmac
-import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from app_integration.errors import AccessDenied
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
@@ -22,8 +21,6 @@ from vault.reconcile.hcl.policy_rules import Rule, parse_rules
 from vault.reconcile.hcl.tree import HclError
 from vault.reconcile.resources import ReadSession, read_data
 from vault.reconcile.resources.kv import find_no_value, metadata_path, read_value
-
-_KEY_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +49,6 @@ class Differences:
 
     def __bool__(self) -> bool:
         return bool(self.missing or self.policy or self.same)
-
-
-def generate_comparison_key() -> bytes:
-    """Return a random key for one comparison."""
-    return secrets.token_bytes(_KEY_BYTES)
 
 
 def read_state(

@@ -38,7 +38,6 @@ class SharedBackoff:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Start without a wait."""
         self._max_wait = max_wait
         self._clock = clock
         self._sleep = sleep

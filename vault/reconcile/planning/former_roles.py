@@ -13,19 +13,31 @@ from app_integration.session.session import Session
 from vault.declare.server_names import own_names
 from vault.reconcile.resources import Fields, ReadSession, Resource
 from vault.reconcile.resources.auth import AppRole
-from vault.reconcile.resources.kv import metadata_path
 from vault.reconcile.resources.ownership import (
     FORMER_MOUNTS,
     Owner,
     OwnershipEntry,
     noted_mounts,
     other_deployment,
-    ownership_path,
 )
 
 
+class Undeclared:
+    """A managed object that is no longer declared, so that its fields are not compared."""
+
+    __slots__ = ()
+
+    def desired(self) -> Fields:
+        """Return no fields, because nothing is declared."""
+        return {}
+
+    def read(self, reader: ReadSession) -> Fields | None:  # noqa: ARG002 (protocol)
+        """Return no fields, because its fields are no longer compared."""
+        return {}
+
+
 @dataclass(frozen=True, slots=True)
-class FormerRole:
+class FormerRole(Undeclared):
     """An AppRole that stayed on another mount when the declared mount changed."""
 
     kind: ClassVar[str] = AppRole.kind
@@ -39,14 +51,6 @@ class FormerRole:
     def name(self) -> str:
         """Return the role's name with its mount."""
         return f"{self.entry.name} on auth/{self.mount}"
-
-    def desired(self) -> Fields:
-        """Return no fields, because nothing is declared."""
-        return {}
-
-    def read(self, reader: ReadSession) -> Fields | None:  # noqa: ARG002 (protocol)
-        """Return no fields, because its fields are no longer compared."""
-        return {}
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Delete the role, then its mount from the metadata. A 404 means that it is unmounted."""
@@ -73,8 +77,7 @@ def find_former_roles(
         session = reader
     declared = {each.name for each in resources if each.kind == AppRole.kind}
     jobs = own_names(owner.deployment)
-    folder = ownership_path(owner.environment, AppRole.kind, "").rstrip("/")
-    for name in reader.list(metadata_path(folder, owner.mounts.kv)):
+    for name in owner.list_names(reader, AppRole.kind):
         entry = owner.entry(AppRole.kind, name)
         noted = entry.read(reader)
         if name not in jobs and other_deployment(noted, owner.deployment) is None:

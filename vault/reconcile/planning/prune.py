@@ -15,7 +15,7 @@ from vault.declare.errors import join_names
 from vault.declare.server_names import DEVELOPER, own_names, server_name
 from vault.reconcile.leases import revoke_all
 from vault.reconcile.planning.dependencies import PRUNABLE, list_path
-from vault.reconcile.planning.former_roles import FormerRole
+from vault.reconcile.planning.former_roles import FormerRole, Undeclared
 from vault.reconcile.planning.plan import Action, Change, Plan
 from vault.reconcile.resources import Fields, ReadSession, Resource, read_data
 from vault.reconcile.resources.database import DatabaseRole
@@ -43,7 +43,7 @@ _DATA: Final = (TransitKey.kind, SecretMetadata.kind)
 
 
 @dataclass(frozen=True, slots=True)
-class Orphan:
+class Orphan(Undeclared):
     """A managed object that is no longer declared.
 
     *ownership_path* is None for a secret, whose own metadata says that it is managed.
@@ -61,14 +61,6 @@ class Orphan:
         Such data (keys and secrets) cannot be created again.
         """
         return _full_name(self.kind, self.name, self.mounts) if self.kind in _DATA else None
-
-    def desired(self) -> Fields:
-        """Return no fields, because nothing is declared."""
-        return {}
-
-    def read(self, reader: ReadSession) -> Fields | None:  # noqa: ARG002 (protocol)
-        """Return no fields, because its fields are no longer compared."""
-        return {}
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Delete the object, then its ownership metadata.
@@ -187,7 +179,7 @@ def _from_ownership_metadata(reader: ReadSession, owner: Owner) -> Iterator[Orph
     for folder in reader.list(metadata_path(root, owner.mounts.kv)):
         kind = folder.rstrip("/")
         if kind in PRUNABLE:
-            for name in reader.list(metadata_path(f"{root}/{kind}", owner.mounts.kv)):
+            for name in owner.list_names(reader, kind):
                 yield Orphan(kind, name, owner.entry(kind, name).path, owner.mounts)
 
 

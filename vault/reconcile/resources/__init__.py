@@ -6,12 +6,14 @@ writes them. :mod:`vault.reconcile.planning.plan` compares the two.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from app_integration.errors import ConfigurationError, RequestRefused
+from app_integration.secret import Secret
 from app_integration.session.session import Session
 from vault.declare import durations
 
@@ -96,20 +98,37 @@ Resource: TypeAlias = ResourceOn[ReadSession, Session]
 AnyResource: TypeAlias = ResourceOn[Any, Any]
 
 
+@dataclass(frozen=True, slots=True)
 class SuppliedValue:
-    """A resource with a value that may not be there to write yet."""
+    """A generated or operator-provided value, written once, while the secret has no version."""
 
-    __slots__ = ()
+    kind: ClassVar[str] = "secret-value"
+
     name: str
     available: bool
+    get_value: Callable[[], Secret] = field(repr=False)
+
+    def desired(self) -> Fields:
+        """Return ``present``: the secret has a value."""
+        return {"value": "present"}
 
 
+@dataclass(frozen=True, slots=True)
 class ComposedValue:
-    """A resource with a value that is composed of those of others, by their names."""
+    """A value composed of other secrets, and written again when one of them has a new version.
 
-    __slots__ = ()
+    *parts* maps each name in *template* to the name of its secret.
+    """
+
+    kind: ClassVar[str] = "derived-secret"
+
     name: str
+    template: str
     parts: Mapping[str, str]
+
+    def desired(self) -> Fields:
+        """Return ``current``: the value is composed of the current versions of its parts."""
+        return {"value": "current"}
 
 
 class ValueSetting:
@@ -149,6 +168,39 @@ class Guarded(Protocol):
 
         """
         ...
+
+
+class StoredObject(ABC):
+    """The common implementation of :data:`Resource`: one object, read and posted at one path.
+
+    A kind overrides what the server does differently.
+    """
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def _path(self) -> str:
+        """Return the API path of the object."""
+
+    @abstractmethod
+    def desired(self) -> Fields:
+        """Return the declared fields and their values, never a secret value."""
+
+    def read(self, reader: ReadSession) -> Fields | None:
+        """Return the same fields as the server has them, None if the object does not exist."""
+        data = read_data(reader, self._path)
+        if data is None:
+            return None
+        return select_fields(self.desired(), self._comparable(reader, data))
+
+    def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
+        """Create or replace the object."""
+        session.post(self._path, self.desired())
+
+    def _comparable(self, reader: ReadSession, data: Fields) -> Fields:  # noqa: ARG002 (overridden)
+        """Return the object's *data* in the form of the declared fields."""
+        return data
 
 
 def read_data(reader: GetSession, path: str) -> dict[str, Any] | None:

@@ -9,17 +9,17 @@ from typing import ClassVar, Final
 from app_integration.names import APPROLE_MOUNT
 from app_integration.session.session import Session
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Fields, ReadSession
+from vault.reconcile.resources import Fields, ReadSession, StoredObject
 from vault.reconcile.resources.mounts import MaxTtlTooLow
 from vault.reconcile.resources.ownership import OwnershipEntry
-from vault.reconcile.resources.tokens import TokenRules, read_role
+from vault.reconcile.resources.tokens import AuthRole, TokenRules, comparable_role
 from vault.reconcile.resources.write_only import WriteOnly
 
 _USERPASS: Final = "auth/userpass"
 
 
 @dataclass(frozen=True, slots=True)
-class AppRole:
+class AppRole(AuthRole):
     """An AppRole: the identity of a service or of a job.
 
     TTLs are in seconds. A *secret_id_ttl* of 0 is no limit; *token_ttl* is the maximum TTL, too.
@@ -46,10 +46,6 @@ class AppRole:
             "secret_id_ttl": self.secret_id_ttl,
         }
 
-    def read(self, reader: ReadSession) -> Fields | None:
-        """Return the role's fields, its TTLs as capped by the mount; None if it does not exist."""
-        return read_role(reader, f"auth/{self.mount}", self._path, self.desired())
-
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Create or update the role. Secret-ids that were already issued stay valid."""
         session.post(self._path, self.desired())
@@ -75,13 +71,9 @@ class AppRole:
         )
         return round((ends - created).total_seconds())
 
-    @property
-    def _path(self) -> str:
-        return f"auth/{self.mount}/role/{self.name}"
-
 
 @dataclass(frozen=True, slots=True)
-class UserpassLogin:
+class UserpassLogin(StoredObject):
     """A person's login by username and password."""
 
     kind: ClassVar[str] = "userpass"
@@ -98,11 +90,6 @@ class UserpassLogin:
     def desired(self) -> Fields:
         """Return policies, TTLs in seconds and, if the operator provides a password, its state."""
         return {**self._role_fields(), **self._password.desired()}
-
-    def read(self, reader: ReadSession) -> Fields | None:
-        """Return the login's fields, its TTLs as capped by the mount; None if it does not exist."""
-        found = read_role(reader, _USERPASS, self._path, self._role_fields())
-        return None if found is None else {**found, **self._password.read(reader)}
 
     def check(self, before: Fields | None) -> None:
         """Check that the operator provides the password, if it is needed."""
@@ -132,6 +119,10 @@ class UserpassLogin:
             "token_max_ttl": self.token_max_ttl,
             "token_explicit_max_ttl": 0,
         }
+
+    def _comparable(self, reader: ReadSession, data: Fields) -> Fields:
+        found = comparable_role(reader, _USERPASS, self._role_fields(), data)
+        return {**found, **self._password.read(reader)}
 
     @property
     def _password(self) -> WriteOnly:

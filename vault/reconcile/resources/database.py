@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,13 +12,13 @@ from app_integration.session.session import Session
 from vault.declare.schema.field_types import Endpoint, is_loopback
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.lifetimes import comparable_lifetimes
-from vault.reconcile.resources import Fields, ReadSession, read_data, select_fields
-from vault.reconcile.resources.connection_fields import read_connection
+from vault.reconcile.resources import Fields, ReadSession, StoredObject, select_fields
+from vault.reconcile.resources.connection import Connection, flatten
 from vault.reconcile.resources.denial import explain_denial
 from vault.reconcile.resources.lease_statements import Grant
 from vault.reconcile.resources.mounts import read_max_ttl
 from vault.reconcile.resources.ownership import OwnershipEntry
-from vault.reconcile.resources.write_only import DIFFERENT, WriteOnly
+from vault.reconcile.resources.write_only import DIFFERENT
 
 _PLUGIN = "postgresql-database-plugin"
 _ROOT = "root_password"
@@ -27,16 +26,12 @@ ROTATED = "rotated"
 
 
 @dataclass(frozen=True, slots=True)
-class DatabaseConnection:
+class DatabaseConnection(Connection):
     """A connection of the server to a database, as a user with CREATEROLE but no superuser.
 
     The operator provides a password, which the server rotates at once, as the ownership metadata
     records. Apply sends a password again only if the operator provides a different one.
     """
-
-    kind: ClassVar[str] = "database-connection"
-    depends_on: ClassVar[tuple[str, ...]] = ("transit-key", "password-policy")
-    listed_at: ClassVar[str] = "{database}/config"
 
     name: str
     endpoint: Endpoint
@@ -53,14 +48,9 @@ class DatabaseConnection:
         """Return the fields that the server returns, and those in the ownership metadata."""
         return {**self._config(), _ROOT: ROTATED, **self._password.desired()}
 
-    def read(self, reader: ReadSession) -> Fields | None:
-        """Return the connection's fields, None if it does not exist."""
-        desired = self.desired()
-        return read_connection(reader, self._path, desired, lambda: self._read_recorded(reader))
-
-    def _read_recorded(self, reader: ReadSession) -> Fields:
+    def _comparable(self, reader: ReadSession, data: Fields) -> Fields:
         root = self.ownership.read(reader).get(_ROOT, "unknown")
-        return {_ROOT: root, **self._password.read(reader)}
+        return {**flatten(data), _ROOT: root, **self._password.read(reader)}
 
     def check(self, before: Fields | None) -> None:
         """Check that the operator provides the password of a new connection."""
@@ -144,18 +134,13 @@ class DatabaseConnection:
         """Return ``verify-full``, or ``disable`` for a database on the server's own machine."""
         return "disable" if is_loopback(f"tcp://{self.endpoint}") else "verify-full"
 
-    @property
-    def _path(self) -> str:
-        return f"{self.mount}/config/{self.name}"
-
-    @property
-    def _password(self) -> WriteOnly:
-        return WriteOnly(self.ownership, self.inputs.get(self._path))
-
 
 @dataclass(frozen=True, slots=True)
-class DatabaseRole:
-    """A role that leases users with the rights of a PostgreSQL role, or with ACL rules of Redis."""
+class DatabaseRole(StoredObject):
+    """A role that leases users with the rights of a PostgreSQL role, or with ACL rules of Redis.
+
+    A lease keeps the statements that it was created with.
+    """
 
     kind: ClassVar[str] = "database-role"
     depends_on: ClassVar[tuple[str, ...]] = ("database-connection",)
@@ -178,18 +163,9 @@ class DatabaseRole:
             "max_ttl": self.max_ttl,
         }
 
-    def read(self, reader: ReadSession) -> Fields | None:
-        """Return the role's fields, its TTLs as capped by the mount; None if it does not exist."""
-        data: Mapping[str, Any] | None = read_data(reader, self._path)
-        if data is None:
-            return None
-        desired = self.desired()
-        lifetimes = comparable_lifetimes(data, read_max_ttl(reader, self.mount), desired)
-        return select_fields(desired, {**data, **lifetimes})
-
-    def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Replace the role. Existing leases keep the statements they were created with."""
-        session.post(self._path, self.desired())
+    def _comparable(self, reader: ReadSession, data: Fields) -> Fields:
+        max_ttl = read_max_ttl(reader, self.mount)
+        return {**data, **comparable_lifetimes(data, max_ttl, self.desired())}
 
     @property
     def _path(self) -> str:

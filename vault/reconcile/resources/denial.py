@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from app_integration.errors import AccessDenied, ConfigurationError
-
-
-class _Named(Protocol):
-    @property
-    def kind(self) -> str: ...
-    @property
-    def name(self) -> str: ...
+from vault.reconcile.resources import AnyResource
 
 
 @contextmanager
-def explain_denial(resource: _Named, *, is_fixed: bool) -> Iterator[None]:
+def explain_denial(resource: AnyResource, *, is_fixed: bool) -> Iterator[None]:
     """Explain a denial of the write in the block, if *is_fixed*.
 
     Then the apply role may write one content only, which its own policy contains.

@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 
 from app_integration.session.session import Session
 from vault.declare.server_names import DEFAULT_DEPLOYMENT
-from vault.reconcile.resources import Fields, ReadSession, check_immutable, read_data
+from vault.reconcile.resources import Fields, ReadSession, StoredObject, check_immutable, read_data
 from vault.reconcile.resources.marks import MARKED_BY, metadata_owner
 from vault.reconcile.resources.secrets import MANAGED_BY
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Group(StoredObject):
     """An external group with one alias: the people for whom *mount* reports *claim*."""
 
     kind: ClassVar[str] = "group"
@@ -36,11 +36,7 @@ class Group:
             "alias_mount": f"auth/{self.mount}/",
         }
 
-    def read(self, reader: ReadSession) -> Fields | None:
-        """Return the group's fields, None if it does not exist."""
-        data = read_data(reader, self._path)
-        if data is None:
-            return None
+    def _comparable(self, reader: ReadSession, data: Fields) -> Fields:  # noqa: ARG002 (overrides)
         alias = data.get("alias") or {}
         return {
             MARKED_BY: metadata_owner(data.get("metadata"), f"{self.kind} {self.name}"),

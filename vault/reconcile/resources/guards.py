@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 
 from app_integration.session.session import Session
 from vault.declare.server_names import DEFAULT_DEPLOYMENT
-from vault.reconcile.resources import Fields, ReadSession, read_data, select_fields
+from vault.reconcile.resources import Fields, ReadSession, StoredObject, read_data
 from vault.reconcile.resources.denial import explain_denial
 from vault.reconcile.resources.marks import MARKED_BY, mark, read_mark, strip_mark
 
@@ -18,7 +18,7 @@ _LOCKOUT: Final = "user_lockout_config"
 
 
 @dataclass(frozen=True, slots=True)
-class RateLimit:
+class RateLimit(StoredObject):
     """A rate limit quota: one client address may send *rate* requests in *interval* seconds.
 
     Beyond it, the server rejects the address for *block* seconds, or with 0 until the interval
@@ -44,25 +44,17 @@ class RateLimit:
             "block_interval": self.block,
         }
 
-    def read(self, reader: ReadSession) -> Fields | None:
-        """Return the quota's fields, None if it does not exist."""
-        data = read_data(reader, self._api_path)
-        if data is None:
-            return None
+    def _comparable(self, reader: ReadSession, data: Fields) -> Fields:  # noqa: ARG002 (overrides)
         # The server adds a slash to the path of a mount, and none to a path below one.
-        return select_fields(self.desired(), {**data, "path": data["path"].rstrip("/")})
-
-    def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Create or replace the quota. The server starts counting again."""
-        session.post(self._api_path, self.desired())
+        return {**data, "path": data["path"].rstrip("/")}
 
     @property
-    def _api_path(self) -> str:
+    def _path(self) -> str:
         return f"sys/quotas/rate-limit/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
-class PasswordPolicy:
+class PasswordPolicy(StoredObject):
     """A password policy: the server generates letters, digits and, if declared, symbols."""
 
     kind: ClassVar[str] = "password-policy"
@@ -79,14 +71,7 @@ class PasswordPolicy:
         """Return the policy's text, with white space normalised, and its owner."""
         return {"policy": " ".join(self._text().split()), MARKED_BY: self.deployment}
 
-    def read(self, reader: ReadSession) -> Fields | None:
-        """Return the policy's text, with white space normalised, and its owner.
-
-        The result is None if the policy does not exist.
-        """
-        data = read_data(reader, self._path)
-        if data is None:
-            return None
+    def _comparable(self, reader: ReadSession, data: Fields) -> Fields:  # noqa: ARG002 (overrides)
         text = data["policy"]
         owner = read_mark(text, f"{self.kind} {self.name}")
         return {"policy": " ".join(strip_mark(text).split()), MARKED_BY: owner}

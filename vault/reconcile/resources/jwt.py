@@ -11,7 +11,7 @@ from app_integration.session.session import Session
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, ReadSession
 from vault.reconcile.resources.ownership import OwnershipEntry
-from vault.reconcile.resources.tokens import TokenRules, read_fields, read_role
+from vault.reconcile.resources.tokens import AuthConfig, AuthRole, TokenRules, normalise_fields
 from vault.reconcile.resources.write_only import AS_PROVIDED, WriteOnly
 
 #: The signature algorithms that a provider may use. The server's default is RS256 alone.
@@ -20,7 +20,7 @@ _SECRET: Final = "oidc_client_secret"  # noqa: S105 (a field's name)
 
 
 @dataclass(frozen=True, slots=True)
-class JwtConfig:
+class JwtConfig(AuthConfig):
     """Configuration of a JWT mount: the issuer of the tokens and its public keys.
 
     They are *keys* in PEM, or else behind the URL *jwks*, to which the server sends a request when
@@ -46,21 +46,12 @@ class JwtConfig:
             "oidc_discovery_url": "",
         }
 
-    def read(self, reader: ReadSession) -> Fields | None:
-        """Return the configuration's fields, None if there is none."""
-        return read_fields(reader, self._path, self.desired())
-
-    def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Replace the configuration."""
-        session.post(self._path, self.desired())
-
-    @property
-    def _path(self) -> str:
-        return f"auth/{self.name}/config"
+    def _comparable(self, reader: ReadSession, data: Fields) -> Fields:  # noqa: ARG002 (overrides)
+        return normalise_fields(self.desired(), data)
 
 
 @dataclass(frozen=True, slots=True)
-class JwtRole:
+class JwtRole(AuthRole):
     """A JWT role: which tokens log in as one service. An empty *subject* allows any."""
 
     kind: ClassVar[str] = "jwt-role"
@@ -87,25 +78,13 @@ class JwtRole:
             **self.tokens.fields(),
         }
 
-    def read(self, reader: ReadSession) -> Fields | None:
-        """Return the role's fields, its TTLs as capped by the mount; None if it does not exist."""
-        return read_role(reader, f"auth/{self.mount}", self._path, self.desired())
-
-    def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Create or update the role."""
-        session.post(self._path, self.desired())
-
-    @property
-    def _path(self) -> str:
-        return f"auth/{self.mount}/role/{self.name}"
-
 
 def _one_or_list(values: tuple[str, ...]) -> str | list[str]:
     return values[0] if len(values) == 1 else sorted(values)
 
 
 @dataclass(frozen=True, slots=True)
-class OidcConfig:
+class OidcConfig(AuthConfig):
     """Configuration of an OIDC mount: the provider and the server's client there.
 
     The server sends a request to *discovery*, the issuer's URL, when this is written. An empty *ca*
@@ -127,10 +106,8 @@ class OidcConfig:
         """Return provider, client and, if the operator provides the client secret, its state."""
         return {**self._config(), **self._secret.desired()}
 
-    def read(self, reader: ReadSession) -> Fields | None:
-        """Return the configuration's fields, None if there is none."""
-        found = read_fields(reader, self._path, self._config())
-        return None if found is None else {**found, **self._secret.read(reader)}
+    def _comparable(self, reader: ReadSession, data: Fields) -> Fields:
+        return {**normalise_fields(self._config(), data), **self._secret.read(reader)}
 
     def check(self, before: Fields | None) -> None:  # noqa: ARG002 (each write needs the secret)
         """Check that the operator provides the client secret."""
@@ -163,13 +140,9 @@ class OidcConfig:
     def _secret(self) -> WriteOnly:
         return WriteOnly(self.ownership, self.inputs.get(f"{self._path}/{_SECRET}"), _SECRET)
 
-    @property
-    def _path(self) -> str:
-        return f"auth/{self.name}/config"
-
 
 @dataclass(frozen=True, slots=True)
-class OidcRole:
+class OidcRole(AuthRole):
     """An OIDC role: one way for people to log in with a browser.
 
     The person's groups decide on the policies.
@@ -201,15 +174,3 @@ class OidcRole:
             "verbose_oidc_logging": False,
             **self.tokens.fields(),
         }
-
-    def read(self, reader: ReadSession) -> Fields | None:
-        """Return the role's fields, its TTLs as capped by the mount; None if it does not exist."""
-        return read_role(reader, f"auth/{self.mount}", self._path, self.desired())
-
-    def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Create or update the role."""
-        session.post(self._path, self.desired())
-
-    @property
-    def _path(self) -> str:
-        return f"auth/{self.mount}/role/{self.name}"

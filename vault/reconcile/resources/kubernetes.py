@@ -9,7 +9,7 @@ from app_integration.session.session import Session
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, ReadSession, read_data
 from vault.reconcile.resources.ownership import OwnershipEntry
-from vault.reconcile.resources.tokens import TokenRules, normalise_fields, read_role
+from vault.reconcile.resources.tokens import AuthConfig, AuthRole, TokenRules, normalise_fields
 from vault.reconcile.resources.write_only import AS_PROVIDED, WriteOnly
 
 _REVIEWER: Final = "token_reviewer_jwt"
@@ -17,7 +17,7 @@ _IS_SET: Final = "token_reviewer_jwt_set"  # the server returns no more than thi
 
 
 @dataclass(frozen=True, slots=True)
-class KubernetesConfig:
+class KubernetesConfig(AuthConfig):
     """Configuration of a Kubernetes mount: the cluster that verifies the tokens of pods.
 
     Without a reviewer's token in *inputs*, the server sends the pod's own token to verify it.
@@ -77,13 +77,9 @@ class KubernetesConfig:
     def _reviewer(self) -> WriteOnly:
         return WriteOnly(self.ownership, self.inputs.get(f"{self._path}/{_REVIEWER}"), _REVIEWER)
 
-    @property
-    def _path(self) -> str:
-        return f"auth/{self.name}/config"
-
 
 @dataclass(frozen=True, slots=True)
-class KubernetesRole:
+class KubernetesRole(AuthRole):
     """A Kubernetes role: which service accounts log in as one service.
 
     An empty *audience* is the cluster's default.
@@ -110,15 +106,3 @@ class KubernetesRole:
             "alias_name_source": "serviceaccount_uid",
             **self.tokens.fields(),
         }
-
-    def read(self, reader: ReadSession) -> Fields | None:
-        """Return the role's fields, its TTLs as capped by the mount; None if it does not exist."""
-        return read_role(reader, f"auth/{self.mount}", self._path, self.desired())
-
-    def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
-        """Create or update the role."""
-        session.post(self._path, self.desired())
-
-    @property
-    def _path(self) -> str:
-        return f"auth/{self.mount}/role/{self.name}"

@@ -17,6 +17,7 @@ from vault.reconcile.resources import (
     Fields,
     ReadSession,
     Resource,
+    StoredObject,
     check_immutable,
     read_data,
     select_fields,
@@ -161,7 +162,7 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
-class KvConfig:
+class KvConfig(StoredObject):
     """Settings for all secrets of a KV v2 mount; only compared if others make it (*is_given*)."""
 
     kind: ClassVar[str] = "kv-config"
@@ -180,18 +181,12 @@ class KvConfig:
         """Return the number of versions kept, and that no version is deleted because of its age."""
         return {"max_versions": self.max_versions, "delete_version_after": 0}
 
-    def read(self, reader: ReadSession) -> Fields | None:
-        """Return the settings, None if the mount does not exist.
-
-        A mount that someone else makes may keep any number of versions but one, which leaves no
-        previous one. The server's default, 0, keeps ten.
-        """
-        data = read_data(reader, f"{self.mount}/config")
-        if data is None:
-            return None
+    def _comparable(self, reader: ReadSession, data: Fields) -> Fields:  # noqa: ARG002 (overrides)
+        # A mount that someone else makes may keep any number of versions but one, which leaves no
+        # previous one. The server's default, 0, keeps ten.
         if self.is_given and data["max_versions"] != 1:
-            data = {**data, "max_versions": self.max_versions}
-        return select_fields(self.desired(), data)
+            return {**data, "max_versions": self.max_versions}
+        return data
 
     def write(self, session: Session, before: Fields | None) -> None:  # noqa: ARG002 (protocol)
         """Write the settings, and retry while a new mount upgrades itself and responds 400."""
@@ -209,4 +204,8 @@ class KvConfig:
             wait=tenacity.wait_fixed(0.1),
             stop=tenacity.stop_after_delay(_KV_UPGRADE),
             reraise=True,
-        )(session.post, f"{self.mount}/config", self.desired())
+        )(session.post, self._path, self.desired())
+
+    @property
+    def _path(self) -> str:
+        return f"{self.mount}/config"

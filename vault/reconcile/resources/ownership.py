@@ -81,6 +81,11 @@ class Owner:
         """Return the ownership metadata of one object."""
         return OwnershipEntry(self, kind, name)
 
+    def list_names(self, reader: ReadSession, kind: str) -> list[str]:
+        """Return the names of the objects of *kind* with ownership metadata."""
+        folder = ownership_path(self.environment, kind, "").rstrip("/")
+        return reader.list(metadata_path(folder, self.mounts.kv))
+
 
 @dataclass(frozen=True, slots=True)
 class OwnershipEntry:
@@ -161,8 +166,7 @@ class ManagedResource:
 
     def read_notes(self, reader: ReadSession) -> dict[str, str | None]:
         """Return the marks in the ownership metadata, None for those that are missing."""
-        folder = ownership_path(self.owner.environment, self.kind, "").rstrip("/")
-        names = reader.list(metadata_path(folder, self.owner.mounts.kv))
+        names = self.owner.list_names(reader, self.kind)
         noted = self._entry.read(reader) if self.name in names else {}
         return {key: noted.get(key) for key in self.marks}
 

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from app_integration.names import DATABASE_MOUNT
 from app_integration.session.session import Session
 from vault.declare.schema.field_types import Endpoint
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.resources import Fields, ReadSession
-from vault.reconcile.resources.connection_fields import read_connection
+from vault.reconcile.resources.connection import Connection, flatten
 from vault.reconcile.resources.denial import explain_denial
 from vault.reconcile.resources.ownership import OwnershipEntry
-from vault.reconcile.resources.write_only import AS_PROVIDED, WriteOnly
+from vault.reconcile.resources.write_only import AS_PROVIDED
 
 PLUGIN = "redis-database-plugin"
 
 
 @dataclass(frozen=True, slots=True)
-class RedisConnection:
+class RedisConnection(Connection):
     """A connection of the server to Redis.
 
     The server never rotates the password: Redis keeps a changed one in memory only, so that after
     a restart of Redis the server could not log in any more.
     """
-
-    kind: ClassVar[str] = "database-connection"
-    depends_on: ClassVar[tuple[str, ...]] = ("transit-key", "password-policy")
-    listed_at: ClassVar[str] = "{database}/config"
 
     name: str
     endpoint: Endpoint
@@ -45,10 +41,8 @@ class RedisConnection:
         """Return the fields that the server returns, and whether the password is as provided."""
         return {**self._config(), **self._password.desired()}
 
-    def read(self, reader: ReadSession) -> Fields | None:
-        """Return the connection's fields, None if it does not exist."""
-        desired = self.desired()
-        return read_connection(reader, self._path, desired, lambda: self._password.read(reader))
+    def _comparable(self, reader: ReadSession, data: Fields) -> Fields:
+        return {**flatten(data), **self._password.read(reader)}
 
     def check(self, before: Fields | None) -> None:
         """Check that the operator provides the password, if it is needed."""
@@ -89,11 +83,3 @@ class RedisConnection:
             "password_policy": self.password_policy,
             "allowed_roles": sorted(self.allowed_roles),
         }
-
-    @property
-    def _path(self) -> str:
-        return f"{self.mount}/config/{self.name}"
-
-    @property
-    def _password(self) -> WriteOnly:
-        return WriteOnly(self.ownership, self.inputs.get(self._path))

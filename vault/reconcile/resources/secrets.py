@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar, Final
 
@@ -73,22 +73,11 @@ class SecretMetadata:
 
 @dataclass(frozen=True, slots=True)
 class SecretValue(SuppliedValue):
-    """A generated or operator-provided value, written once, while the secret has no version.
+    """A supplied value in KV. One that someone deleted on purpose is not written again."""
 
-    A value that someone deleted on purpose is not written again.
-    """
-
-    kind: ClassVar[str] = "secret-value"
     depends_on: ClassVar[tuple[str, ...]] = ("secret-metadata",)
 
-    name: str
-    available: bool
-    get_value: Callable[[], Secret] = field(repr=False)
     mount: str = KV_MOUNT
-
-    def desired(self) -> Fields:
-        """Return ``present``: the secret has a value."""
-        return {"value": "present"}
 
     def read(self, reader: ReadSession) -> Fields | None:
         """Return ``present``, ``deleted``, ``destroyed``, or None without any version."""
@@ -110,19 +99,11 @@ class SecretValue(SuppliedValue):
 
 @dataclass(frozen=True, slots=True)
 class DerivedValue(ComposedValue):
-    """A value composed of other secrets, and written again when one of them has a new version."""
+    """A composed value in KV."""
 
-    kind: ClassVar[str] = "derived-secret"
     depends_on: ClassVar[tuple[str, ...]] = ("secret-value", "adopted-secret")
 
-    name: str
-    template: str
-    parts: Mapping[str, str]
     mount: str = KV_MOUNT
-
-    def desired(self) -> Fields:
-        """Return ``current``: the value is composed of the current versions of its parts."""
-        return {"value": "current"}
 
     def read(self, reader: ReadSession) -> Fields | None:
         """Return the value's state, None if the secret has never had one.

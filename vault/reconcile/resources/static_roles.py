@@ -27,7 +27,7 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.transport.payloads import adopted_template
 from vault.reconcile.inputs import Inputs
-from vault.reconcile.resources import Fields, ReadSession, check_immutable, read_data, select_fields
+from vault.reconcile.resources import Fields, ReadSession, StoredObject, check_immutable, read_data
 from vault.reconcile.resources.kv import (
     data_path,
     find_no_value,
@@ -65,7 +65,7 @@ class SecretEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class StaticRole:
+class StaticRole(StoredObject):
     """A permanent database user whose password the server rotates.
 
     *secret* is the path of the one that is composed with the password; *rotation_period* is in
@@ -92,11 +92,6 @@ class StaticRole:
             "rotation_period": self.rotation_period,
             "rotation_statements": [],
         }
-
-    def read(self, reader: ReadSession) -> Fields | None:
-        """Return the role's fields, None if it does not exist."""
-        data = read_data(reader, self._path)
-        return select_fields(self.desired(), data) if data is not None else None
 
     def check(self, before: Fields | None) -> None:
         """Check that an existing role is for the same user."""

@@ -1,4 +1,4 @@
-"""Settings of the tokens that a login returns, and the reading of auth roles."""
+"""Settings of the tokens that a login returns, and the paths of auth methods."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vault.reconcile.lifetimes import comparable_lifetimes
-from vault.reconcile.resources import Fields, ReadSession, read_data, select_fields
+from vault.reconcile.resources import Fields, ReadSession, StoredObject
 from vault.reconcile.resources.mounts import read_max_ttl
 
 
@@ -38,30 +38,41 @@ class TokenRules:
         }
 
 
-def read_fields(reader: ReadSession, path: str, desired: Fields) -> Fields | None:
-    """Return the fields of *desired* as they are at *path*, None for a 404."""
-    data = read_data(reader, path)
-    return None if data is None else normalise_fields(desired, data)
+class AuthConfig(StoredObject):
+    """The configuration of an auth method, whose mount is *name*."""
+
+    __slots__ = ()
+    name: str
+
+    @property
+    def _path(self) -> str:
+        return f"auth/{self.name}/config"
 
 
-def read_role(reader: ReadSession, mount: str, path: str, desired: Fields) -> Fields | None:
-    """Return the fields of *desired* of the role at *path*, its TTLs as capped by *mount*.
+class AuthRole(StoredObject):
+    """A role of an auth method, whose mount caps its TTLs."""
 
-    The result is None if there is no such role.
-    """
-    data = read_data(reader, path)
-    if data is None:
-        return None
-    return normalise_fields(
-        desired, {**data, **comparable_lifetimes(data, read_max_ttl(reader, mount), desired)}
-    )
+    __slots__ = ()
+    name: str
+    mount: str
+
+    @property
+    def _path(self) -> str:
+        return f"auth/{self.mount}/role/{self.name}"
+
+    def _comparable(self, reader: ReadSession, data: Fields) -> Fields:
+        return comparable_role(reader, f"auth/{self.mount}", self.desired(), data)
 
 
-def normalise_fields(desired: Fields, data: Mapping[str, Any]) -> dict[str, Any]:
+def comparable_role(reader: ReadSession, mount: str, desired: Fields, data: Fields) -> Fields:
+    """Return the fields of *desired* from a role's *data*, its TTLs as capped by *mount*."""
+    lifetimes = comparable_lifetimes(data, read_max_ttl(reader, mount), desired)
+    return normalise_fields(desired, {**data, **lifetimes})
+
+
+def normalise_fields(desired: Fields, data: Fields) -> Fields:
     """Return the fields of *desired* from *data*, with lists sorted and text stripped."""
-    return select_fields(
-        desired, {key: _normalise_value(value, data.get(key)) for key, value in desired.items()}
-    )
+    return {key: _normalise_value(value, data.get(key)) for key, value in desired.items()}
 
 
 def _normalise_value(declared: Any, found: Any) -> Any:

@@ -7,13 +7,13 @@ from typing import Any, ClassVar, Final
 
 from app_integration.names import TRANSIT_MOUNT
 from app_integration.session.session import Session
-from vault.reconcile.resources import Fields, ReadSession, check_immutable, read_data, select_fields
+from vault.reconcile.resources import Fields, StoredObject, check_immutable
 
 _AT_CREATION: Final = ("type", "derived", "exportable", "allow_plaintext_backup")
 
 
 @dataclass(frozen=True, slots=True)
-class TransitKey:
+class TransitKey(StoredObject):
     """A key that never leaves the server: derived, not exportable, no plaintext backup.
 
     It is rotated every *rotate_every* seconds; 0 is never.
@@ -37,11 +37,6 @@ class TransitKey:
             "deletion_allowed": False,
             "auto_rotate_period": self.rotate_every,
         }
-
-    def read(self, reader: ReadSession) -> Fields | None:
-        """Return the key's fields, None if it does not exist."""
-        data = read_data(reader, self._path)
-        return select_fields(self.desired(), data) if data is not None else None
 
     def check(self, before: Fields | None) -> None:
         """Check that an existing key has the type, and cannot leave the server."""
