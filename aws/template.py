@@ -19,8 +19,7 @@ from aws.resources.iam_policy import IamPolicy
 from aws.resources.kms_key import KmsKey
 from aws.resources.log_group import LogGroup
 from aws.resources.metric_filter import MetricFilter
-from aws.resources.secret import AwsSecret
-from aws.resources.tags import Tags
+from aws.resources.secret import TAGS, AwsSecret
 from vault.declare import durations
 from vault.declare.schema.aws import AWS_KEY
 
@@ -89,7 +88,7 @@ def _key(name: str, key: KmsKey) -> Entries:
         "EnableKeyRotation": key.rotation_period is not None,
         **rotation,
         "KeyPolicy": json.loads(key.policy),
-        "Tags": _tags(key.tags),
+        "Tags": TAGS.encode(key.tags),
     }
     alias = {"AliasName": key.alias, "TargetKeyId": {"Ref": name}}
     return {name: _entry("KMS::Key", properties), f"{name}Alias": _entry("KMS::Alias", alias)}
@@ -100,7 +99,7 @@ def _secret(secret: AwsSecret) -> dict[str, Any]:
     key = {} if secret.kms_key == AWS_KEY else {"KmsKeyId": secret.kms_key}
     regions = [{"Region": region, "KmsKeyId": key} for region, key in secret.replicas.items()]
     replicas = {"ReplicaRegions": regions} if regions else {}
-    return {"Name": secret.name, **description, **key, **replicas, "Tags": _tags(secret.tags)}
+    return {"Name": secret.name, **description, **key, **replicas, "Tags": TAGS.encode(secret.tags)}
 
 
 def _policy(policy: IamPolicy) -> dict[str, Any]:
@@ -113,7 +112,7 @@ def _log_group(group: LogGroup) -> dict[str, Any]:
         "LogGroupName": group.name,
         "LogGroupClass": group.desired()["class"],
         "RetentionInDays": group.retention // durations.DAY,
-        "Tags": _tags(group.tags),
+        "Tags": TAGS.encode(group.tags),
     }
 
 
@@ -142,7 +141,7 @@ def _refer_to_log_groups(entries: Entries) -> None:
 
 
 def _alarm(alarm: Alarm) -> dict[str, Any]:
-    return {**alarm.parameters(), "Tags": _tags(alarm.tags)}
+    return {**alarm.parameters(), "Tags": TAGS.encode(alarm.tags)}
 
 
 def _dashboard(dashboard: Dashboard) -> dict[str, Any]:
@@ -156,10 +155,6 @@ def _entry(kind: str, properties: dict[str, Any]) -> dict[str, Any]:
         **(kept if kind in _KEPT else {}),
         "Properties": properties,
     }
-
-
-def _tags(tags: Tags) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items() if value is not None]
 
 
 #: Class of a resource → its type in a template, and what returns its properties.

@@ -26,6 +26,7 @@ from backup.scratch import scratch_server
 #: ``17; 2615 2200 DEFAULT ACL public DEFAULT PRIVILEGES FOR TABLES gaara_store_owner``.
 _ENTRY: Final = re.compile(r"\d+; \d+ \d+ (?P<what>.*)")
 _DEFAULT_PRIVILEGES: Final = "DEFAULT ACL "
+_SHOWN: Final = 5  # differences in an error
 
 
 def select_entries(
@@ -51,9 +52,6 @@ def select_entries(
     return "\n".join(kept) + "\n"
 
 
-_SHOWN: Final = 5  # differences in an error
-
-
 @dataclass(frozen=True, slots=True)
 class Restored:
     """Result of a restore that was verified."""
@@ -69,7 +67,10 @@ class Restored:
 
 
 class Backup:
-    """Encrypted backup in a file."""
+    """Encrypted backup in a file.
+
+    *identity* is a file with private keys of age, in place of the service's key.
+    """
 
     def __init__(
         self,
@@ -81,10 +82,6 @@ class Backup:
         identity: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Read nothing yet.
-
-        *identity* is a file with private keys of age, in place of the service's key.
-        """
         self._path = path
         self._label = label
         self._cipher = cipher

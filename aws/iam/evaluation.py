@@ -42,7 +42,7 @@ def find_statements(document: Mapping[str, Any], call: ApiCall) -> list[Mapping[
 
 
 def check_statements(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the statements of a policy, none of which has what is not evaluated here."""
+    """Return the statements of a policy, and check that each of them is evaluated here."""
     found = document["Statement"]
     statements = [found] if isinstance(found, Mapping) else [*found]
     for statement in statements:

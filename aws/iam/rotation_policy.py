@@ -5,19 +5,16 @@ A condition leaves to the function those secrets only that Secrets Manager rotat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from app_integration.names import Environment
 from app_integration.sources.aws import CURRENT, NEXT
 from aws.account import Account
-from aws.iam.evaluation import ApiCall
-from aws.iam.questions import SUFFIX
-from aws.iam.service_policy import STAGE, VERSION, VIA, check_length, use_secret_keys
+from aws.iam.service_policy import STAGE, VERSION, check_length, use_secret_keys
 from aws.rotated_secrets import find_manager, find_rotated
 from aws.rotation.versions import PENDING
 from vault.declare.declaration import Declaration
-from vault.declare.schema.aws import AWS_KEY
 
 _FUNCTION: Final = "secretsmanager:resource/AllowRotationLambdaArn"
 _READ: Final = "secretsmanager:GetSecretValue"
@@ -48,22 +45,6 @@ def rotation_policy(
     hint = "rotate fewer secrets, or split the environment"
     check_length(document, f"the rotation function in {environment}", hint)
     return document
-
-
-def needed_rotation_calls(
-    declaration: Declaration, environment: Environment, account: Account, function: str
-) -> Iterator[ApiCall]:
-    """Yield each call of the function that must be granted. See :func:`rotation_policy`."""
-    rotated, managers = _secrets(declaration, environment)
-    for path, is_announced in rotated.items():
-        arn = account.secret(path, SUFFIX)
-        for stage in (CURRENT, PENDING, *((NEXT,) if is_announced else ())):
-            yield ApiCall(_READ, arn, {STAGE: stage, _FUNCTION: function})
-        yield from (ApiCall(action, arn, {_FUNCTION: function}) for action in _WRITE)
-    for path in managers:
-        yield ApiCall(_READ, account.secret(path, SUFFIX), {STAGE: CURRENT})
-    for key in _keys(declaration, environment) - {AWS_KEY}:
-        yield from (ApiCall(action, key, {VIA: account.secrets_manager}) for action in _USE)
 
 
 def _keys(declaration: Declaration, environment: Environment) -> set[str]:

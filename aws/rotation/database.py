@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any, Final
 
 import psycopg
 from psycopg.sql import SQL, Identifier, Literal
 
+from app_integration._internal.server_urls import is_loopback_host
 from app_integration.secret import Secret
 from aws.rotation.database_url import DatabaseUrl
 from aws.rotation.errors import RotationRefused
@@ -99,7 +99,7 @@ def connection_parameters(url: DatabaseUrl) -> dict[str, Any]:
         "port": url.port,
         "dbname": url.database,
         "user": url.username,
-        "sslmode": "disable" if _is_local(url.host) else "verify-full",
+        "sslmode": "disable" if is_loopback_host(url.host) else "verify-full",
         "require_auth": "scram-sha-256",  # otherwise a server may request the plain password
         "connect_timeout": _CONNECT_SECONDS,
         "application_name": "strongroom-rotation",
@@ -118,10 +118,3 @@ def _connect(url: DatabaseUrl) -> Iterator[psycopg.Connection[Any]]:
         reason = " ".join(str(error).split())
         kind = _LoginRejected if _REJECTED in reason else DatabaseFailed
         raise kind(f"the database at {url.host}, as {url.username}: {reason}") from None
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

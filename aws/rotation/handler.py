@@ -19,7 +19,6 @@ from app_integration._internal.environment_variable import OWN, SHARED, read_env
 from app_integration.aws.connection import AwsConnection
 from app_integration.errors import StrongroomError
 from app_integration.observability import redaction
-from app_integration.secret import Secret
 from aws.rotation.errors import RotationRefused
 from aws.rotation.generated import GeneratedSecret
 from aws.rotation.instructions import PairInstructions, parse_instructions
@@ -78,12 +77,7 @@ def _build_kind(call: Call, description: Description) -> Kind:
             f"a database URL needs {error.name}; give the function the layer with it"
         ) from None
     manager = SecretVersions(call, manager_secret(description.name))
-    read_manager = partial(_read_value, manager)
-    return UserPair(description.name, instructions, Database(), read_manager)
-
-
-def _read_value(versions: SecretVersions) -> Secret:
-    return versions.current().value
+    return UserPair(description.name, instructions, Database(), lambda: manager.current().value)
 
 
 @cache

@@ -60,10 +60,9 @@ class StoredVersion:
 
 
 class SecretVersions:
-    """Versions of one secret."""
+    """Versions of one *secret*, a name or an ARN."""
 
     def __init__(self, call: Call, secret: str) -> None:
-        """Send nothing yet; *secret* is a name or an ARN."""
         self._call = call
         self.secret = secret
 

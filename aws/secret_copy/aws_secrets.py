@@ -36,7 +36,6 @@ class AwsSecrets:
     def __init__(
         self, connection: AwsConnection, owner: Owner, resources: Iterable[AwsResource]
     ) -> None:
-        """Send nothing yet."""
         self._connection = connection
         self._owner = owner
         found = [*resources]

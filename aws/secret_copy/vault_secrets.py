@@ -31,7 +31,6 @@ class VaultSecrets:
     name: Final = "vault"
 
     def __init__(self, session: Session, owner: Owner, resources: Iterable[Resource]) -> None:
-        """Send nothing yet."""
         self._session = session
         self._owner = owner
         self._mount = owner.mounts.kv

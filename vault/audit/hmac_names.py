@@ -92,10 +92,6 @@ class Names:
                 if found is not None:
                     self.known[device, found] = Name(device, epoch, found, name)
 
-    def hashes(self, name: str) -> list[Name]:
-        """Return the HMACs that the log may have of a name."""
-        return [each for each in self.known.values() if each.name == name]
-
 
 def _hash(session: Session, device: str, text: str) -> str | None:
     """Return the HMAC of *text* by the salt of a device, None if there is no such device."""

@@ -61,7 +61,6 @@ class Grammar:
     """Grammar of the lines of one kind of log."""
 
     def __init__(self, fields: Mapping[str, FieldType], required: tuple[str, ...]) -> None:
-        """Create the grammar of lines with these *fields*."""
         self.required = required
         self.columns = {name: sql_type(kind) for name, kind in fields.items()}
         few = outline(fields, {*required, "path"})

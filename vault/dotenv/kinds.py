@@ -29,13 +29,17 @@ def decide_kinds(
     accounts: Accounts,
 ) -> dict[str, Kind]:
     """Return the kind of each variable."""
-    problems, given = Problems(), (file, declared, choices)
-    known = {*declared.secrets, *declared.settings}
+    problems, known = Problems(), {*declared.secrets, *declared.settings}
     problems.attempt(lambda: check_choices(choices, file.path, file.variables, known))
     problems.attempt(lambda: check_names(file, choices.skipped))
     asked = None if problems else ask  # with another problem, a question would be asked in vain
-    found = problems.attempt(lambda: _decide_kinds(*given, asked, provided, accounts))
-    kinds = found or _decide_kinds(*given, lambda *_: Kind.SKIP, provided, accounts)
+    verdicts = {
+        name: _verdict(variable, declared, choices, provided)
+        for name, variable in file.variables.items()
+    } | accounts.verdicts
+    fixed = choices.settings | choices.skipped | declared.settings.keys()
+    found = problems.attempt(lambda: _decide_kinds(file, verdicts, fixed, asked))
+    kinds = found or _decide_kinds(file, verdicts, fixed, lambda *_: Kind.SKIP)
     problems.attempt(lambda: _reject_invalid(file, kinds, declared))
     if problems:
         raise problems.error()
@@ -43,19 +47,11 @@ def decide_kinds(
 
 
 def _decide_kinds(
-    file: DotenvFile,
-    declared: DeclaredVariables,
-    choices: Choices,
-    ask: Ask | None,
-    provided: Provided,
-    accounts: Accounts,
+    file: DotenvFile, verdicts: Mapping[str, Verdict], fixed: Collection[str], ask: Ask | None
 ) -> dict[str, Kind]:
-    verdicts = {
-        name: _verdict(variable, declared, choices, provided)
-        for name, variable in file.variables.items()
-    } | accounts.verdicts
+    """Return the kind of each variable. The settings and skipped ones in *fixed* stay as such."""
     kinds = {name: verdict.kind for name, verdict in verdicts.items() if verdict.kind}
-    guessed = kinds.keys() - choices.settings - choices.skipped - declared.settings.keys()
+    guessed = kinds.keys() - fixed
     _propagate_secrets(file, kinds, (verdicts.keys() - kinds.keys()) | guessed)
     kinds |= _ask_kinds(file, {n: v for n, v in verdicts.items() if n not in kinds}, ask)
     kinds |= _ask_kinds(file, _contains_skipped(file, kinds, guessed), ask)

@@ -23,6 +23,10 @@ from vault.dotenv.proof import values_equal
 from vault.dotenv.text import secret_comments
 from vault.dotenv.variable_names import declared_form, names_in_file, secret_name
 
+_GIVEN: Final[Spec] = {"source": "given"}
+#: Text that ``str(int(text))`` returns unchanged.
+_INTEGER: Final = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
+
 
 def find_notes(
     file: DotenvFile,
@@ -79,11 +83,6 @@ def _mapping(name: str, kind: Kind) -> str:
         f"{name} becomes the setting {declared}: the file keeps it as {name}, and export-env "
         f"writes it as {form}"
     )
-
-
-_GIVEN: Final[Spec] = {"source": "given"}
-#: Text that ``str(int(text))`` returns unchanged.
-_INTEGER: Final = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

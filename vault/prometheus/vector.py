@@ -19,19 +19,16 @@ class Sample:
     value: float
 
 
-def parse_vector(document: object) -> tuple[Sample, ...]:
+def parse_vector(document: Any) -> tuple[Sample, ...]:
     """Return the samples in a response of Prometheus' query API."""
     try:
-        samples, is_partial = tuple(map(_parse_sample, _results(document))), _is_partial(document)
+        samples = tuple(map(_parse_sample, _results(document)))
+        is_partial = bool(document.get("warnings"))
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
         raise ConfigurationError("the response is not that of Prometheus' query API") from None
     if is_partial:
         raise ConfigurationError("the response has warnings, so that targets may be missing")
     return samples
-
-
-def _is_partial(document: Any) -> bool:
-    return bool(document.get("warnings"))
 
 
 def _results(document: Any) -> list[Any]:

@@ -49,12 +49,8 @@ class Colours:
     old: str
 
 
-def decide(rules: RolloutRules, colours: Colours, look: Look) -> tuple[Finding, ...]:
-    """Return what each trigger that is enabled says about one look."""
-    return tuple(_findings(rules, colours, look))
-
-
-def _findings(rules: RolloutRules, colours: Colours, look: Look) -> Iterator[Finding]:
+def decide(rules: RolloutRules, colours: Colours, look: Look) -> Iterator[Finding]:
+    """Yield what each trigger that is enabled says about one look."""
     triggers = rules.triggers
     if triggers.secret_failures.enabled:
         yield _secret_failures(triggers.secret_failures, colours, look)

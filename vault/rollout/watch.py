@@ -85,7 +85,7 @@ def _look(
         if silent >= rollout.rules.silence:
             raise
         return (Finding("metrics", State.UNKNOWN, str(error)),), False
-    findings = decide(rollout.rules, rollout.colours, look)
+    findings = tuple(decide(rollout.rules, rollout.colours, look))
     if look.new.targets:
         return findings, True
     return (_silence(rollout, silent), *findings), False

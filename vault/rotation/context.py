@@ -25,15 +25,6 @@ from vault.rotation.pending import PendingValue
 from vault.rotation.record import RecordStore
 
 
-def _no_metrics(_names: Collection[str], _since: timedelta) -> None:
-    """Return that there are no metrics."""
-
-
-def _no_logins() -> LoginLog | None:
-    """Return nothing, because no log is known."""
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class RotationContext:
     """Declaration, session and surroundings of the rotations of one environment.
@@ -51,9 +42,9 @@ class RotationContext:
     read_log: Callable[[Collection[str]], ConsumerLog | None]
     clock: Callable[[], datetime]
     generate: Callable[[int, str], Secret]
-    read_metrics: Callable[[Collection[str], timedelta], VersionMetrics | None] = _no_metrics
+    read_metrics: Callable[[Collection[str], timedelta], VersionMetrics | None] = lambda *_: None
     handover: Handover = NO_HANDOVER
-    read_logins: Callable[[], LoginLog | None] = _no_logins
+    read_logins: Callable[[], LoginLog | None] = lambda: None
     is_retired: bool = False
     lists_tokens: bool = False
 

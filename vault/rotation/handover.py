@@ -8,11 +8,6 @@ from pathlib import Path
 from typing import Final
 
 
-def _find_none(_role: str) -> Path | None:
-    """Return no folder, because nothing of this machine uses the role."""
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class Handover:
     """Places and options of the new secret-ids of a run.
@@ -22,7 +17,7 @@ class Handover:
     """
 
     out: Path | None = None
-    find_used: Callable[[str], Path | None] = _find_none
+    find_used: Callable[[str], Path | None] = lambda _role: None
     host: str | None = None
     wrap_ttl: int | None = None
 

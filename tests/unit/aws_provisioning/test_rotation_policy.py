@@ -9,17 +9,23 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from aws.iam.evaluation import ApiCall, is_granted
-from aws.iam.rotation_policy import needed_rotation_calls, rotation_policy
+from aws.iam.rotation_policy import rotation_policy
 from aws.rotated_secrets import find_rotated
 from tests.support.iam_coverage import find_denied, find_unneeded
 from tests.support.models.aws_declared import ACCOUNT, SCOPE, declare_on_aws
-from tests.support.models.aws_rotated import ARN, AWS, SECRETS, declare_rotated
+from tests.support.models.aws_rotated import (
+    ARN,
+    AWS,
+    FUNCTION,
+    SECRETS,
+    declare_rotated,
+    needed_calls,
+)
 from vault.declare.declaration import Declaration
 
 GET: Final = "secretsmanager:GetSecretValue"
 PUT: Final = "secretsmanager:PutSecretValue"
 STAGE: Final = "secretsmanager:VersionStage"
-FUNCTION: Final = "secretsmanager:resource/AllowRotationLambdaArn"
 URL: Final = ACCOUNT.secret("shop/cloud/database-url", "AbCdEf")
 GIVEN: Final = ACCOUNT.secret("shop/cloud/smtp-password", "AbCdEf")
 MANAGER: Final = ACCOUNT.secret("_strongroom/cloud/shop/database-manager", "AbCdEf")
@@ -39,7 +45,7 @@ def policy(declaration: Declaration) -> dict[str, Any]:
 def test_policy_grants_what_the_function_calls_and_nothing_else(
     declaration: Declaration, policy: dict[str, Any]
 ) -> None:
-    calls = [*needed_rotation_calls(declaration, SCOPE.environment, ACCOUNT, ARN)]
+    calls = [*needed_calls(declaration)]
     assert find_denied(policy, calls) == []
     assert find_unneeded(policy, calls) == []
 
@@ -48,7 +54,7 @@ def test_policy_grants_the_keys_of_secrets_to_the_function(tmp_path: Path) -> No
     key = ACCOUNT.any_key.replace("*", "1234-ab")
     declaration = declare_rotated(tmp_path, aws={**AWS, "kms_key": key})
     policy = rotation_policy(declaration, SCOPE.environment, ACCOUNT, ARN)
-    calls = [*needed_rotation_calls(declaration, SCOPE.environment, ACCOUNT, ARN)]
+    calls = [*needed_calls(declaration)]
     assert [each.action for each in calls if each.resource == key] == [
         "kms:Decrypt",
         "kms:GenerateDataKey",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
 
 from vault.audit.anomalies.finding import Evidence, Finding
 from vault.audit.anomalies.queries import COLUMNS, QUERIES, SHOWN, RuleContext
@@ -22,10 +24,6 @@ from vault.declare.schema.anomalies import (
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-from dataclasses import replace
-from datetime import UTC
-from typing import Final
-from zoneinfo import ZoneInfo
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 

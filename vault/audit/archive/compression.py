@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from io import RawIOBase
+from typing import TYPE_CHECKING, Final
 
 from vault.audit.archive.errors import SegmentDamaged
 from vault.audit.extra import import_extra
@@ -18,27 +19,19 @@ _READ: Final = 64 * 1024
 _STEP: Final = 4096
 
 
-class Readable(Protocol):
-    """A binary file that is read in order."""
-
-    def read(self, size: int = -1, /) -> bytes | None:
-        """Return up to *size* bytes, none at the end."""
-        ...
-
-
 def compressor(size: int) -> zstandard.ZstdCompressionObj:
     """Return a compressor of exactly *size* bytes."""
-    made = import_zstandard().ZstdCompressor(level=LEVEL, write_checksum=True)
+    made = import_extra("zstandard").ZstdCompressor(level=LEVEL, write_checksum=True)
     compressing: zstandard.ZstdCompressionObj = made.compressobj(size=size)
     return compressing
 
 
-def decompress(source: Readable) -> Iterator[bytes]:
+def decompress(source: RawIOBase) -> Iterator[bytes]:
     """Yield the content of the one frame that *source* has.
 
     A cut frame is an error. The reader of zstandard itself would end it without one.
     """
-    package = import_zstandard()
+    package = import_extra("zstandard")
     frame = package.ZstdDecompressor().decompressobj()
     try:
         while read := source.read(_READ):
@@ -50,8 +43,3 @@ def decompress(source: Readable) -> Iterator[bytes]:
         raise SegmentDamaged("it is not compressed by zstandard, or was altered") from None
     if not frame.eof or frame.unused_data:
         raise SegmentDamaged("it ends too early, or has bytes after its end")
-
-
-def import_zstandard() -> Any:
-    """Return the module ``zstandard``."""
-    return import_extra("zstandard")

@@ -35,7 +35,6 @@ class Converter:
     """A DuckDB connection that converts lines."""
 
     def __init__(self, connection: DuckDBPyConnection, folder: Path) -> None:
-        """Create the converter."""
         self._connection = connection
         self._folder = folder
 

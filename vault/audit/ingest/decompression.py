@@ -8,8 +8,8 @@ from functools import partial
 from io import FileIO
 from typing import Any, Final, TypeAlias
 
-from vault.audit.archive.compression import import_zstandard
 from vault.audit.damage import Reason
+from vault.audit.extra import import_extra
 
 # Small, because a few bytes may stand for very many.
 _BLOCK: Final = 8192
@@ -34,7 +34,7 @@ def read_gzip(file: FileIO) -> Iterator[bytes]:
 
 def zstd_reader() -> Reader:
     """Return what reads a file with frames of zstandard."""
-    zstandard = import_zstandard()
+    zstandard = import_extra("zstandard")
     new = zstandard.ZstdDecompressor().decompressobj
     return partial(_decompress, new, zstandard.ZstdError)
 

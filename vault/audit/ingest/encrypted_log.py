@@ -18,7 +18,6 @@ class EncryptedLog:
     """
 
     def __init__(self, path: Path, unwrap: Unwrap) -> None:
-        """Read the header."""
         self.path = path
         self.stamp = read_stamp(path)
         self._unwrap = unwrap

@@ -69,7 +69,6 @@ class PlainLog:
     fault: Reason | None = None
 
     def __init__(self, path: Path, device: str | None) -> None:
-        """Open the file."""
         self.path = path
         self.file = open_input(path)
         self.stamp = _stamp(self.file.fileno())
@@ -123,7 +122,6 @@ class EndedLog:
     """A log to which nothing is appended: rotation has compressed it, or it is in an archive."""
 
     def __init__(self, path: Path, device: str | None, reader: Reader) -> None:
-        """Open the file."""
         self.path = path
         self._reader = reader
         self._file = open_input(path)

@@ -11,7 +11,6 @@ from vault.audit.report.activity import ACTOR_NAMES
 
 #: Service of what belongs to none.
 NO_SERVICE: Final = "-"
-_WHO: Final = ACTOR_NAMES
 _WHAT: Final = ("path", "name", "concat(service, '/', name)")
 
 
@@ -46,7 +45,7 @@ class ActivityFilter:
         yield "outcome", self.outcome, "outcome = $outcome"
         service = "" if self.service == NO_SERVICE else self.service
         yield "service", service, "service = $service"
-        yield "actor", self.actor, _match(_WHO, "actor", self.actor)
+        yield "actor", self.actor, _match(ACTOR_NAMES, "actor", self.actor)
         yield "secret", self.secret, _match(_WHAT, "secret", self.secret)
         yield "address", self.address, _match(["address"], "address", self.address)
 

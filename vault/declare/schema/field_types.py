@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
@@ -26,6 +25,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from app_integration import names
+from app_integration._internal.server_urls import is_loopback_host
 from app_integration.errors import InvalidName
 from vault.declare import durations
 from vault.declare.errors import InvalidValue, describe_type, format_value, join_names
@@ -176,14 +176,6 @@ def is_loopback(address: str) -> bool:
     """Return whether the host of *address* is ``localhost`` or a loopback IP address."""
     parts = split_address(address)
     return is_loopback_host((parts.hostname if parts else None) or "")
-
-
-def is_loopback_host(host: str) -> bool:
-    """Return whether *host* is ``localhost`` or a loopback IP address."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_import(value: str) -> bool:

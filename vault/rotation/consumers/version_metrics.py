@@ -11,7 +11,6 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.observability.recorder import FILE, UNKNOWN_VERSION
 from vault.prometheus import vector
-from vault.prometheus.vector import Labels
 
 #: The gauge that the SDK sets, for its cache and for a delivered file.
 METRIC: Final = "strongroom_secret_version"
@@ -20,11 +19,8 @@ _MAX_VERSION: Final = 2**31
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """A sample of an instant vector of Prometheus."""
-
-    labels: Labels
-    value: float
+class Sample(vector.Sample):
+    """A sample of an instant vector of Prometheus, whose value is a version."""
 
     @property
     def version(self) -> int:

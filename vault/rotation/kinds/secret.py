@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import Mounts
@@ -13,7 +13,7 @@ from app_integration.names import COMPOSED_KEY, NEXT_KEY, VALUE_KEY
 from app_integration.observability import redaction
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from vault.reconcile.resources import read_data
+from vault.reconcile.resources import OUTDATED, read_data
 from vault.reconcile.resources.kv import data_path, destroy_versions, metadata_path
 from vault.reconcile.resources.marks import check_format
 from vault.reconcile.resources.ownership import Owner, check_notes
@@ -24,8 +24,6 @@ from vault.rotation.inventory import Item
 from vault.rotation.pending import PendingValue
 from vault.rotation.record import Record, Step
 from vault.rotation.rotation import UndoImpossible
-
-OUTDATED: Final = "outdated"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from tests.support.servers.local_server import Server, serve
-from vault.prometheus.client import check_prometheus_url, query_prometheus
-from vault.prometheus.http_api import MAX_RESPONSE
+from vault.prometheus.client import query_prometheus
+from vault.prometheus.http_api import MAX_RESPONSE, check_url
 from vault.prometheus.vector import Sample, parse_vector
 
 
@@ -59,17 +59,17 @@ def test_response_that_may_be_incomplete_is_rejected() -> None:
 )
 def test_url_of_another_form_is_rejected(url: str) -> None:
     with pytest.raises(ConfigurationError, match="expected http"):
-        check_prometheus_url(url)
+        check_url("--prometheus", url)
 
 
 def test_url_with_credentials_is_rejected_without_showing_them() -> None:
     with pytest.raises(ConfigurationError, match="netrc") as caught:
-        check_prometheus_url("https://me:hunter2@prometheus")
+        check_url("--prometheus", "https://me:hunter2@prometheus")
     assert "hunter2" not in str(caught.value)
 
 
 def test_url_with_a_path_is_kept() -> None:
-    assert check_prometheus_url("https://host/prometheus/") == "https://host/prometheus"
+    assert check_url("--prometheus", "https://host/prometheus/") == "https://host/prometheus"
 
 
 @pytest.mark.parametrize(

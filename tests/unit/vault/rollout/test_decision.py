@@ -31,7 +31,7 @@ def find(trigger: str, old: Measurement = OLD, **figures: Any) -> Finding:
 
 
 def test_colour_at_each_limit_holds() -> None:
-    found = decide(built_in(), COLOURS, Look(GOOD, OLD, 120))
+    found = [*decide(built_in(), COLOURS, Look(GOOD, OLD, 120))]
     assert [(each.trigger, each.state) for each in found] == [
         ("secret_failures", State.HOLDS),
         ("database_failures", State.HOLDS),
@@ -108,5 +108,5 @@ def test_trigger_that_is_not_enabled_is_left_out() -> None:
             )
         }
     )
-    found = decide(rules, COLOURS, Look(GOOD, OLD, 120))
+    found = [*decide(rules, COLOURS, Look(GOOD, OLD, 120))]
     assert [each.trigger for each in found] == ["crashes"]
