@@ -9,16 +9,9 @@ from markupsafe import Markup
 
 from agent.auto_auth import AutoAuth
 from agent.file_templates import render
+from agent.rendered_file import RenderedFile
 from app_integration.names import Scope
 from vault.reconcile.hcl.quoting import quote
-
-
-@dataclass(frozen=True, slots=True)
-class RenderedFile:
-    """File that an agent renders from a template."""
-
-    template: Path
-    destination: Path
 
 
 @dataclass(frozen=True, slots=True)

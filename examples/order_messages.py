@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -58,14 +58,9 @@ def parse_message(fields: dict[bytes, bytes]) -> OrderMessage:
         raise InvalidMessage("the message has not the fields of an order") from None
 
 
-def seal_message(
-    order_id: UUID,
-    recipient: str,
-    queue_url: str,
-    random_bytes: Callable[[int], bytes] = os.urandom,
-) -> OrderMessage:
+def seal_message(order_id: UUID, recipient: str, queue_url: str) -> OrderMessage:
     """Return a message in which *recipient* is encrypted."""
-    nonce = random_bytes(_NONCE_SIZE)
+    nonce = os.urandom(_NONCE_SIZE)
     sealed = _cipher(queue_url).encrypt(nonce, recipient.encode(), order_id.bytes)
     return OrderMessage(order_id, urlsafe_b64encode(nonce + sealed).decode())
 

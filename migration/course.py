@@ -80,7 +80,7 @@ class Course:
             # The application encrypts from then on, and creates no key of an index.
             cipher = context.open_cipher(table)
             if table.has_old_tokens:
-                cipher.check_old_tokens(source_sample.read(connection, table, live))
+                cipher.sources.decrypt(source_sample.read(connection, table, live))
             guard_start.begin(connection, context.name, context.document, table, context.pacing)
 
     def _refuse(self) -> Waiting | None:

@@ -34,10 +34,6 @@ _OWNERS: Final[LiteralString] = """
 """
 
 
-class SchemaOfOthers(ConfigurationError):
-    """The schema of migrations has objects of another role. Nothing was changed."""
-
-
 def begin(
     connection: Connection, name: str, plan: dict[str, Any], table: MigratedTable, pacing: Pacing
 ) -> None:
@@ -101,7 +97,7 @@ def _check_schema(connection: Connection) -> None:
     """
     strangers = [owner for (owner,) in connection.execute(_OWNERS, (triggers.SCHEMA,))]
     if strangers:
-        raise SchemaOfOthers(
+        raise ConfigurationError(
             f"the schema {triggers.SCHEMA} has objects of {', '.join(strangers)}; look at them, and"
             " give them to the owner of the table, or drop them"
         )

@@ -67,19 +67,15 @@ def build(connection: Connection, table: MigratedTable, pacing: Pacing) -> list[
 
     *connection* commits each statement, because a build needs two transactions.
     """
-    with _only_build(connection, table, pacing):
-        return _build(connection, table, pacing)
-
-
-def _build(connection: Connection, table: MigratedTable, pacing: Pacing) -> list[str]:
-    leaves = connection.execute(_LEAVES, (table.schema, table.name)).fetchall()
     built = []
-    for index in table.indexes:
-        is_new = [_ensure(connection, schema, name, index.column) for schema, name in leaves]
-        if (table.schema, table.name) not in leaves:
-            is_new.append(_ensure_on_parent(connection, table, index.column, pacing))
-        if any(is_new):
-            built.append(index.column)
+    with _only_build(connection, table, pacing):
+        leaves = connection.execute(_LEAVES, (table.schema, table.name)).fetchall()
+        for index in table.indexes:
+            is_new = [_ensure(connection, schema, name, index.column) for schema, name in leaves]
+            if (table.schema, table.name) not in leaves:
+                is_new.append(_ensure_on_parent(connection, table, index.column, pacing))
+            if any(is_new):
+                built.append(index.column)
     return built
 
 

@@ -47,14 +47,6 @@ class DependentRefused(ConfigurationError):
     """Something in the database would suffer from a pass, or keep what it removes."""
 
 
-class PlanChanged(ConfigurationError):
-    """The plan is not the one that the migration was begun with. Nothing was changed."""
-
-
-class TableChanged(ConfigurationError):
-    """A column is not as the migration needs it any more. Nothing was changed."""
-
-
 @dataclass(frozen=True, slots=True)
 class MigrationContext:
     """What each step of a migration needs.
@@ -109,7 +101,7 @@ class MigrationContext:
         if state is None or not state.stage.is_before(Stage.NULLED):
             return live
         if changes := list(live_checks.find_changes(self.plan, live)):
-            raise TableChanged(
+            raise ConfigurationError(
                 f"migration {self.name}: it is {state.stage}, and the table changed:"
                 f" {'; '.join(changes)}; change it back, and repeat the command"
             )
@@ -174,7 +166,7 @@ class MigrationContext:
         names = {*now, *state.plan} - _CHANGEABLE
         changed = sorted(name for name in names if now.get(name) != state.plan.get(name))
         if changed:
-            raise PlanChanged(
+            raise ConfigurationError(
                 f"migration {self.name}: {', '.join(changed)} of the plan changed since it was"
                 " begun; restore the plan, or undo the migration first"
             )

@@ -33,10 +33,6 @@ class PlaintextMissing(StrongroomError):
     """Rows lack an old value that they must have."""
 
 
-class ColumnNeeded(ConfigurationError):
-    """Something in the database needs an old column. Nothing was changed."""
-
-
 def clear_leftovers(
     connection: Connection, name: str, table: MigratedTable, lifted: ColumnRules, pacing: Pacing
 ) -> None:
@@ -141,11 +137,6 @@ def ensure_refused(
         refuse_plaintext(connection, replace(table, columns=left, old_indexes=indexes), pacing)
 
 
-def accept_plaintext(connection: Connection, table: MigratedTable) -> None:
-    """Let rows have old values again. The caller's transaction holds the table alone."""
-    constraints.drop(connection, table, NO_PLAINTEXT)
-
-
 def forget_samples(connection: Connection, table: MigratedTable) -> None:
     """Compute the planner's statistics again, which have values of the old columns until then.
 
@@ -169,7 +160,7 @@ def drop(connection: Connection, table: MigratedTable) -> None:
     try:
         connection.execute(SQL("ALTER TABLE {} {}").format(table.identifier, columns))
     except DependentObjectsStillExist as error:
-        raise ColumnNeeded(
+        raise ConfigurationError(
             f"{table.schema}.{table.name}: {error.diag.message_detail or error}; change or drop"
             " that, and repeat the command"
         ) from None

@@ -13,7 +13,7 @@ from migration.table import column_encryption
 from migration.table.live_table import LiveTable
 from migration.table.migrated_table import (
     DecryptedColumn,
-    IndexedColumns,
+    IndexedColumn,
     MigratedColumn,
     MigratedTable,
 )
@@ -82,8 +82,8 @@ def _to_column(plan: MigrationPlan, name: str, live: LiveTable) -> MigratedColum
     )
 
 
-def _to_indexes(columns: Mapping[str, str]) -> tuple[IndexedColumns, ...]:
-    return tuple(IndexedColumns(column, (name,)) for name, column in columns.items())
+def _to_indexes(columns: Mapping[str, str]) -> tuple[IndexedColumn, ...]:
+    return tuple(IndexedColumn(column, name) for name, column in columns.items())
 
 
 def _find_unchanged(data: Mapping[str, Any]) -> Iterator[FieldError]:

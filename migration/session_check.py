@@ -20,10 +20,6 @@ _OTHERS: Final = 3
 _PROCESS: Final[LiteralString] = "SELECT pg_backend_pid()"
 
 
-class SessionNotKept(ConfigurationError):
-    """The database is behind a pooler that works by transactions. Nothing was changed."""
-
-
 def check(
     connection: Connection, connect: Callable[[], AbstractContextManager[Connection]]
 ) -> None:
@@ -35,7 +31,7 @@ def check(
             # Its transaction stays open, so that the next one must get another session.
             held.enter_context(other.transaction())
             if _read_process(other) == before or _read_process(connection) != before:
-                raise SessionNotKept(
+                raise ConfigurationError(
                     "the database is behind a pooler that changes the session between two"
                     " transactions, so locks and settings of a session would not hold; connect to"
                     " the database directly, or to a pool that works by sessions, and repeat the"

@@ -30,7 +30,9 @@ def switch(
 
     From now on an old column may be NULL, and has no default.
     """
-    if live.is_partitioned and _has_incomplete_row(connection, table):
+    if live.is_partitioned and live_table.has_row(
+        connection, table.identifier, is_incomplete(table, "u")
+    ):
         raise TokensMissing(f"migration {name}: rows lack a token; repeat the passes")
 
     def make(held: Connection) -> None:
@@ -58,8 +60,3 @@ def check_guard(connection: Connection, name: str, table: MigratedTable) -> None
             f"migration {name}: {'; '.join(changes)}. Writes may have passed it: undo the migration"
             " to its begin, and run it again"
         )
-
-
-def _has_incomplete_row(connection: Connection, table: MigratedTable) -> bool:
-    condition = is_incomplete(table, "u")
-    return live_table.has_row(connection, table.identifier, condition)

@@ -18,15 +18,11 @@ from migration.passes import passes, ranges
 from migration.passes.passes import PassKind, RunWorkers
 from migration.stage import Stage
 from migration.state_table import State
-from migration.table import snapshot, table_lock
+from migration.table import constraints, snapshot, table_lock
 from migration.table.migrated_table import MigratedTable
 
 #: Changes that are named.
 _LISTED: Final = 20
-
-
-class NoWayBack(ConfigurationError):
-    """The old columns are gone. Nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +66,7 @@ _NOT_COMPARED: Final = (
 def next_step(stage: Stage) -> BackStep:
     """Return the step back from *stage*."""
     if stage is Stage.DROPPED:
-        raise NoWayBack(
+        raise ConfigurationError(
             "the old columns were dropped; a backup has them, and the new columns have their values"
         )
     if stage is Stage.NULLED:
@@ -110,7 +106,7 @@ def _accept(context: MigrationContext, table: MigratedTable) -> None:
     """Let rows have old values again, so that a version that writes them can be deployed."""
 
     def make(held: Connection) -> None:
-        old_columns.accept_plaintext(held, table)
+        constraints.drop(held, table, old_columns.NO_PLAINTEXT)
         # So that a command that goes on again looks for old values by another pass.
         ranges.forget(held, context.name)
         state_table.advance(held, context.name, Stage.NULLED, Stage.SWITCHED)

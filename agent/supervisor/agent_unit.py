@@ -71,13 +71,7 @@ class LineCopier(asyncio.Protocol):
     """Copier of lines that arrive in parts."""
 
     def __init__(self, name: str, write: Callable[[bytes], object]) -> None:
-        """Store the arguments.
-
-        Args:
-            name: Written before each line.
-            write: Writes whole lines.
-
-        """
+        """Write *name* before each line; *write* takes whole lines."""
         self._prefix = f"{name}: ".encode()
         self._write = write
         self._rest = b""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
-from agent.config_file import RenderedFile
+from agent.rendered_file import RenderedFile
 from app_integration._internal.private_file import stamp
 from app_integration.config.confirmation import SETTLE, WITHIN, Health
 from app_integration.config.delivery_status import Status, read_status

@@ -35,14 +35,6 @@ class RunSettings:
     generation: str = ""
 
     @classmethod
-    def from_file(cls, path: Path) -> Self:
-        """Return the settings in the JSON file *path*."""
-        try:
-            return cls.from_bytes(path.read_bytes(), path)
-        except OSError as error:
-            raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
-
-    @classmethod
     def from_bytes(cls, content: bytes, path: Path) -> Self:
         """Return the settings in *content*."""
         try:
@@ -77,7 +69,7 @@ class RunSettings:
         )
 
     def to_json(self) -> str:
-        """Return the JSON text that :meth:`from_file` reads."""
+        """Return the JSON text that :meth:`from_bytes` reads."""
         starter = self.starter
         data = {
             "service": starter.scope.service,

@@ -9,8 +9,9 @@ from typing import Final
 
 from agent.auto_auth import AppRoleAutoAuth, auto_auth_from_declaration
 from agent.compiler.declared_template import compile_declared
-from agent.config_file import AgentSettings, RenderedFile, render_agent_config
-from agent.targets.watch_command import image_python, watch_command
+from agent.config_file import AgentSettings, render_agent_config
+from agent.rendered_file import RenderedFile
+from agent.targets.watch_command import watch_command
 from app_integration._internal.server_urls import address_variables
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import Mounts
@@ -110,11 +111,6 @@ class TargetSettings(ServiceSettings):
             "STRONGROOM_AUDIT_KEY": self.audit_key,
             "STRONGROOM_AUDIT_FILE": str(folder / ACCESS_LOG),
         }
-
-    @property
-    def image_python(self) -> str:
-        """Return the interpreter in an image: the declared one, if that is absolute."""
-        return image_python(self.config)
 
     def agent_files(self, places: Places) -> dict[str, str]:
         """Return the agent's configuration and its template, by their path in the built folder."""

@@ -23,8 +23,10 @@ def load_config(model: type[_Model], path: str | Path | None = None) -> _Model:
         path: The file; None for the one that ``STRONGROOM_CONFIG`` names.
 
     Raises:
-        ConfigRejected: If the file is missing, truncated, invalid, or has a wrong mode or owner.
-        ConfigurationError: If neither *path* nor ``STRONGROOM_CONFIG`` is set.
+        ConfigRejected: If the file is missing, too big, truncated, invalid, or has a wrong mode or
+            owner; the reason names fields, never values.
+        ConfigurationError: If neither *path* nor ``STRONGROOM_CONFIG`` is set, or
+            ``STRONGROOM_READER_GROUP`` names no group of this machine.
 
     """
     with extra_named():
@@ -43,18 +45,22 @@ def watch_config(
     Args:
         model: A pydantic model class.
         path: The file; None for the one that ``STRONGROOM_CONFIG`` names.
-        on_change: Called with the dotted names of the fields that changed.
+        on_change: Called in the watching thread with the dotted names of the fields that changed,
+            once they are in effect.
 
     Returns:
-        The config; its ``current()`` returns the model in effect.
+        The config; its ``current()`` returns the model in effect, and its ``close()`` stops the
+        watch.
 
     Raises:
-        ConfigRejected: If the file is invalid now. Later an invalid file changes nothing.
-        ConfigurationError: If neither *path* nor ``STRONGROOM_CONFIG`` is set, or *on_change* is no
-            plain function.
+        ConfigRejected: If the file is invalid now. A later invalid file changes nothing; it is
+            logged and kept in ``rejected``.
+        ConfigurationError: If neither *path* nor ``STRONGROOM_CONFIG`` is set,
+            ``STRONGROOM_READER_GROUP`` names no group of this machine, or *on_change* is no plain
+            function.
 
     """
     with extra_named():
         from app_integration.config import watcher  # noqa: PLC0415 (loads the extra)
 
-    return watcher.watch_config(model, path, on_change)
+    return watcher.WatchedConfig(model, path, on_change)

@@ -13,13 +13,11 @@ from pathlib import Path
 
 #: Identity of one state of a file: device, inode, size, mtime and ctime, both in nanoseconds.
 Stamp = tuple[int, int, int, int, int]
-#: Device and inode of a file.
-FileId = tuple[int, int]
 
 
 def write_private(
     path: Path, content: str | bytes, *, owner: tuple[int, int] | None = None
-) -> FileId:
+) -> os.stat_result:
     """Replace the file at *path* atomically by *content*, with mode 0600.
 
     A symlink at *path* is replaced, not followed. The temporary file has a fixed name, so that the
@@ -31,7 +29,7 @@ def write_private(
 
 def replace_file(
     path: Path, content: bytes, *, mode: int, owner: tuple[int, int] | None = None
-) -> FileId:
+) -> os.stat_result:
     """Replace the file at *path* atomically, and fsync it; see :func:`write_private`."""
     temporary = path.with_name(f".{path.name}.new")
     temporary.unlink(missing_ok=True)
@@ -51,7 +49,7 @@ def replace_file(
         temporary.unlink(missing_ok=True)
         raise
     fsync_folder(path.parent)
-    return written.st_dev, written.st_ino
+    return written
 
 
 def fsync_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -21,6 +22,14 @@ REDIS_URL: Final = "STRONGROOM_REDIS_URL"
 _CREDENTIALS: Final = frozenset({"user", "username", "password", "passwd", "sslpassword"})
 #: ``postgres`` is libpq's, and not SQLAlchemy's.
 _POSTGRESQL: Final = frozenset({"postgres", "postgresql"})
+
+
+def is_loopback_host(host: str) -> bool:
+    """Return whether *host* is ``localhost`` or a loopback IP address."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def read_addresses(env: Mapping[str, str], environment: Environment) -> tuple[str, ...]:

@@ -24,12 +24,8 @@ class Closeable(Protocol):
 #: What closes each client that opened again after its owner had closed it. Dropped with the
 #: process, or with the next :func:`app_integration.close`.
 reopened: set[Callable[[], None]] = set()
-_resources: weakref.WeakSet[Closeable] = weakref.WeakSet()
-
-
-def warn_at_exit(resource: Closeable) -> None:
-    """Warn about *resource* if the process exits before it is closed."""
-    _resources.add(resource)
+#: What is warned about if the process exits before it is closed.
+warned_at_exit: weakref.WeakSet[Closeable] = weakref.WeakSet()
 
 
 def warn_if_unclosed(resource: Closeable) -> None:
@@ -41,7 +37,7 @@ def warn_if_unclosed(resource: Closeable) -> None:
 
 @atexit.register
 def _warn_all() -> None:
-    for resource in list(_resources):
+    for resource in list(warned_at_exit):
         warn_if_unclosed(resource)
 
 

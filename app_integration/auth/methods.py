@@ -263,16 +263,6 @@ class AuditedAuthMethod(AuthMethod):
 
 
 def log_in(send: Send, mount: str, body: Mapping[str, Any]) -> Token:
-    """Send the credential *body* to the auth method on *mount*, and return the token.
-
-    Args:
-        send: Sends the request.
-        mount: The path below ``auth/``.
-        body: The body of the request.
-
-    Raises:
-        StrongroomError: If the server rejects the credential or is unavailable.
-
-    """
+    """Send the credential *body* to the auth method on *mount*, and return the token."""
     path = f"auth/{mount}/login"
     return Token.from_auth(payloads.parse_auth(send("POST", path, body), path))

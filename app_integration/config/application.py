@@ -31,12 +31,7 @@ class Application(Protocol):
         ...
 
     def start(self) -> None:
-        """Start the application.
-
-        Raises:
-            OSError: If the program cannot be started.
-
-        """
+        """Start the application; raise OSError if the program cannot be started."""
         ...
 
     def poll(self) -> int | None:
@@ -56,17 +51,14 @@ class ChildApplication:
     """Application that this process starts.
 
     It has a process group of its own, so that a terminal's Ctrl-C reaches it once: as the signal
-    that this process passes on. If this process is killed, it gets SIGTERM on Linux.
+    that this process passes on. If this process is killed, it gets SIGTERM on Linux, but not with
+    *has_threads*, where nothing may run between fork and exec.
     """
 
     def __init__(
         self, command: Sequence[str], *, has_terminal: bool = False, has_threads: bool = False
     ) -> None:
-        """Start nothing yet.
-
-        With *has_threads*, nothing may run between fork and exec, so that the application lives on
-        if this process is killed.
-        """
+        """Start nothing yet."""
         self.variables: Mapping[str, str | bytes] | None = None
         self._command = list(command)
         self._has_terminal = has_terminal

@@ -80,12 +80,7 @@ def _check_bytes(path: Path, data: bytes) -> None:
 
 
 def parse(path: Path, data: bytes) -> object:
-    """Return the document in *data*; the suffix of *path* selects the format.
-
-    Raises:
-        ConfigRejected: If the suffix is unknown, or *data* cannot be parsed.
-
-    """
+    """Return the document in *data*; the suffix of *path* selects the format."""
     readers = {".yaml": _yaml, ".yml": _yaml, ".json": _json, ".toml": _toml}
     reader = readers.get(path.suffix)
     if reader is None:

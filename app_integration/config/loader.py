@@ -73,19 +73,7 @@ OnChange = Callable[[frozenset[str]], None]
 
 
 def load_config(model: type[M], path: str | Path | None = None) -> M:
-    """Return the delivered config, validated by *model*.
-
-    Args:
-        model: A pydantic model class.
-        path: The file; None for the one that ``STRONGROOM_CONFIG`` names.
-
-    Raises:
-        ConfigRejected: If the file is missing, accessible to others, too big, truncated or invalid;
-            the reason names fields, never values.
-        ConfigurationError: If neither *path* nor ``STRONGROOM_CONFIG`` is set, or
-            ``STRONGROOM_READER_GROUP`` names no group of this machine.
-
-    """
+    """Return the delivered config. See :func:`app_integration.load_config`."""
     file = _find_file(path)
     return validate(model, read(file, FileAccess.from_environment()), file)
 

@@ -27,14 +27,7 @@ def is_open(live: Path) -> bool:
 
 
 def begin(live: Path, access: FileAccess) -> None:
-    """Keep the file that is about to be replaced, if there is a usable one.
-
-    In an open trial nothing is done, because the file in place was not proved.
-
-    Raises:
-        OSError: If it cannot be kept.
-
-    """
+    """Keep the file that is about to be replaced, if it is usable and was proved."""
     if is_open(live):
         return
     try:
@@ -50,13 +43,7 @@ def accept(live: Path) -> None:
 
 
 def restore(live: Path, access: FileAccess) -> None:
-    """Replace *live* by the kept file, which closes the trial. It needs no space on the disk.
-
-    Raises:
-        ConfigRejected: If the folder's mode is wrong, or the kept file is not this user's own.
-        OSError: If there is no kept file, or it cannot be moved.
-
-    """
+    """Replace *live* by the kept file, which closes the trial. It needs no space on the disk."""
     kept, mode = last_good_file(live), access.file_mode(live.parent)
     descriptor = os.open(kept, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:

@@ -32,7 +32,7 @@ class WatchedConfig(ConfigFile[M]):
     def __init__(
         self, model: type[M], path: str | Path | None = None, on_change: OnChange | None = None
     ) -> None:
-        """Load the file and start to watch it. Raises the errors of :func:`watch_config`."""
+        """Load the file and start to watch it. See :func:`app_integration.watch_config`."""
         super().__init__(model, path)
         if on_change is not None:
             self.on_change(on_change)
@@ -73,13 +73,3 @@ def _watch(watched: weakref.ref[WatchedConfig[M]], folder: Path, stop: threading
             return
         config.reload_if_replaced()
         del config
-
-
-def watch_config(
-    model: type[M], path: str | Path | None = None, on_change: OnChange | None = None
-) -> WatchedConfig[M]:
-    """Load the delivered config, and watch it: see :func:`app_integration.watch_config`.
-
-    *on_change* is called in the watching thread, once the changed fields are in effect.
-    """
-    return WatchedConfig(model, path, on_change)

@@ -102,9 +102,9 @@ class DatabaseFactory:
 
     def create(self, kind: str, url: str | None, options: Mapping[str, Any], **source: Any) -> Any:
         """Return a new engine, pool or Redis client."""
-        credential_source = CredentialSource(is_redis=kind in _REDIS_KINDS, **source)
-        provider = self._get_provider(credential_source)
-        where = url or self._find_url(credential_source)
+        source["is_redis"] = kind in _REDIS_KINDS
+        provider = self.find_provider(**source)
+        where = url or self.find_url(**source)
         with extra_named():
             opened = BUILDERS[kind](provider, where, options)
         if kind in _CLOSE_METHODS:
@@ -116,25 +116,19 @@ class DatabaseFactory:
         engine: Engine = self.create("engine", url, options, role=role)
         return engine
 
-    def find_provider(self, **source: Any) -> CredentialProvider:
-        """Return the provider of credentials, for adapters of other libraries."""
-        return self._get_provider(CredentialSource(**source))
-
     def find_parameters(self, **source: Any) -> dict[str, Any]:
         """Return what the URL of the database says for libpq, without user and password."""
         from app_integration.database.endpoint import parse_url
 
         return parse_url(self.find_url(**source))
 
-    def find_url(self, **source: Any) -> Any:
+    def find_url(self, **names: Any) -> Any:
         """Return driver, host and database of connections whose caller passes no URL.
 
-        They are in the secret that *source* names, in the address in the settings, or else in the
+        They are in the secret that *names* name, in the address in the settings, or else in the
         secret ``database-url`` or ``redis-url``. Without leases that secret has the user, too.
         """
-        return self._find_url(CredentialSource(**source))
-
-    def _find_url(self, source: CredentialSource) -> Any:
+        source = CredentialSource(**names)
         has_secret = source.secret is not None or self._settings.backend in UNLEASED
         if not has_secret and (address := self._settings.address(is_redis=source.is_redis)):
             return address
@@ -149,8 +143,9 @@ class DatabaseFactory:
                 "writes do"
             ) from None
 
-    def _get_provider(self, source: CredentialSource) -> CredentialProvider:
-        """Return the one provider of *source*: engines and pools of a role share its lease."""
+    def find_provider(self, **names: Any) -> CredentialProvider:
+        """Return the one provider of a source: engines and pools of a role share its lease."""
+        source = CredentialSource(**names)
         with self._lock():
             if source not in self._providers:
                 self._providers[source] = provider = self._build_provider(source)

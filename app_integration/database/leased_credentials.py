@@ -83,7 +83,7 @@ class LeasedCredentials(CredentialProvider):
         self._jitter = jitter
         self._background = background
         super().__init__()
-        unclosed.warn_at_exit(self)
+        unclosed.warned_at_exit.add(self)
 
     def reset_after_fork(self) -> None:
         """Drop all leases in a forked child, because the parent still uses them."""

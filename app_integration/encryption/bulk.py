@@ -59,12 +59,16 @@ def decrypt(
     failed: list[int] = []
     headers = [_headers(tokens[start : start + ROWS]) for start in range(0, len(tokens), ROWS)]
     keys = _ciphers_by_header(field, headers)
+
+    def decrypt_dense(dense: Sequence[Any], bound: _Columns) -> list[Any]:
+        return _decrypt_piece(field, dense, bound, _headers(dense), keys)
+
     for start, header in zip(range(0, len(tokens), ROWS), headers, strict=True):
         piece = tokens[start : start + ROWS]
         bound = [column[start : start + ROWS] for column in columns]
         try:
             if None in piece:
-                found += _with_nulls(piece, bound, partial(_decrypt_dense_rows, field, keys=keys))
+                found += _with_nulls(piece, bound, decrypt_dense)
             else:
                 found += _decrypt_piece(field, piece, bound, header, keys)
         except (LookupError, *value_codec.DECODING_ERRORS):
@@ -122,7 +126,7 @@ def _encrypt_piece(field: FieldCore, items: Sequence[Any], columns: _Columns) ->
     if not cipher.writes_keyring_tokens:
         bound = compute_aads(field.binding, b"", columns, count)
         return list(map(envelope.seal, repeat(key), repeat(field.code), plain, bound, nonces))
-    header = field.header(key.number)
+    header = keyring_token.header(field.code, key.number)
     authenticated = list(compute_aads(field.binding, header, columns, count))
     sealed = list(map(key.encrypt, nonces, plain, authenticated))
     return list(map(b"".join, zip(repeat(header), nonces, sealed)))
@@ -165,11 +169,12 @@ def _ciphers_by_header(
     for piece in pieces:
         headers.update((piece,) if isinstance(piece, bytes) else piece)
     named = [(header, int.from_bytes(header[1:], "big")) for header in headers]
-    numbers = [number for header, number in named if header == field.header(number)]
+    build_header = partial(keyring_token.header, field.code)
+    numbers = [number for header, number in named if header == build_header(number)]
     if not numbers:
         return {}
     keys = field.cipher.keyring.read_keys(numbers).values()
-    return {field.header(key.number): key.decrypt for key in keys}
+    return {build_header(key.number): key.decrypt for key in keys}
 
 
 def _decrypt_piece(
@@ -218,13 +223,6 @@ def _decrypt_texts(field: FieldCore, tokens: Sequence[Any], columns: _Columns) -
     authenticated = list(compute_aads(field.binding, aad, columns, len(tokens)))
     nonces, ciphertexts = map(itemgetter(nonce), raw), map(itemgetter(sealed), raw)
     return list(map(decode, list(map(unseal, nonces, ciphertexts, authenticated))))
-
-
-def _decrypt_dense_rows(
-    field: FieldCore, tokens: Sequence[Any], columns: _Columns, keys: dict[bytes, _Cipher]
-) -> list[Any]:
-    """Decrypt the tokens of a piece after its nulls were removed. See :func:`_decrypt_piece`."""
-    return _decrypt_piece(field, tokens, columns, _headers(tokens), keys)
 
 
 def _decrypt_row(decrypt_one: Callable[..., Any], token: Any, *context: Any) -> Any:

@@ -100,7 +100,8 @@ class CipherCore:
 
     def seal(self, value_type: int, plaintext: bytes, binding: bytes) -> Token:
         """Encrypt a value and its binding, both already encoded, and return the token."""
-        key, nonce = self.active_key.reserve(len(plaintext)), self.random(envelope.NONCE)
+        messages = self.active_key.count_messages(len(plaintext))
+        key, nonce = self.active_key.reserve_messages(messages), self.random(envelope.NONCE)
         if self.writes_keyring_tokens:
             return keyring_token.seal(key, value_type, plaintext, binding, nonce)
         return envelope.seal(key, value_type, plaintext, binding, nonce)
@@ -176,16 +177,12 @@ class FieldCore:
             )
         return encoded
 
-    def header(self, number: int) -> bytes:
-        """Return the first bytes of the field's tokens under data key *number*."""
-        return keyring_token.header(self.code, number)
-
     def get_encryption_state(self) -> EncryptionState | None:
         """Return the constants to encrypt with from now on, or None if there is no data key yet."""
         current = self.cipher.keyring.keyring_keys.current
         if current is None:
             return None
-        header = self.header(current.key.number)
+        header = keyring_token.header(self.code, current.key.number)
         return (current.usage, current.key.encrypt, header, *self.binding.prefixes(header))
 
     def get_decryption_state(self, token: Token | None) -> DecryptionState | None:

@@ -7,7 +7,6 @@ sent in batches; an item that fails is reported by its index and does not fail t
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias, TypeVar
@@ -15,7 +14,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from app_integration import names, permissions
 from app_integration._internal.tracing import span
 from app_integration.encryption.batch import Batch
-from app_integration.encryption.transit_ciphertext import is_canonical
+from app_integration.encryption.transit_ciphertext import is_canonical, to_text
 from app_integration.errors import (
     DecryptionFailed,
     EncryptionError,
@@ -104,7 +103,7 @@ class Transit:
             _check_size(index, "context", context, minimum=1, maximum=MAX_CONTEXT)
         return self._run(
             "encrypt",
-            [{"plaintext": _base64(plain), "context": _base64(bound)} for plain, bound in items],
+            [{"plaintext": to_text(plain), "context": to_text(bound)} for plain, bound in items],
             _read_ciphertext,
         )
 
@@ -190,7 +189,7 @@ def _ciphertext_items(items: Sequence[tuple[str, bytes]]) -> list[dict[str, str]
     for index, (_, context) in enumerate(items):
         _check_size(index, "context", context, minimum=1, maximum=MAX_CONTEXT)
     return [
-        {"ciphertext": text, "context": _base64(context)} if is_canonical(text) else None
+        {"ciphertext": text, "context": to_text(context)} if is_canonical(text) else None
         for text, context in items
     ]
 
@@ -212,10 +211,6 @@ def _check_size(index: int, what: str, value: object, *, minimum: int, maximum: 
         raise EncryptionError(
             f"item {index}: {what} has {len(value)} bytes; pass {minimum} to {maximum}"
         )
-
-
-def _base64(raw: bytes) -> str:
-    return binascii.b2a_base64(raw, newline=False).decode("ascii")
 
 
 def _read_ciphertext(response: object) -> str | None:

@@ -29,7 +29,7 @@ def compact(ciphertext: str) -> bytes:
             "cannot read the ciphertext: its base64 is invalid; pass the server's ciphertext "
             "unchanged"
         ) from None
-    if _text(raw) != shape[2]:
+    if to_text(raw) != shape[2]:
         raise EncryptionError(
             "cannot read the ciphertext: its base64 is not in the server's form; pass the server's "
             "ciphertext unchanged"
@@ -47,7 +47,7 @@ def expand(wrapped: bytes) -> str | None:
     number = version(wrapped)
     if len(wrapped) <= _VERSION or number == 0:
         return None
-    return f"vault:v{number}:{_text(wrapped[_VERSION:])}"
+    return f"vault:v{number}:{to_text(wrapped[_VERSION:])}"
 
 
 def is_canonical(ciphertext: object) -> bool:
@@ -64,5 +64,6 @@ def is_canonical(ciphertext: object) -> bool:
     return True
 
 
-def _text(raw: bytes) -> str:
+def to_text(raw: bytes) -> str:
+    """Return *raw* as the server's base64."""
     return binascii.b2a_base64(raw, newline=False).decode("ascii")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from app_integration._internal.cli import ArgumentParser
@@ -19,7 +18,7 @@ from app_integration.host_commands.option_catalogue import PIPE
 def main(arguments: Sequence[str]) -> int:
     """Run the command."""
     parser = _parser()
-    return shared.run(parser.prog, partial(_run, parser.parse_args(arguments)))
+    return shared.run(parser.prog, _run, parser.parse_args(arguments))
 
 
 def _run(options: Namespace) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -30,7 +29,7 @@ from app_integration.host_commands.option_catalogue import FILE
 def main(arguments: Sequence[str]) -> int:
     """Run the command. It sends no request."""
     parser = _parser()
-    return shared.run(parser.prog, partial(_run, parser.parse_args(arguments)))
+    return shared.run(parser.prog, _run, parser.parse_args(arguments))
 
 
 def _run(options: Namespace) -> None:

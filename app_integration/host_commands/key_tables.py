@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from app_integration._internal.cli import ArgumentParser
@@ -12,6 +13,7 @@ from app_integration.encryption.blind_index import key_context
 from app_integration.encryption.blind_index.rewrap import rewrap_index_keys
 from app_integration.encryption.cipher import FieldCipher
 from app_integration.encryption.keys.services import KeyService
+from app_integration.host_commands import options as shared
 from app_integration.names import Scope
 
 if TYPE_CHECKING:
@@ -24,6 +26,13 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
     if not options.data_keys and not options.index_keys:
         parser.error("pass --data-keys, --index-keys or both")
     return options
+
+
+def print_lines(work: Callable[[Client, Namespace], Iterator[str]], options: Namespace) -> None:
+    """Print what *work* yields with the client of the service that *options* name."""
+    with closing(Client(shared.read_settings(options))) as client:
+        for line in work(client, options):
+            print(line)  # noqa: T201 (a command's output)
 
 
 def rewrap(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from functools import partial
 
 from app_integration._internal.cli import ArgumentParser
 from app_integration.client import Client
@@ -22,13 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     options = key_tables.parse(parser, arguments)
     if options.source == options.target:
         parser.error("--from and --to name the same backend")
-    return shared.run(parser.prog, partial(_run, options))
-
-
-def _run(options: Namespace) -> None:
-    with closing(Client(shared.read_settings(options))) as client:
-        for line in migrate(client, options):
-            print(line)  # noqa: T201 (a command's output)
+    return shared.run(parser.prog, key_tables.print_lines, migrate, options)
 
 
 def migrate(client: Client, options: Namespace) -> Iterator[str]:

@@ -124,10 +124,10 @@ def name_rejected(file: str | Path) -> Iterator[None]:
         raise DecryptionFailed(f"{name}: {error}") from None
 
 
-def run(prog: str, command: Callable[[], int | None]) -> int:
+def run(prog: str, command: Callable[..., int | None], *arguments: object) -> int:
     """Run *command*, and return its exit code, 0 for none; 1 after an error, which is printed."""
     try:
-        return command() or 0
+        return command(*arguments) or 0
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # it is flushed at exit
         return 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 from app_integration._internal.cli import ArgumentParser
 from app_integration.encryption.files.file_cipher import FileCipher
@@ -17,7 +16,7 @@ from app_integration.host_commands import options as shared
 def main(arguments: Sequence[str]) -> int:
     """Run the command."""
     parser = _parser()
-    return shared.run(parser.prog, partial(_run, parser.parse_args(arguments)))
+    return shared.run(parser.prog, _run, parser.parse_args(arguments))
 
 
 def _run(options: Namespace) -> None:

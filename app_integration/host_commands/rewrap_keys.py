@@ -7,8 +7,6 @@ import sys
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from functools import partial
 
 from app_integration._internal.cli import ArgumentParser
 from app_integration.client import Client
@@ -23,13 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command."""
     parser = _parser()
     options = key_tables.parse(parser, arguments)
-    return shared.run(parser.prog, partial(_run, options))
-
-
-def _run(options: Namespace) -> None:
-    with closing(Client(shared.read_settings(options))) as client:
-        for line in rewrap(client, options):
-            print(line)  # noqa: T201 (a command's output)
+    return shared.run(parser.prog, key_tables.print_lines, rewrap, options)
 
 
 def rewrap(client: Client, options: Namespace) -> Iterator[str]:

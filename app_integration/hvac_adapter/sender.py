@@ -15,7 +15,6 @@ from app_integration.errors import AuthenticationFailed, ConfigurationError, Str
 from app_integration.hvac_adapter.errors import hvac_error
 from app_integration.hvac_adapter.released_values import secret_texts
 from app_integration.observability import redaction
-from app_integration.observability.secret_registry import SecretRegistry
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.transport.request import Request, Response
@@ -38,10 +37,9 @@ class SessionSender:
 
     verify = cert = proxies = None
 
-    def __init__(self, session: Session, registry: SecretRegistry = redaction.live) -> None:
+    def __init__(self, session: Session) -> None:
         """Send nothing yet."""
         self._session = session
-        self._registry = registry
         self.base_url = _base_url(session.address)
 
     def token(self) -> str | None:
@@ -54,7 +52,7 @@ class SessionSender:
             failure = hvac_error(error, "POST", self.base_url)
         else:
             if token is not None:
-                self._registry.add(token)
+                redaction.live.add(token)
             return None if token is None else token.reveal()
         raise failure  # outside of the block, so that it has no cause
 
@@ -129,7 +127,7 @@ class SessionSender:
                 response.status, json_module.dumps(body).encode(), headers=response.headers
             )
         for text in secret_texts(call.method, call.target, response.content):
-            self._registry.add(text)
+            redaction.live.add(text)
         return response
 
 

@@ -147,26 +147,14 @@ class Prometheus(Recorder):
         )
 
     def record_access(self, name: str, outcome: str) -> None:
-        """Record one access of a secret; a recurring pair costs one ``inc``.
-
-        Args:
-            name: The name of the secret.
-            outcome: The outcome as in the access record.
-
-        """
+        """Record one access of a secret; a recurring pair costs one ``inc``."""
         counter = self._bound.get((name, outcome))
         if counter is None:
             counter = self._bind(name, outcome)
         counter.inc()
 
     def bind_access(self, name: str, outcome: str) -> Callable[[], object]:
-        """Return a function that records one :meth:`record_access` per call.
-
-        Args:
-            name: The name of the secret.
-            outcome: The outcome as in the access record.
-
-        """
+        """Return a function that records one :meth:`record_access` per call."""
         counter = self._bound.get((name, outcome)) or self._bind(name, outcome)
         if default_registry.is_shared():
             return counter.inc  # because another process may render the page
@@ -187,84 +175,37 @@ class Prometheus(Recorder):
         self._stale.labels(self._environment, self._label(name)).set(age)
 
     def record_version(self, service: str, name: str, version: int, source: str = CACHE) -> None:
-        """Record the version of a secret. A name beyond the limit has none, because all share one.
-
-        Args:
-            service: The service that the secret belongs to.
-            name: The name of the secret.
-            version: Its KV version, or 0.
-            source: See :meth:`.recorder.Recorder.record_version`.
-
-        """
+        """Record the version of a secret; names beyond the limit have none, as all share one."""
         label = self._label(name)
         if label == name:
             self._versions.labels(self._environment, service, label, source).set(version)
 
     def record_operation(self, operation: str, outcome: str) -> None:
-        """Record the outcome of one operation. See :meth:`.recorder.Recorder.record_operation`.
-
-        Args:
-            operation: The name of the operation.
-            outcome: ``ok``, or the name of the error class.
-
-        Raises:
-            KeyError: If *operation* has no counter.
-
-        """
+        """Record the outcome of one operation, which has a counter."""
         self._child(self._operations[operation], outcome).inc()
 
     def record_duration(self, seconds: float) -> None:
-        """Record how long a successful request took. See :meth:`.recorder.Recorder`.
-
-        Args:
-            seconds: From the call to the decoded response.
-
-        """
+        """Record how long a successful request took, with its retries."""
         self._child(self._durations).observe(seconds)
 
     def record_certificate(self, server: str, expires: float) -> None:
-        """Record the expiry of the certificate that a server has shown.
-
-        Args:
-            server: ``host:port`` of the server.
-            expires: Seconds since the epoch.
-
-        """
+        """Record the expiry of the certificate that a server has shown."""
         self._certificates.labels(self._environment, self._label(server)).set(expires)
 
     def record_delivery(self, file: str, delivered: float, *, is_live: bool) -> None:
-        """Record the outcome of the last delivery of a config.
-
-        Args:
-            file: Name of the delivered file.
-            delivered: Time of the delivery, in seconds since the epoch.
-            is_live: Whether the file has what the agent rendered last.
-
-        """
+        """Record the outcome of the last delivery of a config."""
         labels = (self._environment, self._label(file))
         self._live.labels(*labels).set(is_live)
         self._delivered.labels(*labels).set(delivered)
 
     def record_ttl(self, holder: str, seconds: float) -> None:
-        """Record the TTL of a new or renewed token or lease.
-
-        Args:
-            holder: ``token``, or the name of a database role.
-            seconds: The TTL from now.
-
-        """
+        """Record the TTL of a new or renewed token or lease."""
         labels = (self._environment, self._label(holder))
         self._expiry.labels(*labels).set(self._clock() + seconds)
         self._ttls.labels(*labels).observe(seconds)
 
     def record_rotation(self, kind: str, name: str) -> None:
-        """Record that a newer value replaced another.
-
-        Args:
-            kind: ``secret``, ``database`` or ``config``.
-            name: The name of the secret, database role or config.
-
-        """
+        """Record that a newer value replaced another."""
         self._rotations.labels(self._environment, kind, self._label(name)).inc()
 
     def render(self) -> tuple[bytes, str]:

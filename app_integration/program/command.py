@@ -10,11 +10,10 @@ import os
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from functools import partial
 from pathlib import Path
 
 from app_integration._internal.cli import ArgumentParser, split_command
-from app_integration._internal.private_file import FileId, write_private
+from app_integration._internal.private_file import write_private
 from app_integration.client import Client
 from app_integration.config.application import ChildApplication
 from app_integration.errors import ConfigurationError
@@ -40,10 +39,10 @@ class SecretFiles:
         for name, path in self._paths.items():
             self._keep_open(path, write_private(path, values[name].reveal()))
 
-    def _keep_open(self, path: Path, written: FileId) -> None:
+    def _keep_open(self, path: Path, written: os.stat_result) -> None:
         """Keep the file that was written open, so that no other one gets its inode."""
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        if _identify(os.fstat(descriptor)) != written:  # of another instance already
+        if not os.path.samestat(os.fstat(descriptor), written):  # of another instance already
             os.close(descriptor)
             return
         if path in self._written:
@@ -60,17 +59,13 @@ class SecretFiles:
         self._written.clear()
 
 
-def _identify(found: os.stat_result) -> FileId:
-    return found.st_dev, found.st_ino
-
-
 def main(arguments: Sequence[str]) -> int:
     """Run the program after ``--`` with the secrets of a service, and return its exit code."""
     made, (own, command) = _parser(), split_command(arguments)
     options = made.parse_args(own)
     if not command:
         made.error("expected -- and a command")
-    return shared.run(made.prog, partial(_run, options, command))
+    return shared.run(made.prog, _run, options, command)
 
 
 def _parser() -> ArgumentParser:

@@ -85,15 +85,12 @@ class AsyncSecretStore:
     # The pool runs fetches only. If a thread of the pool waited for a fetch, it could occupy the
     # thread that the fetch needs.
     def _spawn(self, run: Callable[[], None]) -> None:
-        # In the caller's context, which has the current trace.
-        self._pool().submit(copy_context().run, run)
-
-    def _pool(self) -> ThreadPoolExecutor:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(
                 self.store.limits.fetch_threads, thread_name_prefix="strongroom-fetch"
             )
-        return self._threads
+        # In the caller's context, which has the current trace.
+        self._threads.submit(copy_context().run, run)
 
     async def _wait_for(self, future: Future[_T]) -> _T:
         """Return the result of *future*, which other tasks may share.

@@ -29,12 +29,7 @@ class Connection:
         self._sender: RequestSender | None = None
 
     def open(self) -> RequestSender:
-        """Return what requests are sent through; open it if that has not happened yet.
-
-        Raises:
-            ConfigurationError: If a certificate cannot be read.
-
-        """
+        """Return what requests are sent through; open it if that has not happened yet."""
         with self._lock:
             if self._sender is None:
                 self._sender = self._connect()

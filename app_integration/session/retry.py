@@ -81,13 +81,8 @@ class Retry:
         """Return the result of *send*; raise its last error if another attempt would be too late.
 
         Each backoff is at least the ``Retry-After`` of the server. If it would leave no time for an
-        attempt before the deadline or within the retry window, the error is raised at once.
-
-        Args:
-            send: Makes one attempt, which observes the same deadline by itself.
-            deadline: Deadline on the clock.
-            may_repeat: Returns after an error whether the request may be sent again.
-
+        attempt before the deadline or within the retry window, the error is raised at once. *send*
+        observes the same deadline by itself.
         """
 
         def is_worth_retrying(error: BaseException) -> bool:

@@ -105,7 +105,7 @@ class Kv:
         if not path:
             raise ErrorResponse(404)
         self._check_and_set(self._entries.get(path), given)
-        entry = self._create(path)
+        entry = self._entries.setdefault(path, Entry(self._clock(), self._clock()))
         return self._add(entry, value)
 
     def _patch(self, path: str, request: Request) -> ServerResponse:
@@ -222,9 +222,6 @@ class Kv:
         if entry is None:
             raise ErrorResponse(404)
         return entry
-
-    def _create(self, path: str) -> Entry:
-        return self._entries.setdefault(path, Entry(self._clock(), self._clock()))
 
     def _select_versions(self, path: str, request: Request) -> list[Version]:
         """Return those of the versions in the request's body that exist."""

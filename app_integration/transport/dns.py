@@ -17,7 +17,7 @@ from app_integration.errors import DeadlineExceeded
 #: returns them.
 AddressInfos = list[tuple[Any, Any, int, str, tuple[Any, ...]]]
 
-_MIN_TIMEOUT: Final = 0.001  # seconds, because 0 would make the socket non-blocking
+MIN_TIMEOUT: Final = 0.001  # seconds, because 0 would make the socket non-blocking
 
 
 class Resolver:
@@ -79,7 +79,7 @@ def connect(host: str, port: int, timeout: float, options: Any = None) -> socket
         try:
             for option in options or ():
                 connection.setsockopt(*option)
-            connection.settimeout(max(share, _MIN_TIMEOUT))
+            connection.settimeout(max(share, MIN_TIMEOUT))
             connection.connect(address)
         except OSError as error:
             connection.close()

@@ -24,6 +24,7 @@ from app_integration.errors import (
 )
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.transport.connection_pool import OnCertificate, create_pool, ignore_certificate
+from app_integration.transport.dns import MIN_TIMEOUT
 from app_integration.transport.payloads import is_token
 from app_integration.transport.request import READS, Request, RequestSender, Response
 from app_integration.transport.responses import ResponseTooLarge, accept, read_whole
@@ -60,7 +61,6 @@ def _untrusted(error: Exception) -> ssl.SSLCertVerificationError | None:
 _SCHEMES: Final = {"http", "https"}
 _REDIRECT: Final = {301, 302, 307, 308}
 _INDEX: Final = "X-Vault-Index"
-_MIN_TIMEOUT: Final = 0.001  # seconds, because 0 would make the socket non-blocking
 
 
 class StoragePosition:
@@ -181,7 +181,7 @@ class Transport(RequestSender):
         return headers
 
     def _time_left(self, end: float) -> urllib3.Timeout:
-        left = max(end - self._clock(), _MIN_TIMEOUT)
+        left = max(end - self._clock(), MIN_TIMEOUT)
         return urllib3.Timeout(left, connect=min(self._connect_timeout, left))
 
     def _open_pool(self, address: str) -> HTTPConnectionPool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
@@ -30,12 +30,9 @@ RETRY_INTERVAL: Final = 30.0
 class SigningKeys:
     """Keys that sign and verify login tokens. Thread-safe."""
 
-    def __init__(
-        self, config_file: ConfigFile[StoreConfig], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, config_file: ConfigFile[StoreConfig]) -> None:
         self._config_file = config_file
-        self._clock = clock
-        self._retry_at = float("-inf")  # on the clock
+        self._retry_at = float("-inf")  # on the monotonic clock
 
     def signing_key(self) -> SecretStr:
         """Return the delivered key, which signs new tokens."""
@@ -49,12 +46,12 @@ class SigningKeys:
         invalidates its tokens.
         """
         yield self.signing_key()
-        if self._clock() < self._retry_at:
+        if time.monotonic() < self._retry_at:
             return
         try:
             found = verification_keys(NAME, grace=GRACE.total_seconds())
         except StrongroomError as error:
             log.warning("tokens of another than the delivered key are not accepted now: %s", error)
-            self._retry_at = self._clock() + RETRY_INTERVAL
+            self._retry_at = time.monotonic() + RETRY_INTERVAL
             return
         yield from (SecretStr(key.reveal()) for key in found)

@@ -217,11 +217,6 @@ def _new_size(table: MigratedTable, size: float, *, has_data_keys: bool) -> floa
     """Return the bytes that take the place of a value of *size* bytes."""
     if table.is_decrypted:
         return size + _HASH + _COLUMN
-    return _token_size(size, has_data_keys=has_data_keys)
-
-
-def _token_size(size: float, *, has_data_keys: bool) -> float:
-    """Return the bytes of the token of a value of *size* bytes."""
     if has_data_keys:
         return _KEYRING_TOKEN + size
     return _TEXT_PREFIX + math.ceil((_TEXT_TOKEN + size) * 4 / 3)

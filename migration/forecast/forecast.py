@@ -28,10 +28,6 @@ class PlanRefused(ConfigurationError):
     """The plan does not fit the table. Nothing was changed."""
 
 
-class NoRoom(ConfigurationError):
-    """The server has no room for what a pass writes. Nothing was changed."""
-
-
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """Forecast of a migration."""
@@ -105,4 +101,4 @@ def _without_old_token(column: Plaintexts, old: OldEncryption | None) -> Plainte
 def require_room(verdict: Verdict) -> None:
     """Check that there is room, as far as that is known."""
     if verdict.is_enough is False:
-        raise NoRoom(verdict.text)
+        raise ConfigurationError(verdict.text)

@@ -20,7 +20,6 @@ _ALONE: Final = "ACCESS EXCLUSIVE"
 _WRITES: Final = "ROW EXCLUSIVE"
 _READS: Final = "ACCESS SHARE"
 _MAINTAINS: Final = "SHARE UPDATE EXCLUSIVE"
-_PARTITIONED: Final = "p"
 
 _UNITS: Final = ((86_400, "days"), (3600, "h"), (60, "min"))
 
@@ -171,7 +170,7 @@ def _index_step(table: MigratedTable, live: LiveTable, estimator: Estimator) -> 
     if not table.indexes:
         return Step(Stage.INDEXED, "nothing is built, as there is no blind index")
     locks = [Lock(_MAINTAINS, "for the build; queries go on, vacuum and DDL wait")]
-    if live.kind == _PARTITIONED:
+    if live.is_partitioned:
         locks.append(_DEFINITION)
     columns = ", ".join(each.column for each in table.indexes)
     what = f"a database index is built on {columns}, beside reads and writes"

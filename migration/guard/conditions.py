@@ -52,11 +52,11 @@ def bypassing_update(table: MigratedTable) -> Composed:
 
 def _iter_lost(table: MigratedTable) -> Iterator[Composed]:
     for column in table.columns:
-        missing = lacks("NEW", column.new, (column.old,))
+        missing = lacks("NEW", column.new, column.old)
         yield all_of((missing, _had_or_changed(table, column.new, column.bound)))
     for index in table.indexes:
         missing = lacks("NEW", index.column, index.of)
-        yield all_of((missing, _had_or_changed(table, index.column, index.of)))
+        yield all_of((missing, _had_or_changed(table, index.column, (index.of,))))
 
 
 def _had_or_changed(table: MigratedTable, column: str, sources: tuple[str, ...]) -> Composed:

@@ -201,5 +201,4 @@ def _written(table: MigratedTable, column: MigratedColumn) -> Iterator[str]:
     yield column.new
     if column.decrypted is not None:
         yield column.decrypted.token_hash
-    for index in table.indexes_of(column):
-        yield index.column
+    yield from (index.column for index in table.indexes if index.of == column.old)

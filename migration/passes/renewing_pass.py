@@ -27,7 +27,6 @@ from migration.table import dependent_rules
 class Renewed:
     """What one batch did."""
 
-    rows: int
     written: int
     wrong: tuple[Key, ...]
     left: int
@@ -99,16 +98,16 @@ class RenewingPass(ABC):
 
     def _process(self, connection: Connection, rows: Rows) -> Renewed:
         """Write *rows*, and read those again that others changed first."""
-        count, written, wrong = len(rows), 0, list[Key]()
+        written, wrong = 0, list[Key]()
         for _ in range(READS):
             opened = self._cipher.open(rows)
             wrong += [rows.keys[at] for at in sorted(opened.failed)]
             done, left = self._write_changes(connection, opened)
             written += done
             if not left:
-                return Renewed(count, written, tuple(wrong), 0)
+                return Renewed(written, tuple(wrong), 0)
             rows = self._statements.read_keys(connection, left, incomplete=False)
-        return Renewed(count, written, tuple(wrong), len(rows))
+        return Renewed(written, tuple(wrong), len(rows))
 
     def _write_changes(self, connection: Connection, opened: OpenedRows) -> tuple[int, list[Key]]:
         """Write what is to change, and return the number of rows and the keys of what is left."""
@@ -143,7 +142,7 @@ class Restoration(RenewingPass):
         written: Sequence[Sequence[bytes | None]],
     ) -> Collection[int]:
         """Write rows. See :meth:`RenewingPass._write`."""
-        restored = self._cipher.restore(opened, changes)
+        restored = self._cipher.sources.encrypt(opened.values, changes)
         statements = self._statements
         checked = CheckedUpdate(statements.table, statements.table.old_columns, statements.restore)
         return checked.write(connection, opened.rows, [*written, *restored])
@@ -161,7 +160,7 @@ class Nulling(RenewingPass):
                 any(value is not None for value in values)
                 for values in zip(
                     columns[name],
-                    *(columns[index.column] for index in table.old_indexes if name in index.of),
+                    *(columns[index.column] for index in table.old_indexes if name == index.of),
                     strict=True,
                 )
             ]

@@ -106,7 +106,6 @@ class Reading:
 
     reason: str | None = None
     duty: float | None = None
-    is_lag_known: bool = True
 
 
 class Throttle:
@@ -148,7 +147,7 @@ class Throttle:
         else:
             reason = self._find_reason(lags or [])
         duty = None if state is None else state.duty
-        return Reading(reason, duty, is_lag_known=lags is not None)
+        return Reading(reason, duty)
 
     def _find_reason(self, lags: list[Lag]) -> str | None:
         if self._limits.flag is not None and self._limits.flag.exists():

@@ -6,21 +6,13 @@ decryption shows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from psycopg import Connection
 
 from migration.passes.ranges import Ranges
 from migration.rows.rows import Key, Rows
 from migration.rows.token_writer import TokenWriter
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """What one batch found."""
-
-    rows: int
-    wrong: tuple[Key, ...]
 
 
 class Verification:
@@ -32,8 +24,11 @@ class Verification:
         self._writer = writer
         self._batch = batch
 
-    def run_batch(self, connection: Connection) -> Checked | None:
-        """Check one batch in one transaction; return None if no free range is left."""
+    def run_batch(self, connection: Connection) -> Sequence[Key] | None:
+        """Check one batch in one transaction, and return the keys of rows that were wrong.
+
+        It returns None if no free range is left.
+        """
         with connection.transaction():
             claimed = self._ranges.claim(connection)
             if claimed is None:
@@ -48,7 +43,7 @@ class Verification:
             self._ranges.save(
                 connection, claimed.number, last, len(rows), wrong=len(wrong), is_done=is_done
             )
-            return Checked(len(rows), tuple(rows.keys[at] for at in wrong))
+            return [rows.keys[at] for at in wrong]
 
     def _replace(self, connection: Connection, rows: Rows) -> None:
         # A token without an old value may be all that has its value.

@@ -18,7 +18,7 @@ from migration.rows.source_cipher import (
     to_stored,
     to_tokens,
 )
-from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.table.migrated_table import IndexedColumn, MigratedColumn, MigratedTable
 
 #: What is written into a column: tokens, index values, or plaintext.
 _Column: TypeAlias = list[Any]
@@ -39,7 +39,7 @@ class RowCipher:
         The context of each of *fields* has the names of the column's, in order; *sources* is None
         if all old columns have plaintext.
         """
-        self._sources = sources or SourceCipher(table)
+        self.sources = sources or SourceCipher(table)
         self._table = table
         self._fields = fields
         self._indexes = indexes
@@ -51,7 +51,7 @@ class RowCipher:
         Where tokens are decrypted, it is the plaintext. Each new token is decrypted and compared,
         so that a fault of this machine is found before it is stored.
         """
-        rows = self._sources.decrypt(rows)
+        rows = self.sources.decrypt(rows)
         if anew:
             nothing = dict.fromkeys(self._table.written, [None] * len(rows))
             rows = replace(rows, columns={**rows.columns, **nothing})
@@ -82,16 +82,12 @@ class RowCipher:
         columns = {**rows.columns, **values}
         return OpenedRows(rows, replace(rows, columns=columns), frozenset(failed))
 
-    def check_old_tokens(self, rows: Rows) -> None:
-        """Check that the old tokens of *rows* decrypt, if they have such."""
-        self._sources.decrypt(rows)
-
     def find_changes(self, opened: OpenedRows) -> dict[str, list[bool]]:
         """Return by old column whether its value differs from that of the token, for each row.
 
         An old token that does not decrypt differs.
         """
-        sources = self._sources.open(opened.rows)
+        sources = self.sources.open(opened.rows)
         changes = {
             name: find_differences(sources.rows.columns[name], opened.values.columns[name])
             for name in self._table.migrated
@@ -100,10 +96,6 @@ class RowCipher:
             for at in failed:
                 changes[name][at] = True
         return changes
-
-    def restore(self, opened: OpenedRows, changes: Mapping[str, Sequence[bool]]) -> list[list[Any]]:
-        """Return what to write into each old column of the table, for each row of *opened*."""
-        return self._sources.encrypt(opened.values, changes)
 
     def renew(self, opened: OpenedRows, changes: Mapping[str, Sequence[bool]]) -> list[_Column]:
         """Return what to write into each written column of the table, for each row of *opened*.
@@ -168,30 +160,23 @@ class RowCipher:
             )
         return to_stored(tokens)
 
-    def _index_column(self, index: IndexedColumns, rows: Rows) -> _Column:
+    def _index_column(self, index: IndexedColumn, rows: Rows) -> _Column:
         stored = rows.columns[index.column]
-        sources = [
-            [value if each is None else None for each, value in zip(stored, column, strict=True)]
-            for column in (rows.columns[name] for name in index.of)
-        ]
-        return self._indexes[index.column].values(*sources)
+        pairs = zip(stored, rows.columns[index.of], strict=True)
+        values = [value if each is None else None for each, value in pairs]
+        return self._indexes[index.column].values(values)
 
-    def _mismatched_index_values(self, index: IndexedColumns, rows: Rows) -> set[int]:
+    def _mismatched_index_values(self, index: IndexedColumn, rows: Rows) -> set[int]:
         """Return the positions of the rows whose value of *index* is not of their values.
 
         Most have that of the version that is written now. Any other live version is right too.
         """
-        blind_index, sources = (
-            self._indexes[index.column],
-            [rows.columns[name] for name in index.of],
-        )
-        stored, expected = rows.columns[index.column], blind_index.values(*sources)
+        blind_index, values = self._indexes[index.column], rows.columns[index.of]
+        stored, expected = rows.columns[index.column], blind_index.values(values)
         pairs = enumerate(zip(stored, expected, strict=True))
         others = [at for at, (one, other) in pairs if one != other]
         return {
-            at
-            for at in others
-            if not _is_among(stored[at], blind_index.candidates(*(each[at] for each in sources)))
+            at for at in others if not _is_among(stored[at], blind_index.candidates(values[at]))
         }
 
 

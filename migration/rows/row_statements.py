@@ -25,10 +25,6 @@ from migration.table.migrated_table import MigratedTable
 from migration.table.predicates import all_of, has_old_value, is_incomplete
 
 
-class KeyOutOfRange(ConfigurationError):
-    """A row whose key has a date or time that Python does not have. Nothing of it was changed."""
-
-
 class RowStatements:
     """Reads and writes of one table."""
 
@@ -185,7 +181,7 @@ class RowStatements:
         for name in self.table.times:
             for key, value in zip(rows.keys, rows.columns[name], strict=True):
                 if isinstance(value, TimeOutOfRange):
-                    raise KeyOutOfRange(
+                    raise ConfigurationError(
                         f"{self.table.describe_row(key)}, column {name}: its key is before year 1"
                         " or after year 9999, so that the row cannot be migrated; give it another"
                         " key, and repeat the command"

@@ -99,8 +99,7 @@ class SourceCipher:
                 raise
             written[column.old] = tokens if column.has_text else to_stored(tokens)
         for index in self._table.old_indexes:
-            sources = (chosen[name] for name in index.of)
-            written[index.column] = self._indexes[index.column].values(*sources)
+            written[index.column] = self._indexes[index.column].values(chosen[index.of])
         return [written[name] for name in self._table.old_columns]
 
     def _encrypted(

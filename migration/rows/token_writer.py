@@ -21,7 +21,6 @@ class Written:
     """What was done to some rows."""
 
     rows: int
-    changed: int
     left: int = 0
 
 
@@ -37,17 +36,16 @@ class TokenWriter:
 
         Rows are not locked while they are encrypted, so that no writer waits for a key service.
         """
-        written, changed = 0, 0
+        written = 0
         for _ in range(READS):
             if not rows:
                 break
             count = self.statements.write(connection, rows, self.cipher.encrypt(rows), waits=waits)
-            written, left = written + count, len(rows) - count
-            if not left:
-                return Written(written, changed)
-            changed += left
+            written += count
+            if count == len(rows):
+                return Written(written)
             rows = self.statements.read_keys(connection, rows.keys)
-        return Written(written, changed, len(rows))
+        return Written(written, len(rows))
 
     def replace(self, connection: Connection, rows: Rows) -> int:
         """Write new tokens and index values of *rows*, and return how many were still as read.

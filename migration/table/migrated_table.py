@@ -48,11 +48,11 @@ class MigratedColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class IndexedColumns:
-    """A blind index and the old columns whose values it covers."""
+class IndexedColumn:
+    """A blind index, and the old column whose values it covers."""
 
     column: str
-    of: tuple[str, ...]
+    of: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,10 @@ class MigratedTable:
     name: str
     key: tuple[str, ...]
     columns: tuple[MigratedColumn, ...]
-    indexes: tuple[IndexedColumns, ...] = ()
+    indexes: tuple[IndexedColumn, ...] = ()
     inexact: frozenset[str] = frozenset()
     times: frozenset[str] = frozenset()
-    old_indexes: tuple[IndexedColumns, ...] = ()
+    old_indexes: tuple[IndexedColumn, ...] = ()
     old_values: str = "plaintext"
     new_values: str = "new tokens"
     new_value: str = "new token"
@@ -136,7 +136,3 @@ class MigratedTable:
         """Yield the name of the old *column* in each row that has one of *keys*, for messages."""
         for key in keys:
             yield f"{self.describe_row(key)}, column {column.old}"
-
-    def indexes_of(self, column: MigratedColumn) -> tuple[IndexedColumns, ...]:
-        """Return the blind indexes that cover *column*."""
-        return tuple(each for each in self.indexes if column.old in each.of)

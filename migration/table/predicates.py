@@ -19,10 +19,10 @@ def any_of(conditions: Iterable[Composable]) -> Composed:
     return SQL("({})").format(SQL(" OR ").join(conditions))
 
 
-def lacks(row: str, column: str, sources: Iterable[str]) -> Composed:
-    """Return the condition that a row has no token or index value of the old values that it has."""
+def lacks(row: str, column: str, source: str) -> Composed:
+    """Return the condition that a row has no token or index value of the old value that it has."""
     missing = SQL("{}.{} IS NULL").format(SQL(row), Identifier(column))
-    return all_of((missing, *(_has_value(row, name) for name in sources)))
+    return all_of((missing, _has_value(row, source)))
 
 
 def is_incomplete(table: MigratedTable, row: str) -> Composed:
@@ -56,7 +56,7 @@ def hash_token(row: str, column: MigratedColumn) -> Composed:
 def _lacks_value(row: str, column: MigratedColumn) -> Composed:
     """Return the condition that *row* has an old value, and not the new one of it."""
     if column.decrypted is None:
-        return lacks(row, column.new, (column.old,))
+        return lacks(row, column.new, column.old)
     missing = SQL("{}.{} IS NULL").format(SQL(row), Identifier(column.new))
     other = any_of((missing, is_of_another_token(row, column)))
     return all_of((_has_value(row, column.old), other))

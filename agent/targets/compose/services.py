@@ -17,6 +17,7 @@ from agent.file_templates import render
 from agent.quoting.compose import Variable, quote, required_variable
 from agent.targets.host import Host
 from agent.targets.settings import Places, TargetSettings
+from agent.targets.watch_command import image_python
 from app_integration.errors import ConfigurationError
 
 #: Ids of the agent's user, and of the group that reads what it renders.
@@ -82,7 +83,7 @@ def _values(settings: TargetSettings, host: Host, places: Places) -> dict[str, o
         "records_folder": _RECORDS,
         "secrets": list(_secrets(settings, host)),
         "working_dir": host.folder,
-        "start": settings.watch_command(settings.image_python, staging, live),
+        "start": settings.watch_command(image_python(settings.config), staging, live),
         "command": host.command,
     }
 

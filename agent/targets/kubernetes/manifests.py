@@ -17,6 +17,7 @@ from agent.targets.host import Host, require_command
 from agent.targets.kubernetes.pod_access import login_files, network_policy
 from agent.targets.kubernetes.pod_login import PodLogin, pod_login
 from agent.targets.settings import AGENT_CONFIG, Places, TargetSettings
+from agent.targets.watch_command import image_python
 from app_integration._internal.server_urls import port_of
 from app_integration.config.watch_process import FIRST_FILE_SECONDS
 from app_integration.errors import ConfigurationError
@@ -70,7 +71,8 @@ def _values(
     """Return the variables of the templates."""
     folder = host.folder or Path("/srv") / settings.scope.service
     staging, live = _STAGING / settings.config.file, _LIVE_FOLDER / settings.config.file
-    start = settings.watch_command(settings.image_python, staging, live)
+    python = image_python(settings.config)
+    start = settings.watch_command(python, staging, live)
     return {
         **_agent_values(settings, host, login),
         "agent_start": [escape_word(word) for word in settings.agent_command("bao", places)],
@@ -78,7 +80,7 @@ def _values(
         "environment": settings.scope.environment,
         "user": USER,
         "folder": folder,
-        "python": settings.image_python,
+        "python": python,
         "live": live,
         "variables": {**settings.variables, **settings.audit_variables(_RECORDS)},
         "records": settings.audit_key and _RECORDS,

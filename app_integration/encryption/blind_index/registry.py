@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -41,7 +40,6 @@ class BlindIndexes:
         *,
         limits: Limits | None = None,
         now: Callable[[], float] = time.time,
-        random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         """Create an empty registry. No request is sent."""
         self._versions = partial(
@@ -51,7 +49,6 @@ class BlindIndexes:
             store=store,
             limits=limits or Limits(),
             now=now,
-            random=random,
         )
         self._declared: dict[str, BlindIndex] = {}
 

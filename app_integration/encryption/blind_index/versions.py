@@ -7,6 +7,7 @@ explicit calls, such as those of a migration.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -59,7 +60,7 @@ class IndexVersions:
         bits: int,
         limits: Limits,
         now: Callable[[], float],
-        random: Callable[[int], bytes],
+        random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         """Create an empty cache. No request is sent.
 

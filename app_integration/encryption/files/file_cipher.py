@@ -24,7 +24,7 @@ from app_integration.encryption.files.chunks import (
 )
 from app_integration.encryption.files.file_key import FileKey
 from app_integration.encryption.files.header import Header, read_header
-from app_integration.encryption.files.key_wrapping import FileKeyWrapping, KeyServices
+from app_integration.encryption.files.key_wrapping import FileKeyWrapping, OpenKeyService
 from app_integration.encryption.files.parallel import (
     decrypt_parallel,
     encrypt_parallel,
@@ -64,7 +64,7 @@ class FileCipher:
 
     def __init__(
         self,
-        services: KeyServices,
+        services: OpenKeyService,
         scope: Scope,
         key_name: str | None = "pii",
         *,

@@ -31,7 +31,7 @@ from app_integration.errors import (
 from app_integration.names import Scope
 
 #: Returns the key service of one key.
-KeyServices = Callable[[ServiceKey], KeyService]
+OpenKeyService = Callable[[ServiceKey], KeyService]
 
 
 class FileKeyWrapping:
@@ -39,7 +39,7 @@ class FileKeyWrapping:
 
     def __init__(
         self,
-        services: KeyServices,
+        services: OpenKeyService,
         scope: Scope,
         key_name: str | None,
         random: Callable[[int], bytes] = os.urandom,

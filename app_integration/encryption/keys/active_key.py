@@ -90,10 +90,6 @@ class ActiveDataKey:
         current = self.current
         return current is not None and current.usage.is_usable(self._clock())
 
-    def reserve(self, size: int) -> DataKey:
-        """Return a key that may encrypt *size* more bytes, and count them."""
-        return self.reserve_messages(self.count_messages(size))
-
     def count_messages(self, size: int) -> int:
         """Return the number of messages that a value of *size* bytes counts as."""
         return max(1, -(-size // self.message_size))

@@ -86,8 +86,7 @@ def create_index_keys(*owners: type) -> list[str]:
 
     """
     columns = [column for owner in owners for column in index_columns(owner)]
-    indexes = {column.name: column.blind_index for column in columns}
-    return [name for name, index in indexes.items() if index.create()]
+    return [column.name for column in columns if column.blind_index.create()]
 
 
 def column_values(owner: type, values: Mapping[str, Any]) -> dict[str, Any]:

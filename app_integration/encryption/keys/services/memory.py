@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -26,12 +26,11 @@ _NO_SECRET: Final = b"strongroom: anybody can derive this key"
 class MemoryKeyService:
     """A :class:`~app_integration.encryption.keys.services.KeyService` that needs no server."""
 
-    def __init__(self, name: str, random: Callable[[int], bytes] = os.urandom) -> None:
+    def __init__(self, name: str) -> None:
         """Derive the key."""
         log.warning("SECRETS_BACKEND=memory: anybody can derive the key %s", name)
         derivation = HKDF(SHA256(), length=32, salt=None, info=name.encode())
         self._cipher = AESGCM(derivation.derive(_NO_SECRET))
-        self._random = random
 
     def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:
         """Wrap each data key."""
@@ -51,7 +50,7 @@ class MemoryKeyService:
         return int(wrapped.startswith(_VERSION))
 
     def _wrap(self, data_key: bytes, scope: bytes) -> bytes:
-        nonce = self._random(_NONCE)
+        nonce = os.urandom(_NONCE)
         return _VERSION + nonce + self._cipher.encrypt(nonce, data_key, scope)
 
     def _unwrap(self, wrapped: bytes, scope: bytes) -> bytes | None:
