@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import duckdb
 
-from benchmarks.ratio import Case, repeated, run_on_files
+from benchmarks.ratio import FOLDER, Case, repeated, run_cases
 from vault.audit import event_columns
 from vault.audit.ingest.conversion import MEMORY
 from vault.audit.ingest.ingestion import ingest
@@ -137,4 +137,4 @@ def _hmac(numbers: random.Random) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_on_files(__doc__, cases, ("--lines", LINES, "lines"), TURNS))
+    sys.exit(run_cases(__doc__, cases, TURNS, ("--lines", int, LINES, "lines"), FOLDER))

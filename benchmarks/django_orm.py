@@ -19,9 +19,9 @@ from typing import Any, Final
 from uuid import uuid4
 
 from benchmarks import memory_keys
-from benchmarks.orm import Cipher, person
+from benchmarks.orm import Cipher, person, then
 from benchmarks.people_table import database
-from benchmarks.ratio import Case, Clock, run_on_rows
+from benchmarks.ratio import Case, Clock, run_cases
 from tests.support.databases import django_project
 
 django_project.set_up()
@@ -135,29 +135,22 @@ def _cases(name: str, rows: int, clock: Clock, bars: Mapping[str, float]) -> Ite
         people.clear()
         plain.clear()
 
-    def insert_and_encrypt(times: int) -> None:
-        plain.insert(times)
-        cipher.encrypt_rows(times * rows)
-
-    def load_and_decrypt(times: int) -> None:
-        plain.load(times)
-        cipher.decrypt_rows(times * rows)
-
     case = partial(Case, floor_name="plaintext", clock=clock)
     writes = partial(case, floor=plain.insert, calls=1, prepare=clear)
     yield writes(f"{name}, bulk_create", people.insert, bar=bars.get("bulk_create"))
-    yield writes(f"{name}, bulk_create, cipher only", insert_and_encrypt)
+    encrypted = then(plain.insert, cipher.encrypt_rows, rows)
+    yield writes(f"{name}, bulk_create, cipher only", encrypted)
     yield case(f"{name}, save", people.save, plain.save, calls=_SAVES, prepare=clear)
     clear()
     people.insert(1)
     plain.insert(1)
     reads = partial(case, floor=plain.load, calls=1)
     yield reads(f"{name}, load", people.load, bar=bars.get("load"))
-    yield reads(f"{name}, load, cipher only", load_and_decrypt)
+    yield reads(f"{name}, load, cipher only", then(plain.load, cipher.decrypt_rows, rows))
     finds = partial(case, floor=plain.filter, calls=_FINDS)
     yield finds(f"{name}, filter", people.filter)
     yield finds(f"{name}, find", people.find, bar=bars.get("find"))
 
 
 if __name__ == "__main__":
-    sys.exit(run_on_rows(__doc__, cases, ROWS, TURNS))
+    sys.exit(run_cases(__doc__, cases, TURNS, ("--rows", int, ROWS, None)))

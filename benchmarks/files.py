@@ -22,7 +22,7 @@ from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.names import Environment, Scope
 from benchmarks import file_peers
 from benchmarks.memory_keys import MemoryService
-from benchmarks.ratio import Case, repeated, run_on_files
+from benchmarks.ratio import FOLDER, Case, repeated, run_cases
 
 SIZE: Final = 256  # MiB
 TURNS: Final = 7
@@ -101,4 +101,4 @@ class Files:
 
 
 if __name__ == "__main__":
-    sys.exit(run_on_files(__doc__, cases, ("--size", SIZE, "MiB"), TURNS))
+    sys.exit(run_cases(__doc__, cases, TURNS, ("--size", int, SIZE, "MiB"), FOLDER))

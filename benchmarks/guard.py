@@ -21,7 +21,7 @@ from psycopg import Connection
 from psycopg.sql import SQL, Composed, Identifier
 
 from benchmarks import people_table as people
-from benchmarks.ratio import Case, Run, repeated, run_on_rows
+from benchmarks.ratio import Case, Run, repeated, run_cases
 from migration.guard import triggers
 from migration.table.migrated_table import DecryptedColumn, MigratedColumn, MigratedTable
 
@@ -135,4 +135,4 @@ def _decrypt(connection: Connection, table: MigratedTable) -> MigratedTable:
 
 
 if __name__ == "__main__":
-    sys.exit(run_on_rows(__doc__, cases, ROWS, TURNS))
+    sys.exit(run_cases(__doc__, cases, TURNS, ("--rows", int, ROWS, None)))

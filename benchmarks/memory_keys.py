@@ -63,27 +63,11 @@ class MemoryRows:
         return True
 
 
-class MemoryIndexKeys:
+class MemoryIndexKeys(MemoryService):
     """A key service and a store of index keys in one."""
 
     def __init__(self) -> None:
         self._rows: list[IndexKey] = []
-
-    def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:  # noqa: ARG002 (the port's signature)
-        """Return the keys unchanged."""
-        return list(data_keys)
-
-    def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:  # noqa: ARG002 (as above)
-        """Return the keys unchanged."""
-        return list(wrapped)
-
-    def rewrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:  # noqa: ARG002 (as above)
-        """Return the keys unchanged."""
-        return list(wrapped)
-
-    def version(self, wrapped: bytes) -> int:  # noqa: ARG002 (as above)
-        """Return the only version."""
-        return 1
 
     @property
     def place(self) -> str:

@@ -33,7 +33,7 @@ from app_integration.integrations.sqlalchemy import (
     find,
 )
 from benchmarks import memory_keys, people_table
-from benchmarks.ratio import Case, Clock, Run, run_on_rows
+from benchmarks.ratio import Case, Clock, Run, run_cases
 from tests.support.databases.own_database import OwnDatabase
 
 ROWS: Final = 10_000
@@ -96,6 +96,16 @@ class Cipher:
         mac = self._mac.copy()
         mac.update(value.encode())
         return mac.digest()
+
+
+def then(run: Run, cipher: Run, rows: int) -> Run:
+    """Return *run*, and after it the *cipher* of *rows* rows for each call."""
+
+    def both(times: int) -> None:
+        run(times)
+        cipher(times * rows)
+
+    return both
 
 
 class Table:
@@ -209,26 +219,13 @@ def _connect(database: OwnDatabase) -> Engine:
 
 def _on_sqlite(pair: Pair, rows: int) -> Iterator[Case]:
     cipher, plain, people = Cipher(), pair.plain, pair.people
-
-    def insert_and_encrypt(times: int) -> None:
-        plain.insert(times)
-        cipher.encrypt_rows(times * rows)
-
-    def load_and_decrypt(times: int) -> None:
-        plain.load(times)
-        cipher.decrypt_rows(times * rows)
-
-    def find_and_decrypt(times: int) -> None:
-        plain.find(times)
-        cipher.decrypt_rows(times)
-
     yield pair.insert("columns of objects, insert", people.insert, bar=2.3)
-    yield pair.insert("insert, cipher only", insert_and_encrypt)
+    yield pair.insert("insert, cipher only", then(plain.insert, cipher.encrypt_rows, rows))
     pair.fill()
     yield pair.load("columns of objects, load", people.load, bar=2.8)
-    yield pair.load("load, cipher only", load_and_decrypt)
+    yield pair.load("load, cipher only", then(plain.load, cipher.decrypt_rows, rows))
     yield pair.find("columns of objects, find", people.find, bar=1.2)
-    yield pair.find("find, cipher only", find_and_decrypt)
+    yield pair.find("find, cipher only", then(plain.find, cipher.decrypt_rows, 1))
 
 
 def _on_postgres(pair: Pair) -> Iterator[Case]:
@@ -239,4 +236,4 @@ def _on_postgres(pair: Pair) -> Iterator[Case]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_on_rows(__doc__, cases, ROWS, TURNS))
+    sys.exit(run_cases(__doc__, cases, TURNS, ("--rows", int, ROWS, None)))

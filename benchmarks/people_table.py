@@ -32,7 +32,7 @@ from migration.rows.row_statements import RowStatements
 from migration.rows.rows import Rows
 from migration.rows.token_writer import TokenWriter
 from migration.table import live_table
-from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.table.migrated_table import IndexedColumn, MigratedColumn, MigratedTable
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.databases.store_postgres import store_postgres
 
@@ -80,9 +80,7 @@ def processor_clock(connection: Connection) -> Clock:
 def describe(name: str) -> MigratedTable:
     """Return the table *name* as its migration has it."""
     columns = tuple(MigratedColumn(each, f"{each}_token", ("id",)) for each in _FIELDS)
-    return MigratedTable(
-        "public", name, ("id",), columns, (IndexedColumns("email_index", ("email",)),)
-    )
+    return MigratedTable("public", name, ("id",), columns, (IndexedColumn("email_index", "email"),))
 
 
 def create(connection: Connection, name: str, rows: int) -> MigratedTable:
@@ -160,6 +158,6 @@ class Worker:
     def verify(self, batches: int) -> None:
         """Read and check some batches that were written."""
         for _ in range(batches):
-            checked = self._verification.run_batch(self._connection)
-            if checked is None or checked.wrong:
+            wrong = self._verification.run_batch(self._connection)
+            if wrong is None or wrong:
                 raise SystemExit("a row has a token of another value")

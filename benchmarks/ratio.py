@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from rich.console import Console
 from rich.table import Table
@@ -122,53 +122,36 @@ def report(results: Sequence[Result]) -> int:
     return 0 if all(result.is_within_bar for result in results) else 2
 
 
-#: Returns the cases.
-Cases: TypeAlias = Callable[[], AbstractContextManager[Iterable[Case]]]
-#: Returns the cases with files of a size, in a folder or in the default one.
-FileCases: TypeAlias = Callable[[int, Path | None], AbstractContextManager[Iterable[Case]]]
+#: Name, type, default and help of an option.
+Option: TypeAlias = tuple[str, type, Any, str | None]
+#: The option of a folder for the measured files.
+FOLDER: Final[Option] = ("--folder", Path, None, None)
 
 
 def read_turns(description: str | None, turns: int) -> int:
     """Return the turns that the command line names."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--turns", type=int, default=turns)
-    named: int = parser.parse_args().turns
+    named: int = _read_options(description, ("--turns", int, turns, None))[0]
     return named
 
 
-def run_cases(description: str | None, cases: Cases, turns: int) -> int:
-    """Measure cases and print them."""
-    turns = read_turns(description, turns)
-    with cases() as each:
+def run_cases(
+    description: str | None,
+    cases: Callable[..., AbstractContextManager[Iterable[Case]]],
+    turns: int,
+    *options: Option,
+) -> int:
+    """Measure cases and print them. *cases* is called with the values of *options*."""
+    turns, *values = _read_options(description, ("--turns", int, turns, None), *options)
+    with cases(*values) as each:
         return report([measure(case, turns) for case in each])
 
 
-def run_on_files(
-    description: str | None, cases: FileCases, size: tuple[str, int, str], turns: int
-) -> int:
-    """Measure cases on files of the size that the command line names, and print them."""
-    option, default, unit = size
+def _read_options(description: str | None, *options: Option) -> list[Any]:
+    """Return the value of each option that the command line names, or its default."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument(option, dest="size", type=int, default=default, help=unit)
-    parser.add_argument("--turns", type=int, default=turns)
-    parser.add_argument("--folder", type=Path)
-    arguments = parser.parse_args()
-    with cases(arguments.size, arguments.folder) as each:
-        return report([measure(case, arguments.turns) for case in each])
-
-
-#: Returns the cases on tables with a number of rows.
-RowCases: TypeAlias = Callable[[int], AbstractContextManager[Iterable[Case]]]
-
-
-def run_on_rows(description: str | None, cases: RowCases, rows: int, turns: int) -> int:
-    """Measure cases on tables of the size that the command line names, and print them."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--rows", type=int, default=rows)
-    parser.add_argument("--turns", type=int, default=turns)
-    arguments = parser.parse_args()
-    with cases(arguments.rows) as each:
-        return report([measure(case, arguments.turns) for case in each])
+    for name, kind, default, text in options:
+        parser.add_argument(name, type=kind, default=default, help=text)
+    return [*vars(parser.parse_args()).values()]
 
 
 def _find_calls(run: Run, clock: Clock) -> int:

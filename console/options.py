@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -52,9 +53,9 @@ def build_duration_parser(option: str, low: str = "1s", high: str = "30d") -> Ca
 
 
 def _parse_prometheus(url: str) -> str:
-    from vault.prometheus.client import check_prometheus_url  # noqa: PLC0415 (few commands have it)
+    from vault.prometheus.http_api import check_url  # noqa: PLC0415 (few commands have it)
 
-    return _parse_url(url, check_prometheus_url)
+    return _parse_url(url, partial(check_url, "--prometheus"))
 
 
 def _parse_alertmanager(url: str) -> str:

@@ -94,11 +94,6 @@ class LocalDeployment(DeploymentSetup):
             files.append(deployed.agent.live)
         return all(file.exists() for file in files) and not deployed.access.lacks_manager()
 
-    def check_listeners(self, *names: str) -> None:
-        """Check that these servers of this deployment listen on their ports."""
-        for name in names:
-            self.servers.check_listener(name)
-
     def _running_with(self, service: str) -> list[ServiceDeployment]:
         """Return *service* and the services whose agents run, which must go on running."""
         return [

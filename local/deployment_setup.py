@@ -75,8 +75,9 @@ class DeploymentSetup:
     ) -> None:
         self.layout = layout
         self.ports = ports
-        self.declaration = dev_services.with_local_addresses(declaration, ports)
-        accesses = dev_services.service_accesses(layout, ports, declaration, self._check_listener)
+        local = declaration.with_vault(Environment.DEV, ports.vault_address)
+        self.declaration = dev_services.with_local_servers(local, ports)
+        accesses = dev_services.service_accesses(layout, ports, declaration, self.check_listeners)
         self.servers = servers(layout, ports, accesses)
         self.services: Mapping[str, ServiceDeployment] = {
             each.scope.service: ServiceDeployment(each, self.declaration, self.servers.agent_host)
@@ -176,8 +177,8 @@ class DeploymentSetup:
         return self.declaration.environment(Environment.DEV)
 
     def _open_session(self, login: AuthMethod) -> Session:
-        self._check_listener("vault")
-        guard, backoff = ListenerGuard(partial(self._check_listener, "vault")), SharedBackoff()
+        self.check_listeners("vault")
+        guard, backoff = ListenerGuard(partial(self.check_listeners, "vault")), SharedBackoff()
         return Session(
             self.ports.vault_address,
             login,
@@ -186,9 +187,11 @@ class DeploymentSetup:
             mounts=self._declared.mounts,
         )
 
-    def _check_listener(self, name: str) -> None:
+    def check_listeners(self, *names: str) -> None:
+        """Check that these servers of this deployment listen on their ports."""
         # Not the runtime's own method, because the accounts exist before the runtime.
-        self.servers.check_listener(name)
+        for name in names:
+            self.servers.check_listener(name)
 
     def inputs(self) -> Inputs:
         """Return the input values: what the team shares, and what this machine's servers need.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from collections.abc import Callable
 from pathlib import Path
 
 from app_integration._internal.private_file import write_private
@@ -15,14 +14,10 @@ from app_integration.secret import Secret
 PASSWORD_BYTES = 24  # random bytes; they become 32 characters of base64url
 
 
-def _new_password() -> str:
-    return secrets.token_urlsafe(PASSWORD_BYTES)
-
-
-def read_or_create_password(path: Path, generate: Callable[[], str] = _new_password) -> Secret:
+def read_or_create_password(path: Path) -> Secret:
     """Return the password in *path*, and generate one if there is no such file."""
     if not path.exists():
-        write_private(path, generate())
+        write_private(path, secrets.token_urlsafe(PASSWORD_BYTES))
     password = path.read_text().strip()
     if not password:
         raise ConfigurationError(f"{path} is empty; erase the deployment with: make vault-reset")

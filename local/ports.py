@@ -73,11 +73,6 @@ def from_environment(variables: Mapping[str, str]) -> Ports:
     return Ports(**read_settings(variables))
 
 
-def monitoring_from_environment(variables: Mapping[str, str]) -> MonitoringPorts:
-    """Return the ports of the monitoring that *variables* set, and defaults for the others."""
-    return MonitoringPorts(**read_settings(variables, MonitoringPorts))
-
-
 def read_settings(
     variables: Mapping[str, str], kind: type[Ports | MonitoringPorts] = Ports
 ) -> dict[str, int]:

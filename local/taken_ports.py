@@ -25,7 +25,6 @@ class PortTaken(ConfigurationError):
         what = "stop it, or use a free port" if len(taken) == 1 else "stop them, or use free ports"
         line = " ".join(f"{name}={port}" for name, port in free.items())
         super().__init__(f"{found}; {what}: {line} {command}")
-        self.taken = taken
 
 
 def check_free(ports: Ports | MonitoringPorts, names: Iterable[str] | None = None) -> None:

@@ -133,11 +133,6 @@ class NewRepository:
         return {**texts, repository_root.FILE: _render("strongroom.yaml.j2", values)}
 
 
-def compose_file_of_this_clone() -> str:
-    """Return ``docker-compose.yml`` with the two examples, from the template of a team's."""
-    return _render("docker-compose.yml.j2", {"name": "strongroom", "example": True})
-
-
 def ignored_names() -> list[str]:
     """Return the lines of ``.gitignore`` that name what git must not commit."""
     lines = (_SOURCES / "gitignore").read_text(encoding="utf-8").splitlines()

@@ -32,23 +32,20 @@ def _is_written(path: Path) -> bool:
         return False
 
 
-def check_credential_folder(folder: Path | None) -> Path | None:
-    """Return the value of ``--out``, a folder that credentials may be written to."""
-    return CREDENTIALS.check_option(folder)
+def _check_credential_folder(folder: Path | None) -> Path | None:
+    return CREDENTIALS.check_option(folder)  # loaded for this only, not for the help
 
 
 BUILD: Final = FolderKind("build", "folder of built files", "--out", _is_earlier)
 BuildFolder = Annotated[
     Path, typer.Option("--out", help="folder for the files", callback=BUILD.check_option)
 ]
-CredentialFolder = Annotated[
-    Path,
-    typer.Option(
-        "--out",
-        help="folder for credentials, outside of the repository",
-        callback=check_credential_folder,
-    ),
-]
+CREDENTIAL_FOLDER: Final = typer.Option(
+    "--out",
+    help="folder for credentials, outside of the repository",
+    callback=_check_credential_folder,
+)
+CredentialFolder = Annotated[Path, CREDENTIAL_FOLDER]
 
 
 def check_output_file(option: str, path: Path) -> None:

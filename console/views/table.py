@@ -115,11 +115,9 @@ def columns(text: str) -> tuple[Column, ...]:
     return tuple(Column(heading, Kind(kind)) for kind, _, heading in pairs)
 
 
-def bar_table(
-    title: str, headings: str, counts: Iterable[tuple[Link | str, int, str]], top: int = 0
-) -> Table:
+def bar_table(title: str, headings: str, counts: Iterable[tuple[Link | str, int, str]]) -> Table:
     """Return a table of bars, each as long as its part of the largest number."""
     found = list(counts)
-    most = top or max((count for _, count, _ in found), default=0)
+    most = max((count for _, count, _ in found), default=0)
     rows = [(name, stack([(series, count)], most), count) for name, count, series in found]
     return Table(title, columns(headings), rows, "bars")

@@ -57,15 +57,15 @@ class LocalAwsDelivery:
         status_file(self.live).unlink(missing_ok=True)  # so that the wait is for the next one
         self._fault = self._find_fault()
         if self._fault is None:
-            servers.start_delivery(self._program())
+            servers.processes.start(self._program())
 
     def find_missing(self, missing: Collection[str]) -> list[str]:
         """Return those secrets of the template that have no value.
 
         *missing* has them as ``<service>/<environment>/<name>``.
         """
-        scope = self._service.scope
-        return [name for name in self._read_skeleton().lines if scope.secret(name) in missing]
+        lines, scope = Skeleton.read(self._skeleton).lines, self._service.scope
+        return [name for name in lines if scope.secret(name) in missing]
 
     def wait(self, servers: MotoRuntime, step: Step) -> None:
         """Wait until the config is delivered."""
@@ -73,7 +73,8 @@ class LocalAwsDelivery:
         with step(f"config of {service} delivered"):
             if self._fault is not None:
                 raise self._fault
-            servers.wait_for_delivery(service, self._is_delivered, DELIVERY_SECONDS)
+            name = f"{DELIVERY}{service}"
+            servers.processes.wait_for_delivery(name, self._is_delivered, DELIVERY_SECONDS)
 
     def _find_fault(self) -> ConfigurationError | None:
         """Return why the application's interpreter cannot deliver, or None."""
@@ -103,9 +104,6 @@ class LocalAwsDelivery:
         root = service.declaration.template_root / service.scope.service
         template = display_path(root / config.template)
         return build_skeleton(compiled, service.scope, template, config.file).to_json()
-
-    def _read_skeleton(self) -> Skeleton:
-        return Skeleton.read(self._skeleton)
 
     def _program(self) -> Program:
         project = self._service.declaration.project

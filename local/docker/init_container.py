@@ -38,29 +38,16 @@ POLL_SECONDS: Final = 0.1
 
 
 class ComposeInit:
-    """Servers of one deployment, seen from a container that shares their network.
-
-    *clock* returns seconds of a monotonic clock, and *sleep* takes seconds.
-    """
+    """Servers of one deployment, seen from a container that shares their network."""
 
     name: Final = "docker"
 
-    def __init__(
-        self,
-        layout: Layout,
-        ports: Ports,
-        services: Sequence[Access],
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, layout: Layout, ports: Ports, services: Sequence[Access]) -> None:
         self.agent_host = ExternalAgent(ports.vault_address)
         self._layout = layout
         self._ports = ports
         self._services = services
         self._lock = Lock(layout)
-        self._clock = clock
-        self._sleep = sleep
 
     def prepare(self) -> None:
         """Write each server's configuration and password to that server's own volume.
@@ -143,12 +130,12 @@ class ComposeInit:
             )
 
     def _wait_active(self, transport: Transport) -> None:
-        deadline = self._clock() + ACTIVE_SECONDS
+        deadline = time.monotonic() + ACTIVE_SECONDS
         while not vault_state.is_active(transport):
-            if self._clock() >= deadline:
+            if time.monotonic() >= deadline:
                 reason = f"not active after {ACTIVE_SECONDS:.0f} s"
                 raise StartFailed("vault", reason, "docker compose logs vault")
-            self._sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
 
     def _transport(self) -> Transport:
         return Transport(self._ports.vault_address, cacert=None, connect_timeout=1.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -41,33 +40,15 @@ _READY: Final = {"prometheus": "/-/ready", "alertmanager": "/-/ready", "node-exp
 _RETENTION: Final = "15d"
 
 
-@dataclass(frozen=True, slots=True)
-class MonitoringFolders:
-    """Folders of the monitoring, below that of the deployment *layout*."""
-
-    layout: Layout
-
-    @property
-    def root(self) -> Path:
-        """Return the folder of all its files."""
-        return self.layout.root / "monitoring"
-
-    @property
-    def textfiles(self) -> Path:
-        """Return the folder of the checks' files."""
-        return self.root / "textfile"
-
-    def create(self) -> None:
-        """Create the folders, each with mode 0700."""
-        for folder in (self.root, self.textfiles):
-            ensure_private_folder(folder)
-
-
 class MonitoringStack:
-    """The processes of the monitoring."""
+    """The processes of the monitoring.
+
+    *folder* has all their files, and *textfiles* those of the checks.
+    """
 
     def __init__(self, layout: Layout, ports: MonitoringPorts) -> None:
-        self.folders = MonitoringFolders(layout)
+        self.folder = layout.root / "monitoring"
+        self.textfiles = self.folder / "textfile"
         self._ports = ports
         self._processes = ProcessManager(layout)
 
@@ -77,7 +58,8 @@ class MonitoringStack:
         *files* maps the name of a file to its text. The name of *checks* must be :data:`CHECKS`.
         """
         programs = [*self._programs(), checks]
-        self.folders.create()
+        for folder in (self.folder, self.textfiles):
+            ensure_private_folder(folder)
         changed = self._find_changed(files)
         stopped = [each for each in programs if changed or not self._runs(each)]
         for program in stopped:
@@ -99,7 +81,7 @@ class MonitoringStack:
 
     def _find_changed(self, files: Mapping[str, str]) -> dict[Path, str]:
         """Return the path and text of each of *files* that is another than before."""
-        found = {self.folders.root / name: text for name, text in files.items()}
+        found = {self.folder / name: text for name, text in files.items()}
         return {
             path: text
             for path, text in found.items()
@@ -125,7 +107,7 @@ class MonitoringStack:
                 f"{', '.join(missing)} is not installed; on Debian and Ubuntu: apt-get install "
                 f"{' '.join(missing)}"
             )
-        root, ports = self.folders.root, self._ports.by_name()
+        root, ports = self.folder, self._ports.by_name()
         options = {
             "prometheus": (
                 f"--config.file={root / 'prometheus.yml'}",
@@ -140,7 +122,7 @@ class MonitoringStack:
             "node-exporter": (
                 "--collector.disable-defaults",
                 "--collector.textfile",
-                f"--collector.textfile.directory={self.folders.textfiles}",
+                f"--collector.textfile.directory={self.textfiles}",
             ),
         }
         return [
@@ -245,6 +227,6 @@ class LocalMonitoring:
             CHECKS,
             "local.monitoring.checks",
             str(self._layout.root.resolve()),
-            str(self._stack.folders.textfiles.resolve()),
+            str(self._stack.textfiles.resolve()),
             folder=repository,
         )

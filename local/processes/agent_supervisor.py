@@ -65,10 +65,7 @@ class AgentProcess:
 
     def wait_until(self, is_delivered: Callable[[], bool], seconds: float) -> None:
         """Wait until *is_delivered* returns True."""
-        running = self._processes.find(AGENT)
-        if running is None:
-            raise self._processes.failure(AGENT, "it has exited")
-        self._processes.wait_until(running, is_delivered, seconds)
+        self._processes.wait_for_delivery(AGENT, is_delivered, seconds)
 
     def stop(self) -> None:
         """Stop the agents, and the processes that a killed supervisor left behind."""

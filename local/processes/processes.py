@@ -159,6 +159,13 @@ class ProcessManager:
                 raise self.failure(running.name, f"not ready after {timeout:.0f} s")
             self._sleep(POLL_SECONDS)
 
+    def wait_for_delivery(self, name: str, check: Callable[[], bool], timeout: float) -> None:
+        """Wait until *check* returns True, which the running process *name* brings about."""
+        running = self.find(name)
+        if running is None:
+            raise self.failure(name, "it has exited")
+        self.wait_until(running, check, timeout)
+
     def failure(self, name: str, reason: str) -> StartFailed:
         """Return an error about the process *name*, with the end of its log."""
         return StartFailed(name, reason, self.log_tail(name))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from local.layout import Layout
 from local.ports import Ports
-from local.processes.program import Program
 from local.runtime_interface import Progress, StartResult, Status, no_progress
 from local.runtimes import server_types
 from local.runtimes.process_runtime import ProcessRuntime
@@ -87,19 +86,6 @@ class MotoRuntime(ProcessRuntime):
         for name in self._deliveries():
             with progress(name):
                 self.processes.stop(name)
-
-    def start_delivery(self, program: Program) -> None:
-        """Start a process that delivers a service's config."""
-        self.processes.start(program)
-
-    def wait_for_delivery(
-        self, service: str, is_delivered: Callable[[], bool], seconds: float
-    ) -> None:
-        """Wait until *is_delivered* returns True."""
-        running = self.processes.find(f"{DELIVERY}{service}")
-        if running is None:
-            raise self.processes.failure(f"{DELIVERY}{service}", "it has exited")
-        self.processes.wait_until(running, is_delivered, seconds)
 
     def _deliveries(self) -> list[str]:
         return [name for name in self.processes.names() if name.startswith(DELIVERY)]

@@ -29,19 +29,6 @@ MONITORING_ACCOUNT: Final = "monitoring"
 
 
 @dataclass(frozen=True, slots=True)
-class Manager:
-    """PostgreSQL account that Vault logs in with to create and drop users.
-
-    *password_file* has its first password, which Vault may have changed. *connection_url* has
-    Vault's placeholders for username and password.
-    """
-
-    username: str
-    password_file: Path
-    connection_url: str
-
-
-@dataclass(frozen=True, slots=True)
 class Superuser:
     """Superuser of the PostgreSQL at *port*.
 
@@ -110,16 +97,6 @@ class DatabaseAccounts:
     superuser: Superuser
     roles: ServiceRoles
     has_app: bool = True
-
-    @property
-    def manager(self) -> Manager:
-        """Return the account that Vault uses on the service's database."""
-        address = f"{HOST}:{self.superuser.port}/{self.roles.database}?sslmode=disable"
-        return Manager(
-            username=self.roles.manager,
-            password_file=self.password_file("manager"),
-            connection_url=f"postgresql://{{{{username}}}}:{{{{password}}}}@{address}",
-        )
 
     def url(self) -> Secret:
         """Return the application's ``database-url``, whose user is not leased, if it has one."""
@@ -197,10 +174,6 @@ class DatabaseAccounts:
         """Store *password* in the deployment's file, if *user* is the application's user."""
         if user == self.roles.app:
             write_private(self.password_file("app"), password.reveal())
-
-    def reset_manager_password(self) -> None:
-        """Reset the manager's password to that in the deployment's file."""
-        self.set_password(self.roles.manager, self.password("manager"))
 
     def reset_passwords(self) -> None:
         """Reset the passwords of manager and application to those in the deployment's files.

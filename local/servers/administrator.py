@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from app_integration._internal.private_file import write_private
+from app_integration._internal.server_urls import is_loopback_host
 from app_integration.errors import ConfigurationError
 from app_integration.secret import Secret
 from local.runtime_interface import Status
@@ -69,8 +70,6 @@ class Administrator(Superuser):
         return connection
 
     def _login(self, database: str | None) -> dict[str, str]:
-        from vault.declare.schema.field_types import is_loopback_host  # noqa: PLC0415 (loads pydantic)
-
         if not self.url_file.exists():
             raise ConfigurationError(
                 f"the administrator's URL of the PostgreSQL at {self.address}, which "

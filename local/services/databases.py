@@ -44,7 +44,7 @@ def reset_unknown_managers(session: Session, mounts: Mounts, accesses: Sequence[
         if (accounts := access.database) is not None:
             connection = _read_connection(session, mounts, access.scope)
             if connection.get("username") != accounts.roles.manager:
-                accounts.reset_manager_password()
+                accounts.set_password(accounts.roles.manager, accounts.password("manager"))
 
 
 def _read_connection(session: Session, mounts: Mounts, scope: Scope) -> Mapping[str, Any]:

@@ -119,11 +119,6 @@ def shared_files(declaration: Declaration) -> SharedFiles:
     return SharedFiles(declaration, identity_path(os.environ))
 
 
-def with_local_addresses(declaration: Declaration, ports: Ports) -> Declaration:
-    """Return *declaration* with this machine's addresses instead of those in ``dev.yaml``."""
-    return with_local_servers(declaration.with_vault(Environment.DEV, ports.vault_address), ports)
-
-
 def with_managers(declaration: Declaration, accesses: Iterable[Access]) -> Declaration:
     """Return *declaration* with the managers that this deployment has on the team's own servers."""
     own = [each for each in accesses if each.administrator is not None]

@@ -198,10 +198,6 @@ class LocalAgent:
         )
 
     @property
-    def _python(self) -> Path:
-        return self._config.interpreter(self._declaration.project)
-
-    @property
     def _delivered(self) -> DeliveredFile:
         return DeliveredFile(
             template=self.template,
@@ -236,7 +232,7 @@ class LocalAgent:
             program=binaries.openbao_path(),
             agent_config=self.folder / "agent.hcl",
             secret_id_file=self.folder / "secret-id",
-            python=self._python,
+            python=self._config.interpreter(self._declaration.project),
             working_directory=self._config.folder(self._declaration.project),
             deliveries=(self._delivered,),
             generation=generation,

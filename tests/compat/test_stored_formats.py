@@ -15,7 +15,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Engine, create_engine
 
-from agent.supervisor.run_settings import RunSettings
+from agent.supervisor.unit_file import UnitFile
 from agent.supervisor.unit_state import read_state
 from app_integration._internal import formats
 from app_integration._internal.formats import Format
@@ -115,7 +115,7 @@ class TestDeployment:
         ports, state = port_file.read(layout), read_state(unit)
         record = Record.from_json(json.loads((layout.run / "vault.json").read_text()))
         assert (ports and ports.vault, state and state.pid, record.pid) == (8200, 4322, 4321)
-        assert RunSettings.from_file(unit / "run.json").starter.scope.service == "gaara-store"
+        assert UnitFile.read(unit / "run.json").parse().starter.scope.service == "gaara-store"
 
     def test_folder_without_a_format_is_one_of_before_there_were_formats(
         self, sample: Path
@@ -134,7 +134,7 @@ class TestDeployment:
         file = Layout(sample / "deployment").agent(samples.SCOPE) / "run.json"
         replace_in(file, '"service"', f'"format": {newer(formats.RUN_FILE)}, "service"')
         with pytest.raises(ConfigurationError, match="install a newer strongroom"):
-            RunSettings.from_file(file)
+            UnitFile.read(file).parse()
 
 
 class TestDeclaration:

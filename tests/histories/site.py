@@ -197,16 +197,17 @@ def _log_logins(accounts: DatabaseAccounts) -> None:
 
 
 def _set_up_server(running: Site) -> None:
-    operator, manager = running.operator, running.accounts.manager
+    operator, accounts = running.operator, running.accounts
+    address = f"{accounts.superuser.address}/{accounts.roles.database}"
     create_kv_mount(operator, "secret")
     operator.post("sys/mounts/transit", {"type": "transit"})
     operator.post(f"transit/keys/{SCOPE.key('pii')}")
     operator.post("sys/mounts/database", {"type": "database"})
     connection = {
         "plugin_name": "postgresql-database-plugin",
-        "connection_url": manager.connection_url,
-        "username": manager.username,
-        "password": manager.password_file.read_text().strip(),
+        "connection_url": f"postgresql://{{{{username}}}}:{{{{password}}}}@{address}?sslmode=disable",
+        "username": accounts.roles.manager,
+        "password": accounts.password_file("manager").read_text().strip(),
         "allowed_roles": "*",
     }
     operator.post(f"database/config/{SCOPE}", connection)

@@ -43,11 +43,16 @@ def rotations(deployment: Deployment) -> int:
 
 def password_logs_in(deployment: Deployment) -> bool:
     """Return whether the initial password still logs in to the database."""
-    manager = deployment.local.service("gaara-store").access.require_database().manager
-    password = manager.password_file.read_text().strip()
-    url = manager.connection_url.replace("{{username}}", manager.username)
+    accounts = deployment.local.service("gaara-store").access.require_database()
     try:
-        with psycopg.connect(url.replace("{{password}}", password)):
+        with psycopg.connect(
+            host=accounts.superuser.host,
+            port=accounts.superuser.port,
+            dbname=accounts.roles.database,
+            user=accounts.roles.manager,
+            password=accounts.password_file("manager").read_text().strip(),
+            sslmode="disable",
+        ):
             return True
     except psycopg.OperationalError:
         return False

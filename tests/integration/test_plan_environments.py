@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -17,12 +18,7 @@ from policies.render import render_policies
 from tests.support.servers.dev_server import dev_server, root
 from vault.declare.load import load
 from vault.reconcile.desired.desired import desired_resources
-from vault.reconcile.environment_diff import (
-    Differences,
-    compare,
-    generate_comparison_key,
-    read_state,
-)
+from vault.reconcile.environment_diff import Differences, compare, read_state
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
 from vault.reconcile.planning.build import build_plan as make_plan
@@ -53,7 +49,7 @@ def server() -> Iterator[Session]:
 
 
 def differences(session: Session) -> Differences:
-    key = generate_comparison_key()
+    key = secrets.token_bytes(32)
     return compare(*(read_state(session, load(), scope, key) for scope in (STAGING, PROD)))
 
 
@@ -118,7 +114,7 @@ def test_value_with_scheduled_deletion_exists_until_then(server: Session) -> Non
     write_value(server, name, Secret("for two hours"))
     assert differences(server).missing == ()
     later = datetime.now(UTC) + timedelta(hours=3)
-    side = read_state(server, load(), PROD, generate_comparison_key(), lambda: later)
+    side = read_state(server, load(), PROD, secrets.token_bytes(32), lambda: later)
     assert "redis-url" not in side.present
 
 

@@ -96,10 +96,10 @@ def postgres(layout: Layout, ports: Ports) -> Iterator[Postgres]:
 
 @pytest.fixture
 def manager(postgres: Postgres, layout: Layout) -> Iterator[psycopg.Connection]:
-    account = accounts(layout, postgres.port).manager
-    url = account.connection_url.replace("{{username}}", account.username)
-    url = url.replace("{{password}}", account.password_file.read_text())
-    with closing(psycopg.connect(url, autocommit=True)) as connection:
+    account = accounts(layout, postgres.port)
+    password = account.password_file("manager").read_text()
+    with closing(connect(postgres, account.roles.manager, password)) as connection:
+        connection.autocommit = True
         yield connection
 
 
@@ -394,7 +394,7 @@ def test_failed_statement_is_not_logged(
 def test_restart_keeps_a_password_changed_by_vault(
     postgres: Postgres, layout: Layout, ports: Ports, manager: psycopg.Connection
 ) -> None:
-    initial = accounts(layout, ports.database).manager.password_file.read_text()
+    initial = accounts(layout, ports.database).password_file("manager").read_text()
     manager.execute("ALTER ROLE gaara_store_manager PASSWORD 'rotated'")
     postgres.start()
     with closing(connect(postgres, "gaara_store_manager", "rotated")) as rotated:

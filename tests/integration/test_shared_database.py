@@ -105,8 +105,9 @@ def declare(folder: Path, port: int, *, shared: bool) -> Declaration:
 
 def provided(postgres: Postgres) -> dict[str, str]:
     """Return the manager's password, and a URL without a user."""
+    manager = accounts_of(postgres).password_file("manager")
     return {
-        f"database/config/{STORE}": accounts_of(postgres).manager.password_file.read_text().strip(),
+        f"database/config/{STORE}": manager.read_text().strip(),
         f"secret/{READER.secret('database-url')}": (
             f"postgresql+psycopg://{HOST}:{postgres.port}/gaara_store"
         ),

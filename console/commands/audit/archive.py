@@ -44,7 +44,7 @@ Keep = Annotated[
 
 
 def _check_folder(folder: Path | None) -> Path | None:
-    return ARCHIVE.check_option(folder)
+    return ARCHIVE.check_option(folder)  # loaded for this only, not for the help
 
 
 def archive(
@@ -80,7 +80,7 @@ def archive(
         archiver = Archiver(
             folder,
             [LiveLog(path.absolute()) for path in logs],
-            partial(_open_writer, cipher, recipient or ()),
+            lambda: SegmentWriter(cipher.scope, cipher.new_file_key(recipient or ())),
             Reopening(tell),
             None if keep is None else timedelta(days=keep),
         )
@@ -122,10 +122,6 @@ def _open_cipher(target: Target, scope: Scope, *, no_key: bool) -> Iterator[File
         return
     with open_service_client(target, scope.service) as client:
         yield client.files(AUDIT_KEY)
-
-
-def _open_writer(cipher: FileCipher, recipients: Sequence[str]) -> SegmentWriter:
-    return SegmentWriter(cipher.scope, cipher.new_file_key(recipients))
 
 
 def _show(folder: Path, done: Archived) -> None:

@@ -92,7 +92,7 @@ _MAX_AGE: Final = ("1m", "3650d")
 
 
 def _check_folder(folder: Path | None) -> Path | None:
-    return BACKUPS.check_option(folder)
+    return BACKUPS.check_option(folder)  # loaded for this only, not for the help
 
 
 Folder = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final
@@ -25,7 +26,6 @@ from vault.reconcile.environment_diff import (
     Differences,
     EnvironmentState,
     compare,
-    generate_comparison_key,
     read_state,
 )
 from vault.reconcile.planning.snapshot import Snapshot
@@ -90,7 +90,7 @@ def diff(
     Exit code 2 if there is anything to show. Secret values are never shown. With a credential of
     plan, all but the values is compared.
     """
-    key, pair = generate_comparison_key(), _open_pair(open_target(root=root), one, other)
+    key, pair = secrets.token_bytes(32), _open_pair(open_target(root=root), one, other)
     services = [
         {scope.service for scope in each.declaration.scopes(each.environment)} for each in pair
     ]

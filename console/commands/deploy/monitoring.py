@@ -14,7 +14,7 @@ from console.target.checkout import current_checkout
 from console.target.local_folder import DEFAULT_ROOT, local_root, open_layout
 from console.views.output_files import BuildFolder, write_files
 from local.monitoring.local_monitoring import LocalMonitoring
-from local.ports import monitoring_from_environment
+from local.ports import MonitoringPorts, read_settings
 from vault.monitoring.alerts import read_monitoring
 from vault.monitoring.files import render_files
 from vault.monitoring.targets import declared_targets
@@ -64,4 +64,4 @@ def down(root: Root = DEFAULT_ROOT) -> None:
 
 def _local_monitoring(root: Path) -> LocalMonitoring:
     layout = open_layout(local_root(root))
-    return LocalMonitoring(layout, monitoring_from_environment(os.environ))
+    return LocalMonitoring(layout, MonitoringPorts(**read_settings(os.environ, MonitoringPorts)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from agent.compiler.declared_template import compile_declared
@@ -41,44 +41,24 @@ def check_repository(repository: Repository) -> Findings:
 
 
 def _find_errors(repository: Repository, declared: Declaration) -> list[str]:
+    folder = repository.declaration
     errors = [
-        *_policy_test_errors(repository, declared),
-        *_anomaly_rule_errors(repository),
-        *_monitoring_errors(repository, declared),
-        *_rollout_rule_errors(repository, declared),
+        *_errors(read_tests, repository.policies, declared),
+        *_errors(rules_reader.read_rules, source_file.find(folder, rules_reader.FILE)),
+        *_errors(read_monitoring, folder, declared),
     ]
+    if (rollout := source_file.find(folder, rollout_rules.FILE)) is not None:
+        errors += _errors(rollout_rules.read_file, rollout, declared.services)
     for name, service in declared.services.items():
         if service.config is not None:
             errors += _template_errors(declared, name, service.config)
     return [*errors, *find_policy_errors(declared)]
 
 
-def _policy_test_errors(repository: Repository, declared: Declaration) -> Iterator[str]:
+def _errors(read: Callable[..., object], *arguments: object) -> Iterator[str]:
+    """Yield the errors that *read* finds in files."""
     try:
-        read_tests(repository.policies, declared)
-    except DeclarationError as error:
-        yield from map(str, error.errors)
-
-
-def _anomaly_rule_errors(repository: Repository) -> Iterator[str]:
-    try:
-        rules_reader.read_rules(source_file.find(repository.declaration, rules_reader.FILE))
-    except DeclarationError as error:
-        yield from map(str, error.errors)
-
-
-def _rollout_rule_errors(repository: Repository, declared: Declaration) -> Iterator[str]:
-    file = source_file.find(repository.declaration, rollout_rules.FILE)
-    try:
-        if file is not None:
-            rollout_rules.read_file(file, declared.services)
-    except DeclarationError as error:
-        yield from map(str, error.errors)
-
-
-def _monitoring_errors(repository: Repository, declared: Declaration) -> Iterator[str]:
-    try:
-        read_monitoring(repository.declaration, declared)
+        read(*arguments)
     except DeclarationError as error:
         yield from map(str, error.errors)
 

@@ -31,7 +31,7 @@ from console.target.environment_rotations import Rotations, open_rotations
 from console.target.evidence_sources import EvidenceSources
 from console.target.local_folder import DEFAULT_ROOT
 from console.target.target import Target, open_target
-from console.views.output_files import check_credential_folder
+from console.views.output_files import CREDENTIAL_FOLDER
 from console.views.restarts import describe_rotation
 from console.views.rotation import RotationView
 from vault.dotenv.worktree import check_ignored
@@ -63,14 +63,7 @@ _Wait = Annotated[
         help="wait so long for the consumers: 10m",
     ),
 ]
-_Out = Annotated[
-    Path | None,
-    typer.Option(
-        "--out",
-        help="folder for credentials, outside of the repository",
-        callback=check_credential_folder,
-    ),
-]
+_Out = Annotated[Path | None, CREDENTIAL_FOLDER]
 
 
 #: Options of evidence and handover, which an environment on AWS does not have.

@@ -190,7 +190,7 @@ class EnvironmentSources:
     @cached_property
     def plan(self) -> CachedSource[PartialPlan]:
         """Return the source of what differs between the server and the declaration."""
-        return self._source("plan", self._read_plan)
+        return self._source("plan", lambda: build_readable_plan(self._reread(), self._open()))
 
     @cached_property
     def alerts(self) -> CachedSource[tuple[Alert, ...]] | None:
@@ -263,9 +263,6 @@ class EnvironmentSources:
 
     def _read_policies(self) -> ServicePolicies:
         return read_service_policies(self._open(), self._reread().declaration, self.environment)
-
-    def _read_plan(self) -> PartialPlan:
-        return build_readable_plan(self._reread(), self._open())
 
 
 #: Name of an environment → its sources, in the order of the command line.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import typer
@@ -53,20 +53,17 @@ def open_unwrap(origin: Origin | None, identity: Path | None) -> Iterator[Unwrap
     if origin is None:
         raise typer.BadParameter("pass --service and --env, or --identity")
     with open_job_session(origin.target, AUDITOR_JOB) as session:
-        mounts = origin.target.declared.mounts
-        client = Client(Settings(origin.scope, "", mounts=mounts), session=session)
-        yield client.files(None).unwrap
+        yield _open_client(session, origin.target, origin.scope).files(None).unwrap
 
 
 def unwrap_any(session: Session, target: Target) -> Unwrap:
     """Return the function that unwraps the keys of files of any service."""
-    mounts = target.declared.mounts
-
-    @cache
-    def open_client(scope: Scope) -> Client:
-        return Client(Settings(scope, "", mounts=mounts), session=session)
-
+    open_client = cache(partial(_open_client, session, target))
     return lambda header: open_client(_read_scope(header)).files(None).unwrap(header)
+
+
+def _open_client(session: Session, target: Target, scope: Scope) -> Client:
+    return Client(Settings(scope, "", mounts=target.declared.mounts), session=session)
 
 
 def _by_identities(identity: Path) -> Unwrap:

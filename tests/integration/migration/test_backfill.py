@@ -223,7 +223,7 @@ def wrong_rows(site: Site, connection: Connection, ranges: Ranges) -> list[Any]:
     ranges.create(connection, GUESTS, ROWS)
     verification = Verification(ranges, site.writer(connection), 500)
     batches = iter(lambda: verification.run_batch(connection), None)
-    return [key for each in batches for key in each.wrong]
+    return [key for batch in batches for key in batch]
 
 
 def work(site: Site) -> None:

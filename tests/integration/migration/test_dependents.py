@@ -8,8 +8,9 @@ from typing import Final, LiteralString
 import pytest
 from psycopg import Connection
 
+from app_integration.errors import ConfigurationError
 from local.servers.accounts import Superuser
-from migration import migration_context, old_columns, way_back
+from migration import migration_context, way_back
 from migration.forecast import forecast
 from migration.stage import Stage
 from migration.table import dependent_rules, snapshot
@@ -520,7 +521,7 @@ def test_trigger_that_keeps_the_column_is_named_by_the_plan_and_before_the_drop(
     with context.connect() as connection:
         lost = dependent_rules.find_lost(context.read_dependents(connection))
     assert "trigger asked on table public.guests" in lost
-    with pytest.raises(old_columns.ColumnNeeded, match="trigger asked on table guests"):
+    with pytest.raises(ConfigurationError, match="trigger asked on table guests"):
         hotel.advance(Stage.DROPPED)
     hotel.script("DROP FUNCTION nothing CASCADE")
 

@@ -171,7 +171,7 @@ def _null_and_restore(connection: Connection, statements: RowStatements, cipher:
     opened = read()
     assert {value for name in KINDS for value in opened.rows.columns[name]} == {None}
     changes = cipher.find_changes(opened)
-    restored = cipher.restore(opened, changes)
+    restored = cipher.sources.encrypt(opened.values, changes)
     statements.restore(connection, opened.rows, [*cipher.renew(opened, changes), *restored])
     assert cipher.find_mismatches(read().rows) == set()
 

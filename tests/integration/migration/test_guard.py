@@ -14,7 +14,7 @@ from migration.guard import definition, recorded_writes, triggers
 from migration.guard.triggers import Mode
 from migration.rows.row_statements import RowStatements
 from migration.table import live_table
-from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.table.migrated_table import IndexedColumn, MigratedColumn, MigratedTable
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.databases.refused_write import check_refused
 
@@ -28,7 +28,7 @@ PEOPLE = MigratedTable(
         MigratedColumn("email", "email_token", ("id",)),
         MigratedColumn("born", "born_token", ("id", "country")),
     ),
-    (IndexedColumns("email_index", ("email",)),),
+    (IndexedColumn("email_index", "email"),),
     frozenset({"email"}),
 )
 EVENTS = MigratedTable(

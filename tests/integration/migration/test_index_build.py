@@ -10,7 +10,7 @@ import pytest
 from psycopg import Connection
 
 from migration import index_build
-from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.table.migrated_table import IndexedColumn, MigratedColumn, MigratedTable
 from migration.table.table_lock import Pacing, TableLockNotTaken
 from tests.support.databases.own_database import OwnDatabase
 
@@ -30,7 +30,7 @@ _SETUP: LiteralString = f"""
 
 def table(name: str) -> MigratedTable:
     column = MigratedColumn("email", "email_token", ("id",))
-    index = IndexedColumns("email_index", ("email",))
+    index = IndexedColumn("email_index", "email")
     return MigratedTable("public", name, ("id",), (column,), (index,))
 
 

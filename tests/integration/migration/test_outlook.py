@@ -15,7 +15,7 @@ from migration.forecast.estimate import Estimator, Speed
 from migration.forecast.outlook import Outlook
 from migration.stage import Stage
 from migration.table import inventory, live_table
-from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.table.migrated_table import IndexedColumn, MigratedColumn, MigratedTable
 from tests.support.databases.own_database import OwnDatabase
 
 pytestmark = pytest.mark.requires("embedded")
@@ -30,7 +30,7 @@ MEMBERS: Final = MigratedTable(
         MigratedColumn("town", "town_token", ("id",)),
         MigratedColumn("notes", "notes_token", ("id",)),
     ),
-    (IndexedColumns("email_index", ("email",)),),
+    (IndexedColumn("email_index", "email"),),
 )
 _SETUP: LiteralString = """
     CREATE SCHEMA club;

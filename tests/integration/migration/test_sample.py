@@ -11,7 +11,7 @@ from psycopg import Connection
 from migration.forecast import sample
 from migration.forecast.sample import Plaintexts, Sample
 from migration.table import live_table
-from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.table.migrated_table import IndexedColumn, MigratedColumn, MigratedTable
 from tests.support.databases.own_database import OwnDatabase
 
 pytestmark = pytest.mark.requires("embedded")
@@ -59,7 +59,7 @@ def connection(database: OwnDatabase) -> Iterator[Connection]:
 
 def read(connection: Connection, name: str, *columns: str, blocks: int = 1000) -> Sample:
     migrated = tuple(MigratedColumn(each, f"{each}_token", ("id",)) for each in columns)
-    indexes = (IndexedColumns("email_index", ("email",)),)
+    indexes = (IndexedColumn("email_index", "email"),)
     table = MigratedTable("public", name, ("id",), migrated, indexes)
     return sample.read(connection, table, live_table.read(connection, "public", name), blocks)
 

@@ -10,9 +10,9 @@ from typing import Any, cast
 import pytest
 from psycopg import Connection
 
+from app_integration.errors import ConfigurationError
 from migration import session_check
 from migration.course import Course
-from migration.session_check import SessionNotKept
 from migration.stage import Stage
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations.old_tokens import Clinic, open_clinic
@@ -107,7 +107,10 @@ def test_pooler_by_transactions_is_found(
     pooler = Pooler(database, limit, is_fair)
     pooler.sessions = [database.connect() for _ in range(min(idle, limit))]
     pooler.idle = [*pooler.sessions]
-    with pooler.connect() as connection, pytest.raises(SessionNotKept, match="connect to the data"):
+    with (
+        pooler.connect() as connection,
+        pytest.raises(ConfigurationError, match="connect to the data"),
+    ):
         session_check.check(connection, pooler.connect)
     assert len(pooler.idle) == len(pooler.sessions)
     pooler.close()
@@ -116,7 +119,7 @@ def test_pooler_by_transactions_is_found(
 def test_command_behind_a_pooler_by_transactions_changes_nothing(clinic: Clinic) -> None:
     before, pooler = clinic.columns(), Pooler(clinic.database)
     context = replace(clinic.context(), connect=pooler.connect)
-    with pytest.raises(SessionNotKept):
+    with pytest.raises(ConfigurationError, match="behind a pooler"):
         Course(context, clinic.run, clinic.stages.append).advance(Stage.GUARDED)
     locks = clinic.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
     assert (locks, clinic.columns()) == ([(0,)], before)

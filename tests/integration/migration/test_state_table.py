@@ -12,6 +12,7 @@ import pytest
 from psycopg import Connection
 from psycopg.sql import SQL
 
+from app_integration.errors import ConfigurationError
 from migration import error_text, guard_start, state_table
 from migration.guard import definition, triggers
 from migration.stage import Stage
@@ -96,7 +97,7 @@ def test_begin_in_the_schema_of_somebody_else_changes_nothing(
 ) -> None:
     connection.execute("CREATE ROLE mallory")
     connection.execute(squatted)
-    with pytest.raises(guard_start.SchemaOfOthers, match="has objects of mallory"):
+    with pytest.raises(ConfigurationError, match="has objects of mallory"):
         begin(connection)
     found = definition.read(connection, USERS, NAME)
     assert set(found.triggers.values()) == {""}

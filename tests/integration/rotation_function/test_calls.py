@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 
 from aws.iam.evaluation import ApiCall
-from aws.iam.rotation_policy import needed_rotation_calls
 from aws.rotation.manager import manager_secret
 from aws.rotation.rotation import Step
-from tests.support.models.aws_declared import ACCOUNT, SCOPE
-from tests.support.models.aws_rotated import ARN, declare_rotated
+from tests.support.models.aws_rotated import declare_rotated, needed_calls
 from tests.support.servers.aws_fault_server import AwsFaultServer
 from tests.support.servers.rotation_site import RotatedSecret
 
@@ -45,5 +43,5 @@ def test_policy_is_what_a_rotation_calls(secret: RotatedSecret, tmp_path: Path) 
     secret.site.proxy.forget()
     for step in Step:
         secret.run(step, token, secret.site.connection.call)
-    calls = needed_rotation_calls(declare_rotated(tmp_path), SCOPE.environment, ACCOUNT, ARN)
+    calls = needed_calls(declare_rotated(tmp_path))
     assert {*sent(secret.site.proxy, manager_secret(secret.name))} == {*map(needed, calls)}

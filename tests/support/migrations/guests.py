@@ -23,7 +23,7 @@ from migration.rows.row_statements import RowStatements
 from migration.rows.source_cipher import SourceCipher
 from migration.rows.token_writer import TokenWriter
 from migration.table import live_table
-from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.table.migrated_table import IndexedColumn, MigratedColumn, MigratedTable
 from tests.support.models import cipher_parts, index_parts
 
 Key: TypeAlias = tuple[int, str]
@@ -38,7 +38,7 @@ GUESTS: Final = MigratedTable(
         MigratedColumn("email", "email_token", ("id", "branch")),
         MigratedColumn("born", "born_token", ("id", "branch")),
     ),
-    (IndexedColumns("email_index", ("email",)),),
+    (IndexedColumn("email_index", "email"),),
 )
 #: The guest that has neither value.
 EMPTY: Final = 7

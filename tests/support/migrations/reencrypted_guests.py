@@ -12,7 +12,7 @@ from psycopg import Connection
 from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.cipher import FieldCipher
 from migration.rows.source_cipher import SourceCipher
-from migration.table.migrated_table import IndexedColumns
+from migration.table.migrated_table import IndexedColumn
 from tests.support.migrations.guests import GUESTS, GuestKeys, Key, original
 
 _TYPES: Final[LiteralString] = """
@@ -30,7 +30,7 @@ class ReencryptedGuestKeys(GuestKeys):
     table = replace(
         GUESTS,
         columns=tuple(replace(each, old_context=("id",)) for each in GUESTS.columns),
-        old_indexes=(IndexedColumns("email_lookup", ("email",)),),
+        old_indexes=(IndexedColumn("email_lookup", "email"),),
         old_values="old tokens",
     )
 

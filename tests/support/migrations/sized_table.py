@@ -19,7 +19,7 @@ from migration.rows.row_statements import RowStatements
 from migration.rows.token_writer import TokenWriter
 from migration.table import live_table
 from migration.table.live_table import LiveTable
-from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.table.migrated_table import IndexedColumn, MigratedColumn, MigratedTable
 from migration.table.table_lock import Pacing
 from tests.support.models import cipher_parts, index_parts
 
@@ -57,7 +57,7 @@ class SizedTable:
         self._shape = shape
         names = [f"c{at}" for at in range(shape.columns)]
         columns = tuple(MigratedColumn(name, f"{name}_token", ("id",)) for name in names)
-        index = IndexedColumns("c0_index", ("c0",))
+        index = IndexedColumn("c0_index", "c0")
         self.table = MigratedTable("public", NAME, ("id",), columns, (index,))
 
     def create(self) -> None:

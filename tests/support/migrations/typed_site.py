@@ -24,7 +24,7 @@ from migration.rows.row_statements import RowStatements
 from migration.rows.rows import Rows
 from migration.rows.token_writer import TokenWriter
 from migration.table import live_table
-from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.table.migrated_table import IndexedColumn, MigratedColumn, MigratedTable
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations.typed_values import COLUMNS, iter_rows
 from tests.support.models import cipher_parts, index_parts
@@ -42,7 +42,7 @@ TRAVELLERS: Final = MigratedTable(
     "travellers",
     _KEY,
     tuple(MigratedColumn(name, f"{name}_token", _KEY) for name in COLUMNS),
-    (IndexedColumns("email_index", ("email",)),),
+    (IndexedColumn("email_index", "email"),),
     frozenset({"nick", "balance", "price", "notes", "tags", "host", "scores"}),
 )
 

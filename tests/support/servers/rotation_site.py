@@ -240,7 +240,7 @@ def pair_secret(
     scope = scope or Scope(f"parcels-{secrets.token_hex(4)}", Environment.STAGING)
     secret = RotatedSecret(site, function, scope.secret("database-url"))
     secret.create(url_of(accounts, USERS[0], "first-password"), str(PairInstructions(USERS)))
-    manager = url_of(accounts, accounts.manager.username, accounts.password("manager").reveal())
+    manager = url_of(accounts, accounts.roles.manager, accounts.password("manager").reveal())
     site.operator.create_secret(Name=manager_secret(secret.name), SecretString=manager.reveal())
     return secret
 

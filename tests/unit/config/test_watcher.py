@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import app_integration
-from app_integration.config.watcher import WatchedConfig, watch_config
+from app_integration.config.watcher import WatchedConfig
 from app_integration.errors import ConfigRejected, ConfigurationError
 from tests.support.polling import wait_until
 from tests.unit.config.test_loader import CANARY, Config, Write, text, write
@@ -25,7 +25,7 @@ SECONDS = 20.0  # after which a change counts as missed
 @contextmanager
 def watching_config(path: Path, changes: RecordedChanges) -> Iterator[WatchedConfig[Config]]:
     """Yield a watched config once the watch of its folder has started."""
-    with watch_config(Config, path, changes) as config:
+    with WatchedConfig(Config, path, changes) as config:
         begun = config._checked_at
 
         def looked() -> bool:
@@ -125,7 +125,7 @@ def test_watcher_notices_file_in_replaced_folder(
         (place / "app.yaml").write_text(text(url=url))
         (place / "app.yaml").chmod(0o600)
     changes = RecordedChanges()
-    with watch_config(Config, folder / "app.yaml", changes):
+    with WatchedConfig(Config, folder / "app.yaml", changes):
         folder.rename(tmp_path / "gone")
         fresh.rename(folder)
         assert changes.next() == {"database.url"}
@@ -137,9 +137,9 @@ def watching() -> list[str]:
 
 def test_watcher_thread_ends_when_closed_or_deleted(write: Write) -> None:
     path = write(text())
-    watch_config(Config, path).close()
+    WatchedConfig(Config, path).close()
     assert watching() == []
-    held: WatchedConfig[Config] | None = watch_config(Config, path)
+    held: WatchedConfig[Config] | None = WatchedConfig(Config, path)
     assert watching() == ["config-watch"]
     assert held
     held = None
@@ -165,7 +165,7 @@ def test_watcher_callback_may_close_it(write: Write) -> None:
 def test_watcher_in_forked_child_checks_file_on_read(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with watch_config(Config, write(text(url="old"))) as config:
+    with WatchedConfig(Config, write(text(url="old"))) as config:
         with config._lock:  # as if held by a thread that does not exist in the child
             read, sent = os.pipe()
             child = os.fork()
@@ -184,7 +184,7 @@ def test_watcher_rejects_a_coroutine_function_before_it_starts(write: Write) -> 
 
     path, threads = write(text()), threading.active_count()
     with pytest.raises(ConfigurationError, match="nothing awaits a coroutine"):
-        watch_config(Config, path, reload)  # type: ignore[arg-type] # as a program without types
+        WatchedConfig(Config, path, reload)  # type: ignore[arg-type] # as a program without types
     assert threading.active_count() == threads
 
 

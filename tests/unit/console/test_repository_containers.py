@@ -9,11 +9,16 @@ from typing import Any
 import pytest
 import yaml
 
-from console.scaffold.new_repository import NewRepository, compose_file_of_this_clone
+from console.scaffold.new_repository import NewRepository, _render
 from local.docker.compose_file import ComposeFile
 from vault.declare import repository, repository_root
 
 ROOT = Path(__file__).parents[3]
+
+
+def compose_file_of_this_clone() -> str:
+    """Return ``docker-compose.yml`` with the two examples, from the template of a team's."""
+    return _render("docker-compose.yml.j2", {"name": "strongroom", "example": True})
 
 
 @pytest.fixture

@@ -96,7 +96,8 @@ class Ring(Keyring):
         )
 
     def write_key(self, size: int) -> DataKey:
-        return self.self_contained_keys.reserve(size)
+        keys = self.self_contained_keys
+        return keys.reserve_messages(keys.count_messages(size))
 
     def read_carried(self, wrapped: bytes, commitment: bytes) -> DataKey:
         return self.read_key(SelfContained(3, wrapped, commitment)).key

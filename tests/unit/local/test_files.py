@@ -54,10 +54,10 @@ def test_private_file_over_a_symlink_replaces_the_link(tmp_path: Path) -> None:
 
 def test_password_is_generated_once_and_then_read(tmp_path: Path) -> None:
     path = tmp_path / "password"
-    password = read_or_create_password(path, generate=lambda: "invented")
-    assert password == "invented"
+    password = read_or_create_password(path)
+    assert password == path.read_text()
     assert repr(password) == "[REDACTED]"
-    assert read_or_create_password(path, generate=lambda: "another") == "invented"
+    assert read_or_create_password(path) == password
     assert mode(path) == 0o600
 
 

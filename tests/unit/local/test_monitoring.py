@@ -32,4 +32,4 @@ def test_file_is_not_replaced_while_a_process_runs_on_it(
     with pytest.raises(StopFailed):
         stack.start({"prometheus.yml": "{}"}, checks)
     # Otherwise the next start would find the file as it should be, and leave the process as it is.
-    assert not (stack.folders.root / "prometheus.yml").exists()
+    assert not (stack.folder / "prometheus.yml").exists()

@@ -25,7 +25,6 @@ def listener() -> Iterator[int]:
 def test_taken_port_is_reported_with_setting_and_process(listener: int) -> None:
     with pytest.raises(PortTaken) as caught:
         check_free(replace(Ports(), database=listener), ["database"])
-    assert caught.value.taken == {"STRONGROOM_DATABASE_PORT": listener}
     holder = f"process {os.getpid()} ({psutil.Process().name()})"
     start = (
         f"port {listener} is taken by {holder};"

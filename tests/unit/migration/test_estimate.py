@@ -12,7 +12,7 @@ from migration.forecast.estimate import Estimate, Estimator, Speed
 from migration.forecast.sample import Checkpoints, Files, Plaintexts, Sample
 from migration.table.migrated_table import (
     DecryptedColumn,
-    IndexedColumns,
+    IndexedColumn,
     MigratedColumn,
     MigratedTable,
 )
@@ -22,7 +22,7 @@ TABLE: Final = MigratedTable(
     "users",
     ("id",),
     (MigratedColumn("email", "email_token", ("id",)),),
-    (IndexedColumns("email_index", ("email",)),),
+    (IndexedColumn("email_index", "email"),),
 )
 GB: Final = 1 << 30
 SAMPLE: Final = Sample(

@@ -12,7 +12,7 @@ import pytest
 from migration import plan
 from migration.table import live_checks
 from migration.table.live_table import LiveColumn, LiveTable
-from migration.table.migrated_table import IndexedColumns, MigratedColumn
+from migration.table.migrated_table import IndexedColumn, MigratedColumn
 from vault.declare.errors import DeclarationError
 from vault.declare.load import load
 from vault.declare.schema.migration import MigrationPlan
@@ -53,7 +53,7 @@ def test_plan_names_new_columns_by_the_old_ones(tmp_path: Path) -> None:
     table = plan.to_table(found, LIVE)
     assert (table.schema, table.name, table.key) == ("shop", "users", ("id",))
     assert table.columns == (MigratedColumn("email", "email_token", ("id",)),)
-    assert table.indexes == (IndexedColumns("email_index", ("email",)),)
+    assert table.indexes == (IndexedColumn("email_index", "email"),)
     assert table.inexact == {"balance"}
 
 
@@ -89,7 +89,7 @@ def test_plan_that_reencrypts_names_old_and_new_columns() -> None:
     assert found.old_values == "old tokens"
     table = plan.to_table(found, TOKENS)
     assert table.columns == (MigratedColumn("email", "email_2", ("id",), ("tenant",)),)
-    assert table.old_indexes == (IndexedColumns("email_index", ("email",)),)
+    assert table.old_indexes == (IndexedColumn("email_index", "email"),)
     assert table.read == ("id", "tenant", "email", "email_index", "email_2", "lookup_2")
     assert problems(TOKENS, columns=OLD) == []
 

@@ -14,7 +14,7 @@ from migration.rows.opened_rows import find_differences, is_same
 from migration.rows.row_cipher import RowCipher
 from migration.rows.rows import Rows
 from migration.rows.source_cipher import to_stored, to_tokens
-from migration.table.migrated_table import IndexedColumns, MigratedColumn, MigratedTable
+from migration.table.migrated_table import IndexedColumn, MigratedColumn, MigratedTable
 from tests.support.models import index_parts
 from tests.support.models.cipher_parts import World
 
@@ -23,7 +23,7 @@ TABLE: Final = MigratedTable(
     "users",
     ("id",),
     (MigratedColumn("email", "email_token", ("id",)),),
-    (IndexedColumns("email_index", ("email",)),),
+    (IndexedColumn("email_index", "email"),),
 )
 VALUES: Final = (
     st.none()

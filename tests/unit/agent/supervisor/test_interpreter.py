@@ -11,6 +11,7 @@ import pytest
 from agent.supervisor import interpreter
 from agent.supervisor.interpreter import UnusableInterpreter, check_interpreter
 from agent.supervisor.run_settings import RunSettings
+from agent.supervisor.unit_file import UnitFile
 from tests.support.processes.application import make_venv
 from tests.support.processes.unit_files import write_unit
 
@@ -24,7 +25,7 @@ FILE = (
 
 
 def settings_for(folder: Path, python: Path, **changes: object) -> RunSettings:
-    return RunSettings.from_file(write_unit(folder / "unit", python=str(python), **changes))
+    return UnitFile.read(write_unit(folder / "unit", python=str(python), **changes)).parse()
 
 
 def check(settings: RunSettings) -> str:

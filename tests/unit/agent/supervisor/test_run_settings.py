@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agent.supervisor.run_settings import RunSettings
+from agent.supervisor.unit_file import UnitFile
 from app_integration.errors import ConfigurationError
 from tests.support.processes.unit_files import CONFIG
 
@@ -19,7 +20,7 @@ DEFAULTS = {"reload": "none", "health": None, "within": 30.0, "settle": 3.0}
 def test_configuration_is_read(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     path.write_text(json.dumps({**CONFIG, "vault_cacert": "/ca.pem"}))
-    settings = RunSettings.from_file(path)
+    settings = UnitFile.read(path).parse()
     assert str(settings.starter.scope) == "gaara-store-dev"
     assert settings.starter.vault_cacert == Path("/ca.pem")
     assert settings.deliveries[0].to_json() == {**CONFIG["deliveries"][0], **DEFAULTS}
@@ -29,7 +30,7 @@ def test_agent_without_secret_id_has_no_starter(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     own = {"starter_role_id_file": None, "starter_secret_id_file": None}
     path.write_text(json.dumps({**CONFIG, **own}))
-    settings = RunSettings.from_file(path)
+    settings = UnitFile.read(path).parse()
     assert settings.starter.role_id_file is None
     assert json.loads(settings.to_json()) == {
         **CONFIG,
@@ -64,7 +65,7 @@ def test_invalid_configuration_is_rejected(
     path = tmp_path / "run.json"
     path.write_text(json.dumps({**CONFIG, **change}))
     with pytest.raises(ConfigurationError, match=reason):
-        RunSettings.from_file(path)
+        UnitFile.read(path).parse()
 
 
 @pytest.mark.parametrize("key", sorted(CONFIG))
@@ -72,7 +73,7 @@ def test_every_key_is_required(tmp_path: Path, key: str) -> None:
     path = tmp_path / "run.json"
     path.write_text(json.dumps({name: CONFIG[name] for name in CONFIG if name != key}))
     with pytest.raises(ConfigurationError, match=f"run.json: the key '{key}' is missing"):
-        RunSettings.from_file(path)
+        UnitFile.read(path).parse()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '"x"'])
@@ -80,12 +81,12 @@ def test_file_without_a_json_object_is_rejected(tmp_path: Path, text: str) -> No
     path = tmp_path / "run.json"
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=r"run\.json: "):
-        RunSettings.from_file(path)
+        UnitFile.read(path).parse()
 
 
 def test_generation_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     path.write_text(json.dumps({**CONFIG, "generation": "g1"}))
-    settings = RunSettings.from_file(path)
+    settings = UnitFile.read(path).parse()
     assert settings.generation == "g1"
     assert RunSettings.from_bytes(settings.to_json().encode(), path) == settings

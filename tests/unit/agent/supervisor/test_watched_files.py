@@ -15,6 +15,7 @@ import pytest
 from agent.supervisor import watched_files
 from agent.supervisor.child_process import run_command
 from agent.supervisor.run_settings import RunSettings
+from agent.supervisor.unit_file import UnitFile
 from agent.supervisor.watched_files import WatchedFiles
 from app_integration._internal.event_log import EventLog
 from app_integration._internal.private_file import write_private
@@ -43,7 +44,7 @@ def settings(folder: Path, model: str = MODEL, **keys: object) -> RunSettings:
         (folder / name).mkdir(mode=0o700)
         file[name] = str(folder / name / "app.yaml")
     write_private(folder / "staging" / "app.yaml", "key: first\n")
-    return RunSettings.from_file(write_unit(folder, python=sys.executable, deliveries=[file]))
+    return UnitFile.read(write_unit(folder, python=sys.executable, deliveries=[file])).parse()
 
 
 def status(folder: Path) -> Status | None:
@@ -122,7 +123,7 @@ def test_delivery_that_fails_is_logged_without_a_value_and_made_again(
 
 
 def test_unit_without_files_delivers_nothing(tmp_path: Path) -> None:
-    unit = RunSettings.from_file(write_unit(tmp_path))
+    unit = UnitFile.read(write_unit(tmp_path)).parse()
     assert deliver(unit, lambda: asyncio.sleep(0)) < 1
 
 
@@ -146,7 +147,7 @@ def test_cancelled_command_ends_though_it_exits_at_the_same_time(
     """Otherwise a supervisor that is stopped at that moment goes on."""
     path = tmp_path / "run.json"
     path.write_text(json.dumps(CONFIG))
-    unit = RunSettings.from_file(path)
+    unit = UnitFile.read(path).parse()
 
     async def scenario() -> bool:
         outputs = [asyncio.get_running_loop().create_future() for _ in range(2)]
