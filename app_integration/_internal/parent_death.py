@@ -16,7 +16,7 @@ _LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def parent_death_hook(number: signal.Signals) -> Callable[[], None] | None:
-    """Return a ``preexec_fn``, by which a child gets *number* when this process dies; or None.
+    """Return a ``preexec_fn`` that has a child get *number* when this process dies.
 
     It is None on platforms other than Linux.
     """
