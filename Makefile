@@ -16,11 +16,6 @@ BIN := .venv/bin
 # The command runs the tests that share the cores, each file in one process.
 TOGETHER = $(BIN)/python -m pytest -m "not nightly and not alone" -n $(WORKERS) --maxprocesses 4 \
 	--dist loadfile --no-loadscope-reorder --durations 20
-# What failed last, of these commands alone: a run by hand has another cache.
-SUITE_CACHE := .pytest_cache/suite
-RECORDED = -o cache_dir=$(SUITE_CACHE) --cache-clear
-# Handles the exit code of pytest. Three failed tests at most are run once more, and named.
-CHECKED = || case $$? in $(NO_TEST)) ;; 1) $(BIN)/python -m tests.support.second_run $(SUITE_CACHE) ;; *) exit 1 ;; esac
 # pytest gets only the files with a marked test, because it would import all others only to leave them out.
 ALONE = $(sort $(shell grep -rl --include='*.py' 'mark\.alone' tests))
 STRONGROOM := $(BIN)/strongroom
@@ -107,8 +102,8 @@ store: .venv $(MOTO) ## Run the example store on the local deployment; SECRETS_B
 
 test: .venv/peers ## Run the whole suite
 	@$(FORGET)
-	$(TOGETHER) $(RECORDED) $(ARGS) $(CHECKED)
-	$(BIN)/python -m pytest -m "alone and not nightly" $(RECORDED) $(or $(ARGS),$(ALONE)) $(CHECKED)
+	$(TOGETHER) $(ARGS) || test $$? -eq $(NO_TEST)
+	$(BIN)/python -m pytest -m "alone and not nightly" $(or $(ARGS),$(ALONE)) || test $$? -eq $(NO_TEST)
 
 test-unit: .venv/peers ## Run the tests that start no server
 	@$(FORGET)
