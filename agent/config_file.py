@@ -11,7 +11,7 @@ from agent.auto_auth import AutoAuth
 from agent.file_templates import render
 from agent.rendered_file import RenderedFile
 from app_integration.names import Scope
-from vault.reconcile.hcl.quoting import quote
+from vault.reconcile.hcl.strings import quote
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,9 +35,13 @@ from app_integration._api.encryption import (
     use_data_keys,
     use_index_keys,
 )
-from app_integration._api.files import decrypt_file, encrypt_file, open_encrypted
+from app_integration._api.files import (
+    decrypt_file,
+    encrypt_file,
+    encrypted_log_handler,
+    open_encrypted,
+)
 from app_integration._api.hvac import hvac_client
-from app_integration._api.logs import encrypted_log_handler
 from app_integration._api.rotated_secrets import (
     acurrent_and_previous,
     averification_keys,

@@ -180,7 +180,7 @@ class Client:
         key, file = self.settings.audit_key, self.settings.audit_file
         if key is None or file is None:
             return open_sink(file)
-        from app_integration.observability.encrypted_sink import EncryptedSink
+        from app_integration.observability.encrypted_log import EncryptedSink
 
         # The first record builds the cipher, because no part opens a session before it is used.
         sink = EncryptedSink(file, self.settings.scope, lambda: self.files(key).new_file_key())

@@ -13,9 +13,9 @@ from app_integration.names import Scope
 from backup.folder import BackupFolder
 from backup.label import BackupLabel
 from backup.manifest import Entry
-from backup.progress import Progress
 from backup.restore import Backup, Restored
 from backup.source import Source
+from vault.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from backup.errors import RestoreRefused
 from backup.folder import BackupFolder
 from backup.label import is_backup_name, read_label
 from backup.manifest import Entry, State, settle
-from backup.progress import Progress
+from vault.progress import Progress
 
 _CLOCK_SKEW: Final = timedelta(hours=1)  # between the machines of the backup and of the check
 

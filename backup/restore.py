@@ -20,8 +20,8 @@ from backup.facts import DatabaseFacts, differences
 from backup.inventory import Inventory
 from backup.label import BackupLabel
 from backup.login import DatabaseLogin, pin_settings
-from backup.progress import Progress
 from backup.scratch import scratch_server
+from vault.progress import Progress
 
 #: ``17; 2615 2200 DEFAULT ACL public DEFAULT PRIVILEGES FOR TABLES gaara_store_owner``.
 _ENTRY: Final = re.compile(r"\d+; \d+ \d+ (?P<what>.*)")

@@ -14,7 +14,7 @@ from backup.archive import Writable, write_archive
 from backup.errors import BackupFailed
 from backup.inventory import Inventory
 from backup.login import DatabaseLogin, database_errors, pin_settings
-from backup.progress import Progress
+from vault.progress import Progress
 
 _BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _ATTEMPTS: Final = 5

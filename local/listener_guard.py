@@ -8,8 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from app_integration.errors import Unreachable
-from app_integration.transport.request import RequestSender, Response
-from app_integration.transport.wrapped_sender import WrappedSender
+from app_integration.transport.request import RequestSender, Response, WrappedSender
 from local.listeners import UnexpectedListener
 
 #: Seconds for which a check counts, because a plan sends hundreds of requests. A login is checked

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app_integration.errors import ConfigurationError
-from vault.reconcile.hcl.quoting import quote
+from vault.reconcile.hcl.strings import quote
 
 
 def exact(value: object) -> str:

@@ -21,7 +21,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from app_integration._internal import fork_safety
 from app_integration._internal.aws_variables import check_endpoint
-from app_integration._internal.hidden_body import HiddenBody
 from app_integration.aws.request import AwsRequest
 from app_integration.aws.service_errors import reject_cut_body, translate
 from app_integration.errors import (
@@ -34,6 +33,7 @@ from app_integration.errors import (
 from app_integration.observability import metrics
 from app_integration.session.retry import Retry
 from app_integration.settings import Limits
+from app_integration.transport.request import HiddenBody
 
 _T = TypeVar("_T")
 

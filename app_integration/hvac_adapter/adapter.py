@@ -7,10 +7,10 @@ from typing import Any
 import hvac
 from hvac.adapters import JSONAdapter
 
-from app_integration._internal.hidden_body import HiddenBody
 from app_integration.errors import ConfigurationError
 from app_integration.hvac_adapter.sender import SessionSender
 from app_integration.session.session import Session
+from app_integration.transport.request import HiddenBody
 
 
 class SessionAdapter(JSONAdapter):  # type: ignore[misc] # hvac has no types

@@ -1,20 +1,22 @@
-"""Handler of the ``logging`` module that writes encrypted files.
+"""Encrypted logs: a handler of the ``logging`` module, and a sink for access records.
 
-It needs only ``encrypt`` on one Transit key of the service, so that the service cannot read what it
-wrote. ``strongroom logs read`` decrypts the files with the rights of an auditor.
+Each needs only ``encrypt`` on one Transit key of the service, so that the service cannot read what
+it wrote. ``strongroom logs read`` decrypts the files with the rights of an auditor.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from app_integration.encryption.files.file_cipher import FileCipher
+from app_integration.encryption.files.file_key import FileKey
 from app_integration.encryption.files.frames import MAX_RECORD
+from app_integration.names import Scope
 from app_integration.observability.log_writer import (
     MAX_AGE,
     MAX_BYTES,
@@ -88,3 +90,23 @@ class EncryptedLogHandler(logging.Handler):
 def _fit(data: bytes) -> bytes:
     """Return a record of a possible size: a space for an empty one, or the beginning."""
     return data[: MAX_RECORD - len(_CUT)] + _CUT if data else _EMPTY
+
+
+class EncryptedSink:
+    """A sink that writes each line as one frame of an encrypted file."""
+
+    def __init__(self, file: Path, scope: Scope, new_file_key: Callable[[], FileKey]) -> None:
+        """Create the sink. The first line requests the file key, and creates a file.
+
+        *file* names the folder and, without its ending, the log; no file of this name is written.
+        """
+        place = LogPlace(scope, file.parent, file.stem)
+        self._writer = LogWriter(place, new_file_key, Rotation())
+
+    def __call__(self, line: str) -> None:
+        """Append *line*."""
+        self._writer.write(line.encode())
+
+    def close(self) -> None:
+        """Write the last frame of the file."""
+        self._writer.close()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import collections
+import itertools
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 
 from app_integration.observability import default_registry
-from app_integration.observability.fast_counters import FastCounters
 from app_integration.observability.recorder import CACHE, Recorder
 
 #: Number of different names in labels. It is bounded because a caller that requests one name after
@@ -228,3 +229,36 @@ class Prometheus(Recorder):
                 return OTHER
             self._names.add(name)
         return name
+
+
+class FastCounters:
+    """A collector of cheap counts, which it adds to their counters at each scrape.
+
+    A counter's own ``inc`` takes a third of the time of a cached ``get_secret``.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._cells: list[tuple[itertools.count[int], Counter]] = []
+        self._added: list[int] = []  # what was added to each counter, plus one for each scrape
+
+    def bind(self, counter: Counter) -> Callable[[], object]:
+        """Return a function that counts one for *counter*, atomically because it is one C call."""
+        cell = itertools.count()
+        with self._lock:
+            self._cells.append((cell, counter))
+            self._added.append(0)
+        return cell.__next__
+
+    def describe(self) -> Iterable[Metric]:
+        """Return no metric, because the counters describe themselves."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        """Add the counts since the last call to the counters, and return no metric."""
+        with self._lock:
+            for index, (cell, counter) in enumerate(self._cells):
+                count = next(cell)  # which also counts one
+                counter.inc(count - self._added[index])
+                self._added[index] = count + 1
+        return []

@@ -13,7 +13,6 @@ from typing import Any, Self
 
 from app_integration._internal import fork_safety
 from app_integration._internal.background_worker import is_background
-from app_integration._internal.hidden_body import HiddenBody
 from app_integration.auth.methods import AuthMethod, Token
 from app_integration.errors import RequestRefused, StrongroomError
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
@@ -26,7 +25,7 @@ from app_integration.session.token_renewer import TokenRenewer
 from app_integration.settings import Limits
 from app_integration.transport import payloads
 from app_integration.transport.http import StoragePosition
-from app_integration.transport.request import Request, RequestSender
+from app_integration.transport.request import HiddenBody, Request, RequestSender
 
 log = logging.getLogger(__name__)
 #: Seconds that revoking the token may take, so that a process does not wait for a server to exit.

@@ -14,9 +14,9 @@ from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from app_integration import names
-from app_integration._internal.hidden_body import HiddenBody
 from app_integration.errors import UnexpectedAnswer
 from app_integration.secret import Secret
+from app_integration.transport.request import HiddenBody
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
-from app_integration._internal.hidden_body import HiddenBody
 from app_integration.secret import Secret
 
 #: Methods that change nothing.
 READS: Final = frozenset({"GET", "HEAD", "LIST"})
 #: The status of a response below this path is a report about the server, and no failure.
 _HEALTH_PATH: Final = "sys/health"
+
+
+class HiddenBody(dict[str, Any]):
+    """A body whose ``repr`` is empty, because a traceback may show local variables."""
+
+    def __repr__(self) -> str:
+        return "{…}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +150,25 @@ class RequestSender(ABC):
         request = Request.from_sdk(method, path, hidden, wrap_ttl=wrap_ttl)
         self.exchange(request, timeout=timeout, token=token)
         return request.payload
+
+
+#: Has a request sent by its first argument, and returns the response. The second one is the token,
+#: None for a login.
+Run = Callable[[Callable[[], Response], str | None], Response]
+
+
+class WrappedSender(RequestSender):
+    """Sender that has *run* send each request through *sender*."""
+
+    def __init__(self, sender: RequestSender, run: Run) -> None:
+        self._sender = sender
+        self._run = run
+
+    def exchange(self, request: Request, *, timeout: float, token: str | None) -> Response:
+        """Send *request* and return its response. *timeout* bounds each attempt."""
+        send = partial(self._sender.exchange, request, timeout=timeout, token=token)
+        return self._run(send, token)
+
+    def close(self) -> None:
+        """Close the other sender."""
+        self._sender.close()

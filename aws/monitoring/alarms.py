@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
+from app_integration.aws.connection import AwsConnection
+from app_integration.aws.request import AwsRequest
 from aws.monitoring.monitored_environment import Watched
 from aws.resources.alarm import Alarm, Metric
 from aws.resources.tags import Tags
 from vault.declare import durations
 from vault.declare.schema.aws_monitoring import AlarmOverride
 from vault.declare.schema.monitoring import Severity
+
+#: The metric, and the alarm on it.
+OVERDUE: Final = "rotation-overdue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +111,10 @@ def _metric(watched: Watched, name: str) -> Metric:
     if name == _SILENT:
         return Metric("AWS/Logs", "IncomingLogEvents", {"LogGroupName": watched.log_group})
     return Metric(watched.namespace, name)
+
+
+def publish_overdue(connection: AwsConnection, watched: Watched, count: int, now: datetime) -> None:
+    """Write how many secrets are overdue, also 0, because silence raises the alarm."""
+    data = {"MetricName": OVERDUE, "Timestamp": now, "Value": count, "Unit": "Count"}
+    parameters = {"Namespace": watched.namespace, "MetricData": [data]}
+    connection.call(AwsRequest("cloudwatch", "PutMetricData", watched.namespace, parameters))

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-from app_integration._internal.hidden_body import HiddenBody
 from app_integration.errors import ConfigurationError, SecretError
 from app_integration.names import NEXT_KEY, VALUE_KEY
 from app_integration.secret import Secret
+from app_integration.transport.request import HiddenBody
 
 #: The tag of a secret whose text is the fields of a KV entry, and its value.
 CONTENT_TAG: Final = "content"

@@ -25,7 +25,7 @@ from console.page.views.reads import show_reads
 from console.page.views.rotations import show_rotations
 from console.page.views.value import show_value
 from console.page.views.value_list import show_values
-from console.views.web.templates import create_environment, read_theme
+from console.views.web import create_environment, read_theme
 
 _FOLDER: Final = Path(__file__).parent
 _ICON: Final = (

@@ -11,8 +11,7 @@ from console.target.audit_logs.response_log import open_response_log
 from console.target.target import Target
 from vault.rotation.consumers.consumer_log import ConsumerLog, read_consumer_log
 from vault.rotation.consumers.login_log import LoginLog, read_login_log
-from vault.rotation.consumers.prometheus_query import read_version_metrics
-from vault.rotation.consumers.version_metrics import VersionMetrics
+from vault.rotation.consumers.version_metrics import VersionMetrics, read_version_metrics
 from vault.rotation.response_log import ResponseLog
 
 

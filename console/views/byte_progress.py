@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from backup.progress import Progress, no_progress
+from vault.progress import Progress, no_progress
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from vault.owned_folder import FolderKind
 from vault.reconcile.credentials import CREDENTIALS
 
 _HEAD: Final = b"# Written by strongroom"
+#: The node exporter is another user, and the file has names only.
+METRICS_MODE: Final = 0o644
 
 
 def _is_earlier(folder: Path, names: Collection[str]) -> bool:
@@ -65,3 +67,25 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
         place = owned_folder.subfolder(owned, path.parent, mode=0o777)
         replace_file(place / path.name, data, mode=0o644)
         typer.echo(f"wrote {folder / name}")
+
+
+def check_metrics_file(path: Path | None) -> Path | None:
+    """Return *path* if the collector reads a file of that name, before any request."""
+    if path is None:
+        return None
+    if path.suffix != ".prom":
+        raise typer.BadParameter(
+            f"--metrics {path} does not end in .prom; the collector ignores it"
+        )
+    check_output_file("--metrics", path)
+    return path
+
+
+Metrics = Annotated[
+    Path | None,
+    typer.Option(
+        "--metrics",
+        callback=check_metrics_file,
+        help="write a .prom file for the node exporter, too",
+    ),
+]

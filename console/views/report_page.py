@@ -13,7 +13,7 @@ from console.views.charts import HEIGHT, build_bars, build_timelines
 from console.views.escapes import escape_unprintable
 from console.views.report import coverage_lines
 from console.views.report_tables import report_tables
-from console.views.web.templates import create_environment, read_theme
+from console.views.web import create_environment, read_theme
 
 #: Rows of a table of the page.
 MAX_ROWS: Final = 300

@@ -113,7 +113,7 @@ def _read_lines(file: Path) -> Iterator[str]:
 
 def _describe_config(declaration: Declaration, scope: Scope, name: str) -> Iterator[str]:
     """Yield a line on the delivered config, if it has the secret."""
-    from agent.compiler.declared_template import compile_declared  # noqa: PLC0415 (loads jinja2)
+    from agent.compiler.template_compiler import compile_declared  # noqa: PLC0415 (loads jinja2)
 
     config = declaration.service(scope.service).config
     if config is None:

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-from agent.compiler.declared_template import compile_declared
 from agent.compiler.sdk_skeleton import build_skeleton
+from agent.compiler.template_compiler import compile_declared
 from app_integration._internal.private_file import write_private
 from app_integration.config.delivery_status import read_status, status_file
 from app_integration.errors import ConfigRejected, ConfigurationError

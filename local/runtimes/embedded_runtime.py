@@ -10,7 +10,6 @@ from local.layout import Layout
 from local.ports import Ports
 from local.processes.agent_supervisor import AgentProcess
 from local.runtime_interface import Progress, StartResult, no_progress
-from local.runtimes import server_types
 from local.runtimes.process_runtime import ProcessRuntime
 from local.servers.openbao import OpenBao
 from local.servers.postgres import Postgres
@@ -25,7 +24,7 @@ class EmbeddedRuntime(ProcessRuntime):
     """Servers of a local deployment, for *services*."""
 
     name: Final = "embedded"
-    server_types = server_types.EMBEDDED
+    server_types = (OpenBao, Postgres, Valkey, Smtp)
 
     def __init__(self, layout: Layout, ports: Ports, services: Sequence[Access]) -> None:
         super().__init__(layout, ports)

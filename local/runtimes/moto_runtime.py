@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from local.layout import Layout
 from local.ports import Ports
 from local.runtime_interface import Progress, StartResult, Status, no_progress
-from local.runtimes import server_types
 from local.runtimes.process_runtime import ProcessRuntime
 from local.servers.moto import Moto
 from local.servers.moto_package import ACCOUNT, require_moto
@@ -29,7 +28,7 @@ class MotoRuntime(ProcessRuntime):
 
     name: Final = "moto"
     agent_host: Final = None  # there is no Vault Agent on AWS
-    server_types = server_types.ON_MOTO
+    server_types = (Moto, Postgres, Valkey, Smtp)
 
     def __init__(
         self, layout: Layout, ports: Ports, services: Sequence[Access], account: str = ACCOUNT

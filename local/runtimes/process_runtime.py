@@ -29,6 +29,7 @@ class ProcessRuntime:
     """Servers of a local deployment, each a process."""
 
     name: ClassVar[str]
+    #: In the order in which they are shown.
     server_types: ClassVar[tuple[type[Server], ...]]
 
     def __init__(self, layout: Layout, ports: Ports) -> None:

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vault.reconcile.hcl.quoting import quote
+from vault.reconcile.hcl.strings import quote
 
 if TYPE_CHECKING:
     import jinja2

@@ -86,7 +86,7 @@ class LocalAgent:
 
     def compile_template(self) -> CompiledTemplate:
         """Compile the service's config template for this deployment."""
-        from agent.compiler.declared_template import compile_declared  # noqa: PLC0415 (status needs no compiler)
+        from agent.compiler.template_compiler import compile_declared  # noqa: PLC0415 (status needs no compiler)
 
         return compile_declared(self._declaration, self._scope, self._config)
 

@@ -16,8 +16,7 @@ from psycopg import Connection
 
 from migration.migration_context import DependentRefused
 from migration.passes.ranges import Ranges
-from migration.rows.opened_rows import OpenedRows
-from migration.rows.rows import Key, Rows
+from migration.rows.rows import Key, OpenedRows, Rows
 from migration.rows.stored_values import CheckedUpdate
 from migration.rows.token_writer import READS, TokenWriter
 from migration.table import dependent_rules

@@ -9,8 +9,7 @@ from typing import Any, TypeAlias
 from app_integration.encryption.blind_index.index import BlindIndex
 from app_integration.encryption.declared_field import DeclaredField
 from app_integration.errors import DecryptionFailed, EncryptionError
-from migration.rows.opened_rows import OpenedRows, find_differences
-from migration.rows.rows import Rows
+from migration.rows.rows import OpenedRows, Rows, find_differences
 from migration.rows.source_cipher import (
     SourceCipher,
     check_json_null,

@@ -13,9 +13,8 @@ from psycopg import Connection, DataError, IntegrityError
 
 from app_integration.errors import ConfigurationError
 from migration import error_text
-from migration.rows.opened_rows import find_differences
 from migration.rows.row_update import StoredRows
-from migration.rows.rows import Rows
+from migration.rows.rows import Rows, find_differences
 from migration.table.migrated_table import MigratedTable
 
 

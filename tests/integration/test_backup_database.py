@@ -30,7 +30,6 @@ from backup.folder import BACKUPS, MANIFEST, BackupFolder
 from backup.inventory import Inventory, is_empty
 from backup.login import DatabaseLogin, pin_settings
 from backup.manifest import Manifest
-from backup.progress import no_progress
 from backup.restore import Backup, Restored
 from backup.scratch import scratch_server
 from backup.source import Source, autocommit
@@ -48,6 +47,7 @@ from tests.support.databases.backup_site import (
 )
 from tests.support.limited_files import limited_size
 from tests.support.processes.backup_worker import trust
+from vault.progress import no_progress
 
 pytestmark = pytest.mark.requires("embedded")
 

@@ -28,7 +28,7 @@ from tests.support.polling import wait_until
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.prometheus_server import prometheus_server, query
 from vault.rotation.consumers.evidence_type import Evidence, Proof
-from vault.rotation.consumers.prometheus_query import read_version_metrics
+from vault.rotation.consumers.version_metrics import read_version_metrics
 from vault.rotation.context import RotationContext
 from vault.rotation.record import Step
 from vault.rotation.rotation import Result

@@ -12,11 +12,11 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
-from app_integration._internal.hidden_body import HiddenBody
 from app_integration.errors import AccessDenied, ConfigurationError, RequestRefused
 from app_integration.names import VALUE_KEY
 from app_integration.secret import Secret
 from app_integration.session.session import Session
+from app_integration.transport.request import HiddenBody
 
 _KV: Final = ("kv", "generic")  # types of mounts; the second is version 1 of old servers
 #: Types of values that are no text, as a person calls them.

@@ -14,8 +14,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from app_integration.errors import RateLimited
-from app_integration.transport.request import RequestSender
-from app_integration.transport.wrapped_sender import WrappedSender
+from app_integration.transport.request import RequestSender, WrappedSender
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")

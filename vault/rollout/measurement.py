@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from app_integration.errors import ConfigurationError
-from vault.prometheus.vector import Sample
+from vault.prometheus.client import Sample
 
 #: Returns the instant vector of a query.
 Query: TypeAlias = Callable[[str], Sequence[Sample]]

@@ -10,8 +10,7 @@ from typing import Final
 from vault.declare import load
 from vault.declare.errors import FieldError, join_names, suggest
 from vault.declare.schema.rollout import RolloutFile, RolloutRules
-from vault.declare.yaml.document import Document
-from vault.declare.yaml.merge import merge
+from vault.declare.yaml.document import Document, merge
 
 BUILT_IN: Final = Path(__file__).with_name("rules.yaml")
 #: Name of a team's file, beside ``services`` and ``environments``.

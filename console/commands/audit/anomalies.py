@@ -16,7 +16,7 @@ from console.target.local_folder import DEFAULT_ROOT
 from console.target.target import open_target
 from console.views.anomalies import damage_lines, show_findings
 from console.views.escapes import say
-from console.views.metrics_file import METRICS_MODE, Metrics
+from console.views.output_files import METRICS_MODE, Metrics
 from vault.audit.anomalies.detection import find_anomalies
 from vault.audit.anomalies.document import findings_document
 from vault.declare.schema.anomalies import is_active

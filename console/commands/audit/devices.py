@@ -18,7 +18,7 @@ from console.target.local_folder import DEFAULT_ROOT
 from console.target.sessions import open_job_session
 from console.target.target import Target, open_target
 from console.views.escapes import say, show_finding
-from console.views.metrics_file import METRICS_MODE, Metrics
+from console.views.output_files import METRICS_MODE, Metrics
 from vault.audit.archive.devices import DEADLINE, MEGABYTE, MIN_FREE, DeviceState, compare_devices
 from vault.declare.server_names import AUDITOR_JOB
 

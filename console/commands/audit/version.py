@@ -35,7 +35,7 @@ from console.target.target import Target, open_target
 from console.views.report import show_answer
 from console.views.report_tables import version_tables
 from vault.audit.report.activity import group_activity
-from vault.audit.report.current_version import read_current_version
+from vault.audit.report.declared_objects import read_current_version
 from vault.audit.report.questions import answer_version, find_objects
 from vault.declare.server_names import AUDITOR_JOB
 

@@ -21,8 +21,7 @@ from aws.cost.rates import Rates
 from console.options import AsJson, Env, Prometheus
 from console.target.target import open_target
 from console.views.columns import print_columns
-from vault.prometheus.client import query_prometheus
-from vault.prometheus.vector import Sample
+from vault.prometheus.client import Sample, query_prometheus
 
 #: The metric of the SDK that counts accesses, by secret and outcome.
 METRIC: Final = "strongroom_secret_access_total"

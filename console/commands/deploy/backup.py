@@ -28,7 +28,6 @@ from backup.interruption import ended_by_signals
 from backup.label import BackupLabel, is_backup_name, read_label
 from backup.login import read_url_file
 from backup.manifest import Entry
-from backup.progress import Progress
 from backup.restore import Backup, Restored
 from backup.source import Source, autocommit
 from console.options import (
@@ -52,6 +51,7 @@ from console.views.escapes import say, show_finding
 from vault.declare import counts, sizes
 from vault.declare.declaration import Declaration
 from vault.declare.schema.database import Database
+from vault.progress import Progress
 
 
 def check_declared(declaration: Declaration, scope: Scope, key: str) -> None:

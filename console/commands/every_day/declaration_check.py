@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from agent.compiler.declared_template import compile_declared
 from agent.compiler.errors import TemplateRejected
+from agent.compiler.template_compiler import compile_declared
 from app_integration.names import Scope
 from console.commands.every_day.policy_check import find_policy_errors, find_warnings
 from vault.audit.anomalies import rules_reader

@@ -20,7 +20,7 @@ from console.target.environment_ledger import read_ledger
 from console.target.local_folder import DEFAULT_ROOT
 from console.target.target import Target, open_target
 from console.views.ledger import show_ledger
-from console.views.metrics_file import METRICS_MODE, Metrics
+from console.views.output_files import METRICS_MODE, Metrics
 from vault.rotation.ledger.document import document
 from vault.rotation.ledger.ledger import Row, State
 
@@ -78,7 +78,7 @@ def _find_watched(target: Target, service: str | None) -> Watched:
 
 def _publish(target: Target, watched: Watched, rows: Sequence[Row], now: datetime) -> None:
     """Write the number of overdue rows as a metric of CloudWatch."""
-    from aws.monitoring.overdue import publish_overdue  # noqa: PLC0415 (it loads boto3)
+    from aws.monitoring.alarms import publish_overdue  # noqa: PLC0415 (it loads boto3)
 
     overdue = sum(row.state is State.OVERDUE for row in rows)
     with closing(open_connection(target.declaration, watched.environment)) as connection:

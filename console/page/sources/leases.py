@@ -12,7 +12,7 @@ from typing import Any, Final
 from app_integration.errors import RequestRefused
 from app_integration.names import Environment
 from app_integration.session.session import Session
-from console.page.sources.parallel import read_all
+from console.page.sources.read_threads import read_all
 from vault.declare.declaration import Declaration
 from vault.reconcile.desired.leased_roles import leased_roles
 from vault.reconcile.server_time import parse_time

@@ -11,7 +11,7 @@ from app_integration.errors import StrongroomError
 from app_integration.mounts import Mounts
 from app_integration.names import Environment
 from app_integration.session.session import Session
-from console.page.sources.parallel import read_all
+from console.page.sources.read_threads import read_all
 from vault.declare.declaration import Declaration
 from vault.reconcile.resources.ownership import Owner
 from vault.rotation.inventory import Item, declared_items

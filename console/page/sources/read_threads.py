@@ -1,10 +1,17 @@
-"""Threads in which sources are read, and the wait for them at the end of the page."""
+"""Threads in which sources are read, and those for the requests of one source."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from vault.reconcile.planning.plan import WORKERS
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class ReadThreads:
@@ -33,3 +40,13 @@ class ReadThreads:
             threads = tuple(self._threads)
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def read_all(read: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """Return what *read* returns of each of *items*, in their order.
+
+    After an error, which is raised, none of the others is begun. *read* is called in several
+    threads.
+    """
+    with ThreadPoolExecutor(WORKERS, "source") as pool:
+        return list(pool.map(read, items))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from app_integration.errors import StrongroomError
-from console.page.sources.parallel import read_all
+from console.page.sources.read_threads import read_all
 from vault.reconcile.resources import ReadSession
 from vault.reconcile.resources.kv import metadata_path
 from vault.reconcile.resources.ownership import ownership_path, rotation_kind

@@ -7,7 +7,7 @@ from functools import partial
 
 from app_integration.names import Environment
 from app_integration.session.session import Session
-from console.page.sources.parallel import read_all
+from console.page.sources.read_threads import read_all
 from vault.declare.declaration import Declaration
 from vault.reconcile.environment_diff import read_policies
 from vault.reconcile.hcl.policy_rules import PolicyRules

@@ -10,11 +10,11 @@ from pathlib import Path
 from backup import inspection
 from backup.folder import BackupFolder
 from backup.login import DatabaseLogin, read_url_file
-from backup.progress import no_progress
 from local.servers.accounts import DatabaseAccounts
 from tests.support.databases.store_postgres import store_postgres
 from tests.support.polling import wait_until
 from tests.support.processes import backup_worker as worker
+from vault.progress import no_progress
 
 _SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'target'"
 

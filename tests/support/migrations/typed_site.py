@@ -18,10 +18,9 @@ from migration.passes import ranges
 from migration.passes.backfill import Backfill
 from migration.passes.ranges import PassProgress, Ranges
 from migration.passes.renewing_pass import Renewed, RenewingPass
-from migration.rows.opened_rows import OpenedRows
 from migration.rows.row_cipher import RowCipher
 from migration.rows.row_statements import RowStatements
-from migration.rows.rows import Rows
+from migration.rows.rows import OpenedRows, Rows
 from migration.rows.token_writer import TokenWriter
 from migration.table import live_table
 from migration.table.migrated_table import IndexedColumn, MigratedColumn, MigratedTable

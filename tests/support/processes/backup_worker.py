@@ -32,10 +32,10 @@ from backup.folder import BackupFolder
 from backup.inventory import Inventory
 from backup.label import read_label
 from backup.login import read_url_file
-from backup.progress import no_progress
 from backup.restore import Backup, Restored
 from backup.source import Source, autocommit
 from tests.support.models.cipher_parts import KeyService
+from vault.progress import no_progress
 
 SCOPE: Final = Scope("parcel-api", Environment.DEV)
 #: Moment → the object and the attribute at whose call the process is killed, and which call it is.

@@ -21,7 +21,7 @@ from agent.supervisor.delivered_file import DeliveredFile
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.permissions import Need
-from vault.reconcile.hcl.quoting import quote as quoted_hcl
+from vault.reconcile.hcl.strings import quote as quoted_hcl
 
 SCOPE = Scope("gaara-store", Environment.DEV)
 PREFIX = "secret/data/gaara-store/dev"

@@ -10,9 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app_integration.integrations import orm_values
-from migration.rows.opened_rows import find_differences, is_same
 from migration.rows.row_cipher import RowCipher
-from migration.rows.rows import Rows
+from migration.rows.rows import Rows, find_differences, is_same
 from migration.rows.source_cipher import to_stored, to_tokens
 from migration.table.migrated_table import IndexedColumn, MigratedColumn, MigratedTable
 from tests.support.models import index_parts

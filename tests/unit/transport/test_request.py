@@ -19,9 +19,8 @@ from app_integration.mounts import DEFAULT_MOUNTS
 from app_integration.testing.ports import free_ports
 from app_integration.transport.failover import FailoverTransport
 from app_integration.transport.http import Transport
-from app_integration.transport.request import Request, Response
+from app_integration.transport.request import Request, Response, WrappedSender
 from app_integration.transport.responses import HIDDEN_ERROR, redact_body
-from app_integration.transport.wrapped_sender import WrappedSender
 from tests.support.servers.local_server import DRIP, Server, serve
 
 TOKEN = "hvs.the-token-itself"

@@ -10,8 +10,7 @@ from typing import Any, Final, get_args
 from vault.declare import load
 from vault.declare.errors import FieldError, format_value
 from vault.declare.schema.anomalies import AnomalyRules, Rule, RuleName
-from vault.declare.yaml.document import Document
-from vault.declare.yaml.merge import merge
+from vault.declare.yaml.document import Document, merge
 
 BUILT_IN: Final = Path(__file__).with_name("rules.yaml")
 #: Name of a team's file, beside ``services`` and ``environments``.

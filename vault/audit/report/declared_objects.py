@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from app_integration.mounts import Mounts
 from app_integration.names import Environment, Scope
 from vault.declare.declaration import Declaration
 from vault.declare.schema.adopted_secret import Adopted
 from vault.declare.schema.model import role_suffix
+from vault.reconcile.resources import ReadSession, read_data
+
+#: Engine → path of the metadata, and the key of the version in it.
+_METADATA: Final = {
+    "kv": ("{kv}/metadata/{name}", "current_version"),
+    "transit": ("{transit}/keys/{name}", "latest_version"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +75,21 @@ def _objects(declaration: Declaration, scope: Scope) -> Iterator[DeclaredObject]
     for name in service.redis.roles if service.redis is not None else ():
         role = scope.redis_role(role_suffix(name))
         yield declared("database", role, "database-role", role.removeprefix(f"{scope}-"))
+
+
+def read_current_version(
+    session: ReadSession, objects: Iterable[DeclaredObject], mounts: Mounts
+) -> int | None:
+    """Return the current version of what a name in the declaration is, None if it has none.
+
+    No value is read.
+    """
+    for each in objects:
+        if each.engine not in _METADATA:
+            continue
+        path, key = _METADATA[each.engine]
+        path = path.format(kv=mounts.kv, transit=mounts.transit, name=each.server_name)
+        version = (read_data(session, path) or {}).get(key)
+        if type(version) is int:
+            return version
+    return None

@@ -182,3 +182,15 @@ class _Reader:
 
     def _add_fault(self, line: int, error: FieldError) -> None:
         self.errors.append(FileError(self.file, line, str(error)))
+
+
+def merge(base: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *base* with the values of *data*, at any depth of mappings."""
+    merged = dict(base)
+    for key, value in data.items():
+        inner = merged.get(key)
+        if isinstance(inner, Mapping) and isinstance(value, Mapping):
+            merged[key] = merge(inner, value)
+        else:
+            merged[key] = value
+    return merged

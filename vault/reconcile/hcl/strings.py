@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Final
+
+from app_integration.errors import ConfigurationError
 
 _ESCAPE: Final = (
     r"\\(?:(?P<octal>[0-3][0-7]{2})|x(?P<x>[0-9a-fA-F]{2})|u(?P<u>[0-9a-fA-F]{4})"
@@ -101,3 +104,20 @@ def _end_of_interpolation(text: str, position: int) -> int:
         position = match.end()
         depth += {"{": 1, "}": -1}.get(match["brace"] or "", 0)
     return position
+
+
+def quote(value: object) -> str:
+    """Return *value* as HCL: a number or a boolean, and anything else as a quoted string.
+
+    A ``$`` becomes its escape sequence, so that ``${`` does not start an interpolation.
+    """
+    if isinstance(value, int):  # a boolean is an int too
+        return str(value).lower()
+    text = str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            f"{text!r} cannot be written into HCL, because it is not Unicode; rename it"
+        ) from None
+    return json.dumps(text, ensure_ascii=False).replace("$", "\\u0024")

@@ -1,4 +1,4 @@
-"""Versions of secrets that processes of an application show in Prometheus. Pure functions."""
+"""Versions of secrets that processes of an application show in Prometheus."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Final
 from app_integration.errors import ConfigurationError
 from app_integration.names import Scope
 from app_integration.observability.recorder import FILE, UNKNOWN_VERSION
-from vault.prometheus import vector
+from vault.prometheus import client
+from vault.prometheus.client import query_prometheus
 
 #: The gauge that the SDK sets, for its cache and for a delivered file.
 METRIC: Final = "strongroom_secret_version"
@@ -19,7 +20,7 @@ _MAX_VERSION: Final = 2**31
 
 
 @dataclass(frozen=True, slots=True)
-class Sample(vector.Sample):
+class Sample(client.Sample):
     """A sample of an instant vector of Prometheus, whose value is a version."""
 
     @property
@@ -98,7 +99,7 @@ def build_queries(names: Collection[str], since: timedelta) -> dict[str, str]:
     }
 
 
-def read_versions(samples: Iterable[vector.Sample]) -> tuple[Sample, ...]:
+def read_versions(samples: Iterable[client.Sample]) -> tuple[Sample, ...]:
     """Return *samples* whose values are versions."""
     found = tuple(Sample(each.labels, each.value) for each in samples)
     if not all(0 <= each.value < _MAX_VERSION and each.value.is_integer() for each in found):
@@ -109,3 +110,17 @@ def read_versions(samples: Iterable[vector.Sample]) -> tuple[Sample, ...]:
 def _is_of(sample: Sample, scope: Scope) -> bool:
     wanted = scope.service, scope.environment.value
     return (sample.own_label("service"), sample.own_label("environment")) == wanted
+
+
+def read_version_metrics(url: str, names: Collection[str], since: timedelta) -> VersionMetrics:
+    """Return which versions of the secrets *names* the targets of Prometheus show."""
+    try:
+        found = {
+            field: read_versions(query_prometheus(url, text))
+            for field, text in build_queries(names, since).items()
+        }
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"{error}; correct --prometheus, or leave it out to wait for the time bound"
+        ) from None
+    return VersionMetrics(**found)

@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from app_integration.errors import ConfigurationError
 from app_integration.names import KEY_VERSION_VARIABLE
 from app_integration.secret import Secret
 from vault.declare import counts
-from vault.rotation.consumers.ciphertext_count import PlaceCount, parse_counts
 from vault.rotation.consumers.evidence_type import Consumer, Evidence, Proof
 from vault.rotation.hooks import HookRunner
 from vault.rotation.record import Record
 
+_LINE: Final = re.compile(r"(\d{1,18})(?:[ \t]+(\S.*))?", re.ASCII)
+#: Place of a number that is printed alone.
+_PLACE: Final = "what the application has stored"
 COUNT: Final = "count"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceCount:
+    """Number of ciphertexts in one place, such as a table."""
+
+    place: str
+    number: int
+
+
+def parse_counts(text: str, hook: str) -> list[PlaceCount]:
+    """Return the counts in *text*: on each line a number, and the place that it is of."""
+    shapes = [_LINE.fullmatch(line.strip()) for line in text.splitlines() if line.strip()]
+    if not shapes or None in shapes:
+        raise ConfigurationError(
+            f"the hook {hook} printed no count; let it print a line such as '12 data_keys' for "
+            "each place, with 0 if nothing is left"
+        )
+    return [PlaceCount(shape[2] or _PLACE, int(shape[1])) for shape in shapes if shape is not None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from app_integration.errors import Sealed
-from console.page.sources.parallel import read_all
+from console.page.sources.read_threads import read_all
 from vault.reconcile.planning.plan import WORKERS
 
 

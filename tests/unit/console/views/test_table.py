@@ -14,7 +14,7 @@ from rich.console import Console
 from console.views.cells import Badge, Bars, Cell, Diff, Link, Mark, Note, stack, to_text
 from console.views.report import show_tables
 from console.views.table import Column, Kind, Pages, Table, bar_table, columns
-from console.views.web.templates import create_environment
+from console.views.web import create_environment
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 HOSTILE = "<script>\x1b]0;\N{RIGHT-TO-LEFT OVERRIDE}\"'&"

@@ -9,7 +9,7 @@ import pytest
 
 from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.errors import ConfigurationError
-from app_integration.observability.encrypted_sink import EncryptedSink
+from app_integration.observability.encrypted_log import EncryptedSink
 from app_integration.testing.application import MemoryApplication
 from tests.unit.vault.audit.conftest import LineMaker
 from vault.audit.damage import Reason

@@ -28,10 +28,9 @@ from tests.support.models.audit_archive import (
 )
 from vault.audit.archive import verification
 from vault.audit.archive.chain import FILE, ChainFile
-from vault.audit.archive.compression import compressor
 from vault.audit.archive.entry import NO_ENTRY, Deletion, Segment, hash_entry, parse_entry
 from vault.audit.archive.errors import SegmentDamaged
-from vault.audit.archive.segment_file import SegmentWriter, read_segment_file
+from vault.audit.archive.segment_file import SegmentWriter, compressor, read_segment_file
 
 SEGMENTS: Final = 4
 

@@ -8,9 +8,8 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from tests.support.servers.local_server import Server, serve
-from vault.prometheus.client import query_prometheus
+from vault.prometheus.client import Sample, parse_vector, query_prometheus
 from vault.prometheus.http_api import MAX_RESPONSE, check_url
-from vault.prometheus.vector import Sample, parse_vector
 
 
 def vector(*results: object, status: str = "success", kind: str = "vector") -> dict[str, Any]:

@@ -9,8 +9,7 @@ import pytest
 
 from app_integration.errors import RateLimited
 from app_integration.session.connection import Connection
-from app_integration.transport.request import Request, RequestSender, Response
-from app_integration.transport.wrapped_sender import WrappedSender
+from app_integration.transport.request import Request, RequestSender, Response, WrappedSender
 from vault.reconcile.shared_backoff import SharedBackoff
 
 

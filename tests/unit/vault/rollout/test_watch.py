@@ -9,7 +9,7 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
-from vault.prometheus.vector import Sample
+from vault.prometheus.client import Sample
 from vault.rollout.decision import Colours, Finding, State
 from vault.rollout.rules import built_in
 from vault.rollout.watch import Pace, Rollout, watch

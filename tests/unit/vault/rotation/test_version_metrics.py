@@ -11,15 +11,15 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
-from vault.prometheus import vector
+from vault.prometheus import client
 from vault.rotation.consumers.evidence_type import Evidence, Proof
 from vault.rotation.consumers.kv_metric_evidence import evidence_by_metric, observation_time
-from vault.rotation.consumers.prometheus_query import read_version_metrics
 from vault.rotation.consumers.promotion import Promotion
 from vault.rotation.consumers.version_metrics import (
     Sample,
     VersionMetrics,
     build_queries,
+    read_version_metrics,
     read_versions,
 )
 
@@ -157,7 +157,7 @@ def test_queries_name_the_secrets_and_reach_back_to_the_window_before_the_promot
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1, 2.5, 2.0**31])
 def test_value_that_is_no_version_is_rejected(value: float) -> None:
     with pytest.raises(ConfigurationError, match="a version that is no whole number"):
-        read_versions([vector.Sample({"instance": "a"}, value)])
+        read_versions([client.Sample({"instance": "a"}, value)])
 
 
 def test_versions_of_a_server_that_does_not_respond_are_an_error() -> None:

@@ -15,7 +15,7 @@ from console.commands.aws.cost import read_rates
 from console.target.checkout import DECLARATION
 from tests.support.models.aws_declared import declare_on_aws
 from tests.support.processes.command import run_command
-from vault.prometheus.vector import Sample
+from vault.prometheus.client import Sample
 
 ENV = ("--env", "cloud")
 

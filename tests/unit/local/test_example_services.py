@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from local.services.foreground import ForegroundProgram, run_together
+from local.example_services import ForegroundProgram, run_together
 from tests.support.polling import wait_until
 
 #: Writes a file when it has started, and another when it gets SIGTERM.
