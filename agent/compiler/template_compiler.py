@@ -41,6 +41,9 @@ from app_integration.names import (
     Scope,
 )
 from app_integration.permissions import Need
+from vault.declare.declaration import Declaration
+from vault.declare.load import display_path
+from vault.declare.schema.model import Config
 
 #: Control characters other than tab and line ends. No format allows them unescaped.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff]")
@@ -229,3 +232,17 @@ def _url_expression(url: Url) -> str:
 def _quoted(text: str) -> str:
     """Return *text* as a string literal of the agent's language, which reads JSON's escapes."""
     return json.dumps(text, ensure_ascii=False)
+
+
+def compile_declared(declaration: Declaration, scope: Scope, config: Config) -> CompiledTemplate:
+    """Compile the template of *config*, which the service of *scope* declares."""
+    return compile_file(
+        Path(display_path(declaration.template_root / scope.service / config.template)),
+        TemplateContext(
+            scope=scope,
+            secrets=declaration.secrets(scope),
+            settings=declaration.settings(scope),
+            adopted=declaration.adopted(scope),
+            mounts=declaration.environment(scope.environment).mounts,
+        ),
+    )

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from agent.auto_auth import AppRoleAutoAuth, auto_auth_from_declaration
-from agent.compiler.declared_template import compile_declared
+from agent.compiler.template_compiler import compile_declared
 from agent.config_file import AgentSettings, render_agent_config
 from agent.rendered_file import RenderedFile
-from agent.targets.watch_command import watch_command
 from app_integration._internal.server_urls import address_variables
 from app_integration.errors import ConfigurationError
 from app_integration.mounts import Mounts
@@ -194,3 +193,19 @@ def target_settings(declaration: Declaration, scope: Scope) -> TargetSettings:
         audit_key=None if scope.environment.is_dev else declaration.audit_key(scope.service),
         database=declaration.deployment(declaration.database_owner(scope)).database,
     )
+
+
+def watch_command(
+    config: Config, python: str, staging: Path, live: Path, options: Sequence[str] = ()
+) -> list[str]:
+    """Return the command, up to ``--``."""
+    command = [python, "-m", "app_integration", "deliver", "--watch", str(staging), *options]
+    command += ["--live", str(live), "--model", config.model, "--reload", config.reload]
+    if config.health is not None:
+        command += ["--health", config.health]
+    return [*command, "--settle", str(config.settle), "--within", str(config.within), "--"]
+
+
+def image_python(config: Config) -> str:
+    """Return the interpreter in an image: the declared one, if that is absolute."""
+    return config.python if Path(config.python).is_absolute() else "python3"

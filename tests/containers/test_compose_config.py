@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.targets.compose.services import build
+from agent.targets.compose import build
 from agent.targets.host import Host
 from local.docker.engine import NoEngine, require_engine
 from tests.support.models.target import tracking_settings

@@ -22,7 +22,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from agent.targets.compose.services import AGENT, READERS
+from agent.targets.compose import AGENT, READERS
 from app_integration._internal.private_file import replace_file
 from local.docker.engine import run_compose
 from tests.support.polling import wait_until

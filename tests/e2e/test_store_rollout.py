@@ -21,7 +21,7 @@ import pytest
 
 from agent.targets.host import Host
 from agent.targets.settings import target_settings
-from agent.targets.systemd.units import build
+from agent.targets.systemd import build
 from app_integration.names import Environment, Scope
 from app_integration.testing.ports import free_ports
 from local.processes import binaries

@@ -20,7 +20,7 @@ from typing import Any, Final
 import pytest
 
 from agent.targets.host import Host
-from agent.targets.systemd.units import build
+from agent.targets.systemd import build
 from app_integration.config.delivery_status import read_status
 from local.processes import binaries
 from tests.support.models.systemd_unit import read_unit, read_words

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from agent.file_templates import render
-from agent.quoting.kubernetes import quote
+from agent.quoting import quote_manifest
 from agent.targets.kubernetes.pod_login import PodLogin
 from app_integration._internal.server_urls import port_of
 from vault.declare.schema.field_types import Endpoint
@@ -24,7 +24,7 @@ def login_files(role: str, login: PodLogin) -> dict[str, str]:
     names = ["service-account.yaml"]
     if login.audience is None:
         names.append("token-review.yaml")
-    return {name: render(f"targets/kubernetes/{name}.j2", quote, values) for name in names}
+    return {name: render(f"targets/kubernetes/{name}.j2", quote_manifest, values) for name in names}
 
 
 def network_policy(
@@ -36,7 +36,7 @@ def network_policy(
         "label": label,
         "endpoints": list(_endpoints(addresses, others)),
     }
-    return render("targets/kubernetes/network-policy.yaml.j2", quote, values)
+    return render("targets/kubernetes/network-policy.yaml.j2", quote_manifest, values)
 
 
 def _endpoints(addresses: Sequence[str], others: Sequence[Endpoint]) -> Iterator[dict[str, object]]:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Final
 
 from agent.file_templates import render
-from agent.quoting.compose import quote, required_variable
-from agent.targets.compose.services import MEMORY
+from agent.quoting import quote_compose, required_variable
+from agent.targets.compose import MEMORY
 from agent.targets.host import Host, require_command
 from agent.targets.sdk.settings import SdkSettings
-from agent.targets.watch_command import image_python
+from agent.targets.settings import image_python
 
 _FOLDER: Final = Path("/etc/strongroom")
 
@@ -37,5 +37,5 @@ def build(settings: SdkSettings, host: Host) -> dict[str, str]:
     }
     return {
         settings.skeleton_file: settings.skeleton.to_json(),
-        "compose.yaml": render("targets/sdk/compose.yaml.j2", quote, values),
+        "compose.yaml": render("targets/sdk/compose.yaml.j2", quote_compose, values),
     }

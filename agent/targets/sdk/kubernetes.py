@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.file_templates import render
-from agent.quoting.kubernetes import escape_word, quote
+from agent.quoting import escape_word, quote_manifest
 from agent.targets.host import Host, require_command
-from agent.targets.kubernetes.manifests import USER, startup_probe
+from agent.targets.kubernetes import USER, startup_probe
 from agent.targets.sdk.settings import SdkSettings
-from agent.targets.watch_command import image_python
+from agent.targets.settings import image_python
 
 _FOLDER: Final = Path("/etc/strongroom")
 # Folders in the volume, because that of the volume itself has mode 0777, or 2777 with fsGroup.
@@ -25,7 +25,7 @@ def build(settings: SdkSettings, host: Host) -> dict[str, str]:
     """Return the text of each file, by its path in the built folder."""
     require_command(host)
     values = _values(settings, host)
-    rendered = {name: render(f"targets/sdk/{name}.j2", quote, values) for name in _FILES}
+    rendered = {name: render(f"targets/sdk/{name}.j2", quote_manifest, values) for name in _FILES}
     return {settings.skeleton_file: settings.skeleton.to_json(), **rendered}
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.compiler.declared_template import compile_declared
 from agent.compiler.sdk_skeleton import build_skeleton
-from agent.targets import watch_command
+from agent.compiler.template_compiler import compile_declared
+from agent.targets import settings
 from agent.targets.settings import declared_addresses, declared_config
 from app_integration._internal.server_urls import address_variables
 from app_integration.errors import ConfigurationError
@@ -37,7 +37,7 @@ class SdkSettings:
     def watch_command(self, python: str, skeleton: Path, staging: Path, live: Path) -> list[str]:
         """Return the command that renders and delivers the file, and runs the application."""
         options = ["--from-sdk", str(skeleton)]
-        return watch_command.watch_command(self.config, python, staging, live, options)
+        return settings.watch_command(self.config, python, staging, live, options)
 
 
 def sdk_settings(declaration: Declaration, scope: Scope, cacert: Path | None = None) -> SdkSettings:

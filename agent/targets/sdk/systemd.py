@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent.file_templates import render
-from agent.quoting.systemd import escape, quote, quote_command
+from agent.quoting import escape_line, quote_command, quote_word
 from agent.targets.host import Host, check_reach
 from agent.targets.sdk.settings import SdkSettings
-from agent.targets.systemd.system_names import account, check_instance
+from agent.targets.systemd import account, check_instance
 
 
 def build(settings: SdkSettings, host: Host) -> dict[str, str]:
@@ -31,8 +31,8 @@ def build(settings: SdkSettings, host: Host) -> dict[str, str]:
         "group": None,
         "agent_user": None,
         "agent_unit": None,
-        "folder": escape(folder),
-        "variables": [quote(f"{name}={value}") for name, value in variables.items()],
+        "folder": escape_line(folder),
+        "variables": [quote_word(f"{name}={value}") for name, value in variables.items()],
         "audit": None,
         "command": host.command,
         "start": quote_command([*start, *host.command] if host.command else start[:-1]),

@@ -10,8 +10,8 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from agent.quoting.compose import quote
-from agent.targets.compose.services import AGENT, READERS, build
+from agent.quoting import quote_compose
+from agent.targets.compose import AGENT, READERS, build
 from agent.targets.host import Host
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
@@ -163,7 +163,7 @@ def test_service_whose_name_means_something_in_yaml_keeps_it(name: str) -> None:
 @pytest.mark.parametrize("text", ["a\nb", "\x00", "\x7f", "\x85", "\u2028", "\ud800", "\ufeff"])
 def test_control_character_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="contains a control character; remove it"):
-        quote(text)
+        quote_compose(text)
 
 
 def test_access_records_are_encrypted_in_a_folder_of_the_host() -> None:

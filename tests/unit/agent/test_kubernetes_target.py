@@ -16,8 +16,7 @@ import pytest
 import yaml
 
 from agent.targets.host import Host
-from agent.targets.kubernetes import build
-from agent.targets.kubernetes.manifests import IMAGE
+from agent.targets.kubernetes import IMAGE, build
 from agent.targets.settings import target_settings
 from app_integration.config import file_reader
 from app_integration.config.file_access import FileAccess

@@ -174,7 +174,7 @@ def test_minutely_job_starts_on_time_and_reports_by_the_age_of_its_metrics(
     assert timer["AccuracySec"] == ["1s"]
     assert "RandomizedDelaySec" not in timer
     assert "OnFailure" not in unit_of(declaration, DEVICES)["Unit"]
-    assert systemd.units.FAILED not in files
+    assert systemd.FAILED not in files
 
 
 @pytest.mark.parametrize(("job", "minute"), [(ANOMALIES, "10"), (LEDGER, "00")])
@@ -184,7 +184,7 @@ def test_hourly_job_reports_its_failure(declaration: Declaration, job: Job, minu
     assert timer["OnCalendar"] == [f"*-*-* *:{minute}:00 UTC"]
     assert timer["RandomizedDelaySec"] == ["5min"]
     assert unit_of(declaration, job)["Unit"]["OnFailure"] == ["strongroom-job-failed@%N.service"]
-    assert systemd.units.FAILED in files
+    assert systemd.FAILED in files
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.quoting.systemd import quote_command
+from agent.quoting import quote_command
 from agent.targets.host import Host
 from agent.targets.settings import target_settings
-from agent.targets.systemd.system_names import account
-from agent.targets.systemd.units import build
+from agent.targets.systemd import account, build
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from tests.support.models.systemd_unit import read_unit, read_words

@@ -13,8 +13,7 @@ import pytest
 import yaml
 
 from agent.targets.host import Host
-from agent.targets.kubernetes import build
-from agent.targets.kubernetes.manifests import IMAGE
+from agent.targets.kubernetes import IMAGE, build
 from agent.targets.settings import target_settings
 from app_integration.names import Environment, Scope
 from tests.support.manifests import find_errors, merge

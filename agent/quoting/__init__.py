@@ -1,1 +1,0 @@
-"""Values as the files of systemd, compose and Kubernetes write them, for targets and jobs."""
