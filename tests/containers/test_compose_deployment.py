@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import email
-import email.policy
-import io
 import json
 import os
 import re
@@ -21,7 +17,6 @@ import requests
 import yaml
 from rich.console import Console
 
-from app_integration.client import Client
 from app_integration.config.loader import load_config
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
@@ -120,27 +115,6 @@ def test_customer_registers_logs_in_and_reads_their_own_data(store: RunningStore
     response = store.me(store.login(GAARA))
     assert response.json() == {"id": response.json()["id"], "username": "gaara", **GAARA.private}
     assert store.health()["status"] == "ok"
-
-
-@pytest.mark.usefixtures("joined")
-def test_export_is_mailed(store: RunningStore, stack: Stack) -> None:
-    assert store.export(store.login(GAARA)).status_code == 200
-    stack.servers.copy("smtp/mail")
-    (mail,) = stack.local.layout.mail.glob("*.eml")
-    message = email.message_from_bytes(mail.read_bytes(), policy=email.policy.default)
-    (attached,) = message.iter_attachments()
-    (row,) = csv.DictReader(io.StringIO(attached.get_content(), newline=""))
-    assert {name: row[name] for name in GAARA.private} == GAARA.private
-
-
-@pytest.mark.usefixtures("joined")
-def test_sdk_works_from_the_host(stack: Stack) -> None:
-    service = Client(stack.local.service("gaara-store").settings())
-    token = service.cipher("pii").encrypt_field("ada@example.com", {"user_id": 7})
-    assert service.cipher("pii").decrypt_field(token, {"user_id": 7}) == "ada@example.com"
-    with service.databases.engine(None, None).connect() as connection:
-        assert connection.dialect.name == "postgresql"
-    service.close()
 
 
 @pytest.mark.usefixtures("joined", "store")
@@ -388,16 +362,12 @@ def test_sort_by_dependency_puts_causes_first() -> None:
             assert places.index(needed) < places.index(name)
 
 
-def test_up_without_an_engine_names_the_embedded_runtime(tmp_path: Path) -> None:
+def check_refused(folder: Path, **variables: str) -> str:
+    """Run ``up``, which must name the embedded runtime, and return its error."""
     done = subprocess.run(
-        [sys.executable, "-m", "console", "up", "--root", str(tmp_path / ".strongroom")],
+        [sys.executable, "-m", "console", "up", "--root", str(folder / ".strongroom")],
         cwd=ROOT,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(tmp_path),
-            "STRONGROOM_RUNTIME": "docker",
-            "DOCKER_HOST": f"unix://{tmp_path}/no.sock",
-        },
+        env={"PATH": os.environ["PATH"], "STRONGROOM_RUNTIME": "docker", **variables},
         capture_output=True,
         text=True,
         check=False,
@@ -405,6 +375,11 @@ def test_up_without_an_engine_names_the_embedded_runtime(tmp_path: Path) -> None
     assert done.returncode == 1
     assert "make vault-up RUNTIME=embedded" in done.stderr
     assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_up_without_an_engine_names_the_embedded_runtime(tmp_path: Path) -> None:
+    check_refused(tmp_path, HOME=str(tmp_path), DOCKER_HOST=f"unix://{tmp_path}/no.sock")
     # The advice works only if the failed command has not recorded its runtime.
     assert select_runtime(Layout(tmp_path / ".strongroom"), {}) is EmbeddedRuntime
 
@@ -426,23 +401,10 @@ def test_failed_start_shows_the_log_and_frees_the_ports(
 
 @pytest.mark.usefixtures("stack")  # because the test needs a container engine
 def test_up_without_an_image_is_an_error_and_starts_nothing(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "console", "up", "--root", str(tmp_path / ".strongroom")],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            **{setting(name): str(port) for name, port in Ports(*free_ports(6)).by_name().items()},
-            "STRONGROOM_RUNTIME": "docker",
-            "VAULT_IMAGE": "registry.invalid/openbao:1",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "an image is not available" in done.stderr
-    assert "make vault-up RUNTIME=embedded" in done.stderr
-    assert "Traceback" not in done.stderr
+    ports = {setting(name): str(port) for name, port in Ports(*free_ports(6)).by_name().items()}
+    image = {"STRONGROOM_RUNTIME": "docker", "VAULT_IMAGE": "registry.invalid/openbao:1"}
+    error = check_refused(tmp_path, **{**os.environ, **ports, **image})
+    assert "an image is not available" in error
 
 
 def test_image_is_the_same_for_each_deployment_of_the_code(tmp_path: Path) -> None:

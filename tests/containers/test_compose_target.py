@@ -142,11 +142,11 @@ def prepare_home(project: Project) -> None:
     tool = home / "bin" / "strongroom"
     tool.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -P -m console "$@"\n')
     tool.chmod(0o755)
-    (home / "vault-ca.pem").write_bytes(site.vault.cacert.read_bytes())
+    (home / "vault-ca.pem").write_bytes((site.vault.home / "vault-ca.pem").read_bytes())
     issue_credential(site.root, APPLY_JOB, home / "operator")
     own = home / "own"
     issue_credential(site.root, str(WORKER), own)
-    (own / "vault-ca.pem").write_bytes(site.vault.cacert.read_bytes())
+    (own / "vault-ca.pem").write_bytes((site.vault.home / "vault-ca.pem").read_bytes())
     for name in MOUNTED:
         (own / name).chmod(0o444)
     (home / "compose.yaml").write_text(yaml.safe_dump(own_file(site, own)))
@@ -215,7 +215,7 @@ def test_restart_of_the_server_fails_no_order(project: Project) -> None:
         project.site.vault.stop()
         orders.wait_for_more()
         project.site.vault.start()
-        project.site.vault.wait_until_active()
+        wait_until(project.site.vault.is_leader, "an active server")
         orders.wait_for_more()
     assert orders.failed == []
     assert orders.longest_wait < WAIT

@@ -1,39 +1,47 @@
-"""Fixture of a browser on the operator's page."""
+"""Fixtures of a browser on the operator's page."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from local.ports import setting
 from tests.support.page_browser import PageBrowser, open_browser
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.page_server import page_server
 
 
-@pytest.fixture(scope="module")
-def page(
-    deployment: Deployment, pytestconfig: pytest.Config, monkeypatch_module: pytest.MonkeyPatch
+@contextmanager
+def visit(
+    config: pytest.Config, root: Path, *arguments: Any, **options: Any
 ) -> Iterator[PageBrowser]:
-    """Yield a browser that has opened the page, whose clock is 40 days ahead.
-
-    What is due after 30 days is overdue then. The pictures of views are in ``.pytest_cache``.
-    """
-    for name, port in deployment.ports.by_name().items():
-        monkeypatch_module.setenv(f"STRONGROOM_{name.upper()}_PORT", str(port))
-    pictures = pytestconfig.cache.mkdir("page")
-    with (
-        open_browser() as browser,
-        page_server(deployment.layout.root, timedelta(days=40)) as url,
-    ):
-        visitor = PageBrowser(browser, url.partition("/open/")[0], pictures)
+    """Yield a browser that has opened a page. The pictures of views are in ``.pytest_cache``."""
+    with open_browser() as browser, page_server(root, *arguments, **options) as url:
+        visitor = PageBrowser(browser, url.partition("/open/")[0], config.cache.mkdir("page"))
         visitor.enter(url)
         yield visitor
 
 
 @pytest.fixture(scope="module")
-def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
-    """Yield changes of the environment that last for a module."""
+def port_variables(deployment: Deployment) -> Iterator[dict[str, str]]:
+    """Set the variables of the deployment's ports for a module, and yield them."""
+    variables = {setting(name): str(port) for name, port in deployment.ports.by_name().items()}
     with pytest.MonkeyPatch.context() as patch:
-        yield patch
+        for name, port in variables.items():
+            patch.setenv(name, port)
+        yield variables
+
+
+@pytest.fixture(scope="module")
+def page(
+    deployment: Deployment, pytestconfig: pytest.Config, port_variables: dict[str, str]
+) -> Iterator[PageBrowser]:
+    """Yield a browser whose page has a clock 40 days ahead: what is due after 30 is overdue."""
+    del port_variables
+    with visit(pytestconfig, deployment.layout.root, timedelta(days=40)) as visitor:
+        yield visitor

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,52 +13,27 @@ import pytest
 
 from agent.supervisor.unit_state import read_state, state_file
 from app_integration.names import Environment, Scope
-from local.ports import setting
 from tests.support.polling import wait_until
-from tests.support.processes import forked_command
-from tests.support.processes.shell import ROOT, Shell
+from tests.support.processes.shell import Shell
 from vault.declare import load
 
 pytestmark = pytest.mark.requires("embedded")
 
 SCOPE = Scope("gaara-store", Environment.DEV)
 STARTED = "config of gaara-store delivered"
-Run = subprocess.CompletedProcess[str]
 
 
 class Clone(Shell):
     """A separate deployment, with a copy of the declaration to edit."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder / ".strongroom")
         self.declaration = folder / "declare"
+        variables = {"STRONGROOM_DECLARATION": str(self.declaration)}
+        super().__init__(folder / ".strongroom", variables)
         for name in ("services", "environments"):
             shutil.copytree(load.ROOT / name, self.declaration / name)
         self.live = self.layout.config(SCOPE.service)
         self.agent = self.layout.agent(SCOPE)
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start ``strongroom`` with *arguments*."""
-        ports = {setting(name): str(port) for name, port in self.ports.by_name().items()}
-        return subprocess.Popen(
-            [*forked_command.command(), *arguments, "--root", str(self.layout.root)],
-            cwd=ROOT,
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(self.declaration),
-                "STRONGROOM_DECLARATION": str(self.declaration),
-                **ports,
-            },
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def __call__(self, *arguments: str, typed: str = "") -> Run:
-        with self.start(*arguments) as process:
-            out, err = process.communicate(typed, timeout=120)
-        return Run(process.args, process.returncode, out, err)
 
     def set_username(self, name: str) -> None:
         """Declare *name* as the mail account of the development environment."""
@@ -70,7 +44,7 @@ class Clone(Shell):
         kept.insert(place, f"      smtp-username: {name}")
         path.write_text("\n".join([*kept, ""]))
 
-    def put(self, secret: str, value: str) -> Run:
+    def put(self, secret: str, value: str) -> subprocess.CompletedProcess[str]:
         return self("put", secret, "--service", SCOPE.service, "--env", "dev", typed=value)
 
 
@@ -129,7 +103,7 @@ def test_up_returns_after_a_changed_setting_is_delivered(clone: Clone) -> None:
 def test_up_killed_while_the_agent_starts_is_completed_by_the_next(clone: Clone) -> None:
     clone.set_username("third-account")
     run, before = clone.agent / "run.json", (clone.agent / "run.json").read_bytes()
-    with clone.start("up") as working:
+    with clone.begin("up") as working:
         wait_until(lambda: run.read_bytes() != before, "the agent's files being replaced", 60)
         working.kill()
     done = clone("up")

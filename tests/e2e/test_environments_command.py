@@ -188,15 +188,9 @@ def test_diff_of_a_value_under_another_key_is_an_error(pair: Pair) -> None:
 @pytest.mark.parametrize(
     ("arguments", "role", "code", "words"),
     [
-        (
-            ("staging", "prod"),
-            None,
-            1,
-            "no credential for staging is configured: pass",
-        ),
+        (("staging", "prod"), None, 1, "no credential for staging is configured: pass"),
         (("staging", "nowhere"), "strongroom-apply", 1, "no environment 'nowhere' is declared"),
         (("staging", "staging"), "strongroom-apply", 64, "pass two different environments"),
-        ((), "strongroom-apply", 64, "Missing argument"),
         (("staging", "prod", "--values"), "strongroom-apply", 64, "No such option"),
     ],
 )

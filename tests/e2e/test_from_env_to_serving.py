@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,12 +15,10 @@ from app_integration.config.loader import load_config
 from app_integration.testing.ports import free_ports
 from examples.gaara_store.config import StoreConfig
 from local.deployment import LocalDeployment
-from local.layout import Layout
-from local.ports import Ports, setting
 from local.runtime_interface import no_progress
 from tests.support.polling import wait_until
-from tests.support.processes import forked_command
-from tests.support.processes.running_store import ROOT, Person, RunningStore
+from tests.support.processes.running_store import Person, RunningStore
+from tests.support.processes.shell import Shell
 from vault.declare import load
 
 pytestmark = pytest.mark.requires("embedded")
@@ -33,31 +29,16 @@ API_KEY = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
 ADA = Person("ada", "a-long-password-of-hers", "ada@example.com", "+44 20 7946 0000", "1 Byron Row")
 
 
-@dataclass
-class Migration:
+class Migration(Shell):
     """Deployment with a copy of the declaration, and the shop's old file."""
 
-    local: LocalDeployment
-    declaration: Path
-    dotenv: Path
-
-    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run ``strongroom`` with *arguments*."""
-        ports = {setting(name): str(port) for name, port in self.local.ports.by_name().items()}
-        return subprocess.run(
-            [*forked_command.command(), *arguments, "--root", str(self.local.layout.root)],
-            cwd=ROOT,
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(self.dotenv.parent),
-                "STRONGROOM_DECLARATION": str(self.declaration),
-                **ports,
-            },
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def __init__(self, folder: Path) -> None:
+        self.declaration, self.dotenv = folder / "declare", folder / ".env"
+        for name in ("services", "environments"):
+            shutil.copytree(load.ROOT / name, self.declaration / name)
+        variables = {"STRONGROOM_DECLARATION": str(self.declaration)}
+        super().__init__(folder / ".strongroom", variables)
+        self.local = LocalDeployment(self.layout, self.ports, load.load(self.declaration))
 
     def import_env(self, *options: str) -> subprocess.CompletedProcess[str]:
         return self("import-env", str(self.dotenv), "--service", SERVICE, "--env", "dev", *options)
@@ -65,14 +46,9 @@ class Migration:
 
 @pytest.fixture(scope="module")
 def migration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migration]:
-    folder = tmp_path_factory.mktemp("migration")
-    declaration = folder / "declare"
-    for name in ("services", "environments"):
-        shutil.copytree(load.ROOT / name, declaration / name)
-    layout = Layout(folder / ".strongroom")
-    local = LocalDeployment(layout, Ports(*free_ports(6)), load.load(declaration))
+    migration = Migration(tmp_path_factory.mktemp("migration"))
+    local, dotenv = migration.local, migration.dotenv
     local.up(no_progress)
-    dotenv = folder / ".env"
     given = local.service("gaara-store").access.provided_secrets()
     signing = SIGNING_SECRET.replace("\\", "\\\\").replace("'", "\\'")
     dotenv.write_text(
@@ -87,7 +63,7 @@ def migration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migration]:
         encoding="utf-8",
     )
     dotenv.chmod(0o600)
-    yield Migration(local, declaration, dotenv)
+    yield migration
     local.started.reset()
 
 

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.requires("embedded")
 STEPS = 8
 #: Upper limit of the time at which a first start is killed, in seconds.
 WHOLE = 5.0
-#: Number of such times in CI and in nightly runs.
-MOMENTS, MOMENTS_NIGHTLY = 2, 200
+#: Number of such times.
+MOMENTS = 200
 
 
 @pytest.fixture
@@ -38,14 +38,6 @@ def kill_when_it_listens(shell: Shell, port: int) -> None:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
         process.kill()
-
-
-def kill_after_seconds(shell: Shell, seconds: float) -> None:
-    with shell.begin("up") as process:
-        timer = threading.Timer(seconds, process.kill)
-        timer.start()
-        process.communicate()
-        timer.cancel()
 
 
 @pytest.mark.parametrize("steps", range(1, STEPS + 1))
@@ -66,16 +58,12 @@ def moments(count: int) -> list[float]:
     return [round(generator.uniform(0.3, WHOLE), 3) for _ in range(count)]
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("seconds", moments(MOMENTS))
 def test_up_killed_at_a_random_time_is_completed_by_the_next(shell: Shell, seconds: float) -> None:
-    kill_after_seconds(shell, seconds)
-    check_next_up_completes(shell)
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("seconds", moments(MOMENTS_NIGHTLY))
-def test_up_killed_at_many_random_times_is_completed_by_the_next(
-    shell: Shell, seconds: float
-) -> None:
-    kill_after_seconds(shell, seconds)
+    with shell.begin("up") as process:
+        timer = threading.Timer(seconds, process.kill)
+        timer.start()
+        process.communicate()
+        timer.cancel()
     check_next_up_completes(shell)

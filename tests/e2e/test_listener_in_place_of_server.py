@@ -32,7 +32,6 @@ SCOPED = ("--service", "gaara-store", "--env", "dev")
 #: Exit code of each command, with its arguments.
 COMMANDS = {
     ("plan", "--env", "dev"): 1,
-    ("plan", "--env", "dev", "--prune"): 1,
     ("apply", "--env", "dev"): 1,
     ("put", "jwt-secret", *SCOPED): 1,
     ("import-env", "{folder}/old.env", *SCOPED): 1,
@@ -93,6 +92,33 @@ def without_vault(request: pytest.FixtureRequest, shell: Shell) -> Shell:
     else:
         kill(shell, "vault")
     return shell
+
+
+@pytest.fixture(scope="module", params=["database"])
+def without_database(shell: Shell) -> Shell:
+    """Return that shell while the database is not running; a refused command does not start it."""
+    return stop(shell, "database")
+
+
+@pytest.fixture(scope="module", params=["redis"])
+def without_redis(shell: Shell) -> Shell:
+    """Return that shell while Redis is not running."""
+    return stop(shell, "redis")
+
+
+def stop(shell: Shell, name: str) -> Shell:
+    """Kill the server *name* of a deployment that runs otherwise."""
+    assert shell("up").returncode == 0
+    kill(shell, name)
+    return shell
+
+
+def check_gets_no_byte(shell: Shell, command: tuple[str, ...], name: str) -> None:
+    """Check that *command* names a listener in place of the server, and sends it nothing."""
+    listener, done = run(shell, command, name)
+    assert (listener.connections, listener.received) == (0, b"")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert names_the_listener(done, shell.ports.by_name()[name]), done.stderr
 
 
 def run(
@@ -164,24 +190,16 @@ def failed_start(folder: Path) -> str | None:
 
 @pytest.mark.parametrize("command", DATABASE, ids=" ".join)
 def test_listener_in_place_of_the_database_gets_no_byte(
-    shell: Shell, command: tuple[str, ...]
+    without_database: Shell, command: tuple[str, ...]
 ) -> None:
-    shell("up")
-    kill(shell, "database")
-    listener, done = run(shell, command, "database")
-    assert (listener.connections, listener.received) == (0, b"")
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert names_the_listener(done, shell.ports.database), done.stderr
+    check_gets_no_byte(without_database, command, "database")
 
 
 @pytest.mark.parametrize("command", [("store",), ("up",)], ids=" ".join)
-def test_listener_in_place_of_redis_gets_no_byte(shell: Shell, command: tuple[str, ...]) -> None:
-    shell("up")
-    kill(shell, "redis")
-    listener, done = run(shell, command, "redis")
-    assert (listener.connections, listener.received) == (0, b"")
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert names_the_listener(done, shell.ports.redis), done.stderr
+def test_listener_in_place_of_redis_gets_no_byte(
+    without_redis: Shell, command: tuple[str, ...]
+) -> None:
+    check_gets_no_byte(without_redis, command, "redis")
 
 
 def test_command_without_any_listener_says_what_to_start(without_vault: Shell) -> None:

@@ -17,7 +17,6 @@ import requests
 
 from app_integration.names import KV_MOUNT
 from local.processes.processes import ProcessManager
-from local.runtime_interface import no_progress
 from tests.support.processes.shell import Shell
 from tests.support.servers.deployment import Deployment
 
@@ -186,33 +185,17 @@ def test_reset_asks_for_confirmation(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "code", "words"),
     [
-        (("bogus",), "No such command"),
-        (("rotate",), "Missing option"),
-        (("plan", "--bogus"), "No such option"),
+        (("bogus",), 64, "No such command"),
+        (("plan", "--env", "qa"), 1, "no environment 'qa' is declared"),
     ],
 )
-def test_wrong_command_line_exits_64(
-    tmp_path: Path, arguments: tuple[str, ...], words: str
+def test_wrong_command_is_an_error_without_a_traceback(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "console", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
-    )
-    assert run.returncode == 64
-    assert words in run.stderr
-
-
-def test_unknown_environment_is_an_error_without_a_traceback(tmp_path: Path) -> None:
-    run = Shell(tmp_path / ".strongroom")("plan", "--env", "qa")
-    assert run.returncode == 1
-    assert "no environment 'qa' is declared" in run.stderr
-    assert "Traceback" not in run.stderr
+    run = Shell(tmp_path / ".strongroom")(*arguments)
+    assert (run.returncode, words in run.stderr, "Traceback" in run.stderr) == (code, True, False)
 
 
 def test_no_token_with_root_policy_exists(deployment: Deployment) -> None:
@@ -240,7 +223,3 @@ def test_developer_logs_in_and_reads_the_dev_secrets(deployment: Deployment) -> 
     assert read.status_code == 200
     page = requests.get(f"{address}/ui/", timeout=10)
     assert "<html" in page.text
-
-
-def test_up_of_a_running_deployment_changes_nothing(deployment: Deployment) -> None:
-    assert not deployment.local.up(no_progress).has_changes

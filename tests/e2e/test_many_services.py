@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,24 @@ def three(tmp_path: Path) -> Iterator[tuple[Shell, list[str]]]:
     shell, names = shell_for(tmp_path, 3)
     yield shell, names
     shell("reset", "--yes")
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shell, list[str]]]:
+    shell, names = shell_for(tmp_path_factory.mktemp("started"), 3)
+    yield shell, names
+    shell("reset", "--yes")
+
+
+@pytest.fixture
+def running(started: tuple[Shell, list[str]]) -> tuple[Shell, list[str]]:
+    """Return three services that run as they were declared at first, whatever a test before did."""
+    shell, names = started
+    shutil.rmtree(declaration_of(shell))
+    declare_services(declaration_of(shell), 3)
+    up = shell("up")
+    assert up.returncode == 0, up.stderr
+    return shell, names
 
 
 @pytest.mark.parametrize(
@@ -222,9 +241,8 @@ def test_rejected_config_of_one_service_does_not_hold_up_the_others(
     assert shell.layout.config(names[0]).exists()
 
 
-def test_changed_template_restarts_one_agent(three: tuple[Shell, list[str]]) -> None:
-    shell, names = three
-    assert shell("up").returncode == 0
+def test_changed_template_restarts_one_agent(running: tuple[Shell, list[str]]) -> None:
+    shell, names = running
     before = agent_pids(shell)
     assert len(before) == 3
     folder = declaration_of(shell)
@@ -240,9 +258,8 @@ def test_changed_template_restarts_one_agent(three: tuple[Shell, list[str]]) -> 
     assert "# changed" in shell.layout.config(names[0]).read_text()
 
 
-def test_undeclared_service_loses_its_agent_and_files(three: tuple[Shell, list[str]]) -> None:
-    shell, names = three
-    assert shell("up").returncode == 0
+def test_undeclared_service_loses_its_agent_and_files(running: tuple[Shell, list[str]]) -> None:
+    shell, names = running
     write_environment(declaration_of(shell), names[1:])
     assert shell("up").returncode == 0
     wait_until(lambda: len(agent_pids(shell)) == 2, "the end of one agent", 20)
@@ -258,11 +275,10 @@ def test_undeclared_service_loses_its_agent_and_files(three: tuple[Shell, list[s
 
 
 def test_service_that_was_pruned_works_when_it_is_declared_again(
-    three: tuple[Shell, list[str]],
+    running: tuple[Shell, list[str]],
 ) -> None:
-    shell, names = three
+    shell, names = running
     folder = declaration_of(shell)
-    assert shell("up").returncode == 0
     write_environment(folder, names[1:])
     assert shell("apply", "--env", "dev", "--prune").returncode == 0
     write_environment(folder, names)
@@ -272,11 +288,10 @@ def test_service_that_was_pruned_works_when_it_is_declared_again(
 
 
 def test_service_without_config_or_delivered_file_is_brought_up_to_date(
-    three: tuple[Shell, list[str]],
+    running: tuple[Shell, list[str]],
 ) -> None:
-    shell, names = three
+    shell, names = running
     file = declaration_of(shell) / "services" / f"{names[0]}.yaml"
-    assert shell("up").returncode == 0
     shell.layout.config(names[1]).unlink()
     document = json.loads(file.read_text())
     del document["config"]

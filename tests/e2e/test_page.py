@@ -36,17 +36,15 @@ def get(url: str, path: str | None = None, **headers: str) -> tuple[int, str]:
 
 
 @pytest.fixture
-def command(deployment: Deployment) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def command(
+    deployment: Deployment, port_variables: dict[str, str]
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run ``strongroom console``, and yield its process and one-time URL."""
-    ports = {
-        f"STRONGROOM_{name.upper()}_PORT": str(port)
-        for name, port in deployment.ports.by_name().items()
-    }
     options = ("--env", "dev", "--root", str(deployment.layout.root))
     process = subprocess.Popen(
         [sys.executable, "-m", "console", "console", *options],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **ports},
+        env={"PATH": os.environ["PATH"], **port_variables},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

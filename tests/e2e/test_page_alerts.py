@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+import requests
 
-from tests.support.page_browser import PageBrowser, open_browser
+from local.monitoring.local_monitoring import PROGRAMS
+from tests.e2e.conftest import visit
+from tests.support.page_browser import PageBrowser
 from tests.support.polling import wait_until
-from tests.support.servers.alertmanager_server import alertmanager_server, post
-from tests.support.servers.page_server import page_server
+from tests.support.servers.prometheus_server import monitoring_program
 from vault.monitoring.alerts import built_in
-from vault.monitoring.routes_file import SERVER_CAUSE
+from vault.monitoring.routes_file import SERVER_CAUSE, build_routes_file
 from vault.prometheus.alertmanager import read_alerts
 
 pytestmark = [pytest.mark.requires("prometheus"), pytest.mark.requires("chromium")]
@@ -41,10 +45,31 @@ def alert(
     }
 
 
+def post(address: str, path: str, document: Mapping[str, Any] | list[Any]) -> None:
+    response = requests.post(f"{address}/api/v2/{path}", json=document, timeout=5)
+    response.raise_for_status()
+
+
+def _is_ready(address: str) -> bool:
+    try:
+        return requests.get(f"{address}/-/ready", timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
 @pytest.fixture(scope="module")
 def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run Alertmanager with alerts of two environments, one of them silenced."""
-    with alertmanager_server(tmp_path_factory.mktemp("alertmanager")) as address:
+    folder = tmp_path_factory.mktemp("alertmanager")
+    file = folder / "alertmanager.yml"
+    file.write_text(
+        json.dumps(build_routes_file(None))
+    )  # JSON is YAML; it sends nothing to anybody
+    options = (f"--config.file={file}", f"--storage.path={folder / 'data'}")
+    with monitoring_program(
+        PROGRAMS["alertmanager"], *options, "--cluster.listen-address="
+    ) as address:
+        wait_until(lambda: _is_ready(address), "Alertmanager")
         now = datetime.now(UTC)
         matcher = {"name": "alertname", "value": NAMES[-1], "isRegex": False, "isEqual": True}
         times = {"startsAt": now.isoformat(), "endsAt": (now + timedelta(days=1)).isoformat()}
@@ -64,10 +89,7 @@ def page(
 ) -> Iterator[PageBrowser]:
     """Yield a browser that has opened the page of a deployment that does not run."""
     root = tmp_path_factory.mktemp("deployment")
-    with open_browser() as browser, page_server(root, alertmanager=alertmanager) as url:
-        pictures = pytestconfig.cache.mkdir("page")
-        visitor = PageBrowser(browser, url.partition("/open/")[0], pictures)
-        visitor.enter(url)
+    with visit(pytestconfig, root, alertmanager=alertmanager) as visitor:
         yield visitor
 
 

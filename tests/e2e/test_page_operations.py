@@ -16,9 +16,9 @@ from app_integration.session.session import Session
 from console.target.environment_rotations import Rotations, open_rotations
 from console.target.evidence_sources import EvidenceSources
 from console.target.target import open_target
-from tests.support.page_browser import PageBrowser, open_browser
+from tests.e2e.conftest import visit
+from tests.support.page_browser import PageBrowser
 from tests.support.servers.deployment import Deployment
-from tests.support.servers.page_server import page_server
 from vault.rotation.record import Step
 
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.requires("chromium")]
@@ -29,27 +29,19 @@ DRIFTED = "sys/policies/acl/orders-mail-dev"
 
 @pytest.fixture(scope="module")
 def page(
-    deployment: Deployment, pytestconfig: pytest.Config, monkeypatch_module: pytest.MonkeyPatch
+    deployment: Deployment, pytestconfig: pytest.Config, port_variables: dict[str, str]
 ) -> Iterator[PageBrowser]:
     """Yield a browser on the page of dev, and of staging, which is on the same server.
 
     The page reads staging with the policy of the auditor, and dev with the deployment's own
     credential.
     """
-    for name, port in deployment.ports.by_name().items():
-        monkeypatch_module.setenv(f"STRONGROOM_{name.upper()}_PORT", str(port))
-    pictures = pytestconfig.cache.mkdir("page")
-    with (
-        deployment.token("strongroom-auditor") as token,
-        open_browser() as browser,
-        page_server(
-            deployment.layout.root,
-            others={STAGING: lambda: Session(deployment.ports.vault_address, StaticToken(token))},
-        ) as url,
-    ):
-        visitor = PageBrowser(browser, url.partition("/open/")[0], pictures)
-        visitor.enter(url)
-        yield visitor
+    del port_variables
+    address = deployment.ports.vault_address
+    with deployment.token("strongroom-auditor") as token:
+        others = {STAGING: lambda: Session(address, StaticToken(token))}
+        with visit(pytestconfig, deployment.layout.root, others=others) as visitor:
+            yield visitor
 
 
 def _an_hour_later(opened: Rotations) -> Rotations:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from console.cli import main
 from tests.support.processes import forked_command
+from tests.support.processes.command import CommandLine
 from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
@@ -23,12 +22,8 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def strongroom(deployment: Deployment) -> Run:
-    ports = {
-        f"STRONGROOM_{name.upper()}_PORT": str(port)
-        for name, port in deployment.ports.by_name().items()
-    }
-    environment = {"PATH": os.environ["PATH"], **ports}
+def strongroom(deployment: Deployment, port_variables: dict[str, str]) -> Run:
+    environment = {"PATH": os.environ["PATH"], **port_variables}
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         root = ("--root", str(deployment.layout.root))
@@ -91,6 +86,7 @@ def test_plan_as_json_contains_no_secret(strongroom: Run, deployment: Deployment
     assert json.loads(strongroom("plan", "--env", "dev", "--json").stdout)["changes"] == []
 
 
+@pytest.mark.usefixtures("port_variables")
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -116,15 +112,9 @@ def test_wrong_command_is_an_error_with_its_reason(
     code: int,
     words: str,
 ) -> None:
-    for name, port in deployment.ports.by_name().items():
-        monkeypatch.setenv(f"STRONGROOM_{name.upper()}_PORT", str(port))
     monkeypatch.chdir(ROOT)
-    command = ["strongroom", *arguments, "--root", str(deployment.layout.root)]
-    monkeypatch.setattr(sys, "argv", command)
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == code
-    assert words in capsys.readouterr().err
+    root = ("--root", str(deployment.layout.root))
+    CommandLine(monkeypatch, capsys).assert_rejected(code, words, *arguments, *root)
 
 
 def test_service_alone_is_planned_saved_and_applied(

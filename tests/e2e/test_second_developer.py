@@ -73,6 +73,23 @@ class Developer:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
+    def fail(self, *arguments: str) -> str:
+        """Run a command that must fail, and return its error."""
+        done = self(*arguments)
+        assert done.returncode == 1, done.stdout
+        return done.stderr
+
+    def answer(self, command: list[str], question: str, answer: str) -> str:
+        """Run a command on a terminal, answer its question, and return what it showed after it."""
+        variables = {**self.variables, "NO_COLOR": "1", "TERM": "dumb"}
+        with open_terminal(command, env=variables, cwd=self.folder) as terminal:
+            if question:
+                terminal.read_until(question)
+                terminal.type(f"{answer}\n")
+            shown = terminal.finish()
+        assert terminal.process.returncode == 0, shown
+        return shown
+
     def public_key(self) -> str:
         return self("dev-values", "key").stdout.strip()
 
@@ -211,16 +228,9 @@ def test_repository_has_no_value_in_clear_and_nothing_of_one_machine(
 
 
 def test_value_that_is_not_shared_is_asked_for_once(bo: Developer) -> None:
-    variables = {**bo.variables, "NO_COLOR": "1", "TERM": "dumb"}
     command = [sys.executable, "-m", "console", "up"]
-    with open_terminal(command, env=variables, cwd=bo.folder) as terminal:
-        terminal.read_until("parcels: own-token")
-        terminal.type("of Bo\n")
-        shown = terminal.finish()
-    assert terminal.process.returncode == 0, shown
-    assert "of Bo" not in shown
-    with open_terminal(command, env=variables, cwd=bo.folder) as terminal:
-        assert "own-token" not in terminal.finish()
+    assert "of Bo" not in bo.answer(command, "parcels: own-token", "of Bo")
+    assert "own-token" not in bo.answer(command, "", "")
     assert bo.run_service("own-token") == {"own-token": "of Bo"}
 
 
@@ -249,14 +259,10 @@ def test_member_who_left_opens_no_new_file_and_the_values_to_change_are_listed(
     ada.git("commit", "--quiet", "--all", "--message", "bo left")
     bo.git("pull", "--quiet")
     assert "is not a member" in bo.succeed("up")
-    refused = bo("dev-values", "open")
-    assert refused.returncode == 1
-    assert "is not a member" in refused.stderr
+    assert "is not a member" in bo.fail("dev-values", "open")
     # The line alone does not help: the file was encrypted without the key.
     (bo.folder / "dev-values" / "members").write_text(f"{bo.public_key()} bo\n")
-    refused = bo("dev-values", "open")
-    assert refused.returncode == 1
-    assert re.search(r"parcels\.encrypted cannot be opened", refused.stderr)
+    assert "parcels.encrypted cannot be opened" in bo.fail("dev-values", "open")
 
 
 def test_secret_is_added_and_removed_as_the_readme_says(ada: Developer) -> None:
@@ -264,12 +270,7 @@ def test_secret_is_added_and_removed_as_the_readme_says(ada: Developer) -> None:
     before = file.read_text()
     file.write_text(before.replace("secrets:\n", "secrets:\n  map-key: {source: given}\n"))
     command = ["/bin/sh", "-euc", ada.block("Add a secret", name="map-key")]
-    variables = {**ada.variables, "NO_COLOR": "1", "TERM": "dumb"}
-    with open_terminal(command, env=variables, cwd=ada.folder) as terminal:
-        terminal.read_until("parcels: map-key")
-        terminal.type("of the map\n")
-        shown = terminal.finish()
-    assert terminal.process.returncode == 0, shown
+    ada.answer(command, "parcels: map-key", "of the map")
     assert ada.run_service("map-key") == {"map-key": "of the map"}
     file.write_text(before)
     shown = ada.follow("Remove a secret", name="map-key")
@@ -280,16 +281,12 @@ def test_secret_is_added_and_removed_as_the_readme_says(ada: Developer) -> None:
 
 def test_other_environments_have_no_shared_values(ada: Developer) -> None:
     for command in ("share", "open"):
-        refused = ada("dev-values", command, "--env", "prod")
-        assert refused.returncode == 1
-        assert "dev only" in refused.stderr
+        assert "dev only" in ada.fail("dev-values", command, "--env", "prod")
 
 
 def test_value_that_each_machine_has_of_its_own_is_not_shared(ada: Developer) -> None:
     for name in ("session-key", "signing-key", "nothing"):
-        refused = ada("dev-values", "share", name, "--service", "parcels")
-        assert refused.returncode == 1
-        assert f"no secret '{name}' that can be shared" in refused.stderr
-    refused = ada("dev-values", "share", "carrier-token")
-    assert refused.returncode == 1
-    assert "--service must name the service" in refused.stderr
+        refused = ada.fail("dev-values", "share", name, "--service", "parcels")
+        assert f"no secret '{name}' that can be shared" in refused
+    refused = ada.fail("dev-values", "share", "carrier-token")
+    assert "--service must name the service" in refused

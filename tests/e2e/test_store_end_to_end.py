@@ -115,7 +115,7 @@ def signing_secrets(deployment: Site) -> Iterator[list[str]]:
     """Yield the signing secrets in use, the newest last, and restore the first one afterwards."""
     original = delivered(deployment).jwt.secret.get_secret_value()
     yield [original]
-    write_signing_secret(deployment, original)
+    deployment.write_secret("jwt-secret", original)
     wait_until(lambda: is_delivered(deployment, original), "the delivery of the first secret")
 
 
@@ -140,14 +140,6 @@ def is_delivered(deployment: Site, secret: str) -> bool:
     last = last_delivery(deployment)
     now = delivered(deployment).jwt.secret.get_secret_value()
     return now == secret and last != "refused"
-
-
-def is_refused(deployment: Site) -> bool:
-    return last_delivery(deployment) == "refused"
-
-
-def write_signing_secret(deployment: Site, value: str) -> None:
-    deployment.write_secret("jwt-secret", value)
 
 
 def mails_to(deployment: Site, address: str) -> list[Path]:
@@ -219,7 +211,7 @@ def test_changed_signing_secret_is_used_without_a_restart(
 ) -> None:
     old, changed = store.login(GAARA), secrets.token_urlsafe(36)
     signing_secrets.append(changed)
-    write_signing_secret(deployment, changed)
+    deployment.write_secret("jwt-secret", changed)
     wait_until(lambda: is_delivered(deployment, changed), "the delivery of the new secret")
     wait_until(lambda: is_signed_with(store.login(GAARA), changed), "the store's use of it")
     assert store.me(store.login(GAARA)).status_code == 200
@@ -238,8 +230,8 @@ def test_too_short_signing_secret_is_not_delivered(
     store: RunningStore, deployment: Site, signing_secrets: list[str]
 ) -> None:
     token = store.login(GAARA)
-    write_signing_secret(deployment, "too-short")
-    wait_until(lambda: is_refused(deployment), "the refusal of the secret")
+    deployment.write_secret("jwt-secret", "too-short")
+    wait_until(lambda: last_delivery(deployment) == "refused", "the refusal of the secret")
     assert delivered(deployment).jwt.secret.get_secret_value() == signing_secrets[-1]
     assert store.me(token).status_code == 200
     assert store.me(store.login(GAARA)).status_code == 200
@@ -253,7 +245,7 @@ def test_store_works_without_the_agent_until_a_secret_changes(
     deployment.kill("agent")
     try:
         signing_secrets.append(changed)
-        write_signing_secret(deployment, changed)
+        deployment.write_secret("jwt-secret", changed)
         assert store.me(token).status_code == 200
         assert store.me(store.login(GAARA)).status_code == 200
     finally:

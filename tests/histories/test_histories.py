@@ -29,8 +29,7 @@ from tests.histories.validators import (
 
 pytestmark = pytest.mark.requires("embedded")
 
-SEEDS: Final = (1, 2)
-MANY_SEEDS: Final = range(100, 120)
+SEEDS: Final = (1, 2, *(pytest.param(each, marks=pytest.mark.nightly) for each in range(100, 120)))
 TRIES: Final = 10  # runs in which a faulty SDK has to break its rule
 
 
@@ -67,14 +66,6 @@ def assert_has_all_kinds(found: History) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_calls_break_no_rule(running: Site, seed: int) -> None:
-    found = Run(running, seed)()
-    assert_has_all_kinds(found)
-    assert_keeps_all_rules(found)
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("seed", MANY_SEEDS)
-def test_random_calls_of_many_seeds_break_no_rule(running: Site, seed: int) -> None:
     found = Run(running, seed)()
     assert_has_all_kinds(found)
     assert_keeps_all_rules(found)

@@ -9,7 +9,9 @@ import pytest
 
 from console.target.target import Target
 from local.runtimes.embedded_runtime import EmbeddedRuntime
+from tests.support.processes.agent_fleet import AgentFleet, agent_fleet
 from tests.support.processes.command import CommandLine
+from tests.support.servers.audited_server import AuditedServer, audited_server
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.moto_server import MotoServer, moto_server
 from tests.support.servers.secret_backends import AwsSite
@@ -51,6 +53,24 @@ def aws_site(moto: MotoServer) -> Iterator[AwsSite]:
     """Start a server of faults before it, and open a connection."""
     with run_aws_site(moto) as site:
         yield site
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
+    with audited_server(tmp_path_factory.mktemp("server")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
+    with audited_server(tmp_path_factory.mktemp("tls-server"), tls=True) as started:
+        yield started
+
+
+@pytest.fixture
+def fleet(server: AuditedServer, tmp_path: Path) -> Iterator[AgentFleet]:
+    with agent_fleet(server, tmp_path) as created:
+        yield created
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import LiteralString
 
@@ -27,6 +28,7 @@ from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.from_settings import open_session
 from app_integration.session.session import Session
+from app_integration.settings import Settings
 from app_integration.sources.vault import VaultSource
 from app_integration.testing.ports import free_ports
 from console.commands.every_day import put
@@ -37,6 +39,7 @@ from console.target.target import open_target
 from local.deployment import LocalDeployment
 from local.ports import Ports, setting
 from local.runtime_interface import no_progress
+from local.servers.accounts import Superuser
 from tests.support.polling import wait_until
 from tests.support.processes.adoption_worker import ACTS, NAME, FailingSession, adoption_context
 from tests.support.processes.command import CommandLine, run_command
@@ -80,14 +83,19 @@ class LocalSetup:
     def console(self) -> Adoption:
         return Adoption(open_target(root=self.root), "gaara-store", Console(quiet=True))
 
+    @cached_property
+    def settings(self) -> Settings:
+        return self.local.service("gaara-store").settings()
+
+    @cached_property
+    def superuser(self) -> Superuser:
+        return self.local.service("gaara-store").access.require_database().superuser
+
     def read(self) -> Secret:
         """Return the secret as the service reads it from the server."""
-        client = Client(self.local.service("gaara-store").settings())
-        try:
+        with closing(Client(self.settings)) as client:
             value: Secret = client.secrets.get(NAME, force_refresh=True)
             return value
-        finally:
-            client.close()
 
     def delivered(self) -> Secret:
         """Return the URL in the agent's file."""
@@ -106,11 +114,7 @@ class LocalSetup:
 
     def revoke(self) -> None:
         """Revoke the manager's right to set the password."""
-        with (
-            self.local.service("gaara-store")
-            .access.require_database()
-            .superuser.connect() as superuser
-        ):
+        with self.superuser.connect() as superuser:
             superuser.execute(f"REVOKE {USER} FROM gaara_store_manager".encode())
 
     def adopted(self) -> bool:
@@ -161,11 +165,7 @@ def ledger_row(setup: LocalSetup) -> Row:
 
 
 def is_managed(setup: LocalSetup) -> bool:
-    with (
-        setup.local.service("gaara-store")
-        .access.require_database()
-        .superuser.connect() as superuser
-    ):
+    with setup.superuser.connect() as superuser:
         query = (
             "SELECT 1 FROM pg_auth_members WHERE admin_option AND NOT inherit_option"
             " AND NOT set_option AND roleid = 'gaara_store_app'::regrole"
@@ -216,10 +216,19 @@ def test_adopt_changes_only_the_password_of_the_url(
     assert kept == text
 
 
+@pytest.fixture
+def adopted(setup: LocalSetup) -> Iterator[None]:
+    """Adopt for the test, without a delivery by the agent, which takes seconds."""
+    with adoption_context(setup.root) as where:
+        ACTS["adopt"](where, lambda _: None)
+        yield
+        ACTS["undo"](where, lambda _: None)
+
+
+@pytest.mark.usefixtures("adopted")
 def test_adopted_value_expires_with_the_ttl_of_its_password(setup: LocalSetup) -> None:
-    setup.console.adopt(NAME, yes=True)
-    with open_session(setup.local.service("gaara-store").settings()) as session:
-        fetched = VaultSource(session, setup.local.service("gaara-store").scope).fetch(NAME)
+    with open_session(setup.settings) as session:
+        fetched = VaultSource(session, STORE).fetch(NAME)
     with setup.local.operator() as operator:
         ttl = operator.get(f"database/static-creds/{ROLE}")["data"]["ttl"]
     assert fetched.expires_in is not None
@@ -243,10 +252,10 @@ def test_manual_rotation_reaches_the_file_only_after_a_restart(setup: LocalSetup
     assert setup.delivered() == setup.read()
 
 
+@pytest.mark.usefixtures("adopted")
 @pytest.mark.parametrize("kind", ["engine", "pool"])
 def test_engine_or_pool_reconnects_after_a_manual_rotation(setup: LocalSetup, kind: str) -> None:
-    setup.console.adopt(NAME, yes=True)
-    client = Client(setup.local.service("gaara-store").settings())
+    client = Client(setup.settings)
     made = client.databases.create(kind, None, {}, secret=NAME)
     open_one = made.connect if kind == "engine" else made.connection
     with open_one() as used:
@@ -309,11 +318,11 @@ def test_field_named_template_is_not_taken_for_an_adoption(setup: LocalSetup) ->
 
 
 def test_undo_removes_the_metadata_of_the_adoption(setup: LocalSetup) -> None:
-    setup.console.adopt(NAME, yes=True)
-    setup.console.undo(NAME)
-    with setup.local.operator() as operator:
-        marks = operator.get(KV)["data"]["metadata"]["custom_metadata"]
-    assert "composed_version" not in marks
+    with adoption_context(setup.root) as where:
+        for act, is_marked in (("adopt", True), ("undo", False)):
+            ACTS[act](where, lambda _: None)
+            marks = where.session.get(KV)["data"]["metadata"]["custom_metadata"]
+            assert ("composed_version" in marks) is is_marked
 
 
 @pytest.mark.parametrize(
@@ -327,11 +336,7 @@ def test_adopt_of_a_superuser_or_expiring_user_is_rejected(
     setup: LocalSetup, attributes: LiteralString, reason: str
 ) -> None:
     good = setup.read()
-    with (
-        setup.local.service("gaara-store")
-        .access.require_database()
-        .superuser.connect() as superuser
-    ):
+    with setup.superuser.connect() as superuser:
         superuser.execute(f"CREATE ROLE candidate LOGIN PASSWORD 'of-candidate' {attributes}")
         superuser.execute("GRANT gaara_store_owner TO candidate")
     try:
@@ -343,11 +348,7 @@ def test_adopt_of_a_superuser_or_expiring_user_is_rejected(
             with pytest.raises(ConfigurationError, match=f"candidate {reason}.*another user's URL"):
                 adopt.adopt_secret(where, NAME, lambda *_: True, lambda _: None)
     finally:
-        with (
-            setup.local.service("gaara-store")
-            .access.require_database()
-            .superuser.connect() as superuser
-        ):
+        with setup.superuser.connect() as superuser:
             superuser.execute("DROP ROLE candidate")
     assert not setup.adopted()
 

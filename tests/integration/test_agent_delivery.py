@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -33,14 +34,14 @@ from app_integration.names import Environment, Scope
 from app_integration.observability import metrics
 from app_integration.observability.prometheus import Prometheus
 from app_integration.rendering.renderer import Renderer
-from app_integration.secret import Secret
 from app_integration.session.from_settings import open_session
 from app_integration.session.session import Session
 from app_integration.settings import Settings
 from app_integration.sources.from_settings import build_policy_rule
-from app_integration.testing.ports import free_ports
 from policies.render import starter_policy
 from tests.support.polling import wait_until
+from tests.support.servers.kv_mount import create_kv_mount
+from tests.support.servers.raft_cluster import Cluster, raft_cluster
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -75,64 +76,13 @@ HOSTILE = [
     *["", " ", "  both ends  ", "\t", "\n", "\r", "\r\n", "a\nb", "a\n", "\na", "a\r", "a\tb"],
     *["'", '"', "''", '""', "it's", 'say "x"', "\\", "\\\\", "a\\", '\\"', "\\n", "`id`", "'\\''"],
     *["{{", "}}", '{{ env "HOME" }}', "{{/*", "{% raw %}", "{#", "%s", "%!q", "{}", "<no value>"],
-    *[
-        "yes",
-        "no",
-        "null",
-        "~",
-        "true",
-        "1",
-        "0o7",
-        "1e3",
-        "1_000",
-        ".inf",
-        "2020-01-01",
-        "=",
-        "<<",
-    ],
-    *[
-        "a: b",
-        "a #b",
-        "#",
-        "- a",
-        "? a",
-        "&a",
-        "*a",
-        "!!int 1",
-        "|",
-        ">",
-        "@",
-        "%YAML",
-        "---",
-        "...",
-    ],
-    *[
-        "${HOME}",
-        "$HOME",
-        "$(id)",
-        "$${x}",
-        "a=b",
-        "export A=1",
-        ";",
-        "&",
-        "!",
-        "\\u0041",
-        "%41",
-        "+",
-    ],
+    *["yes", "no", "null", "~", "true", "1", "0o7", "1e3", "1_000", ".inf", "2020-01-01", "="],
+    *["<<", "a: b", "a #b", "#", "- a", "? a", "&a", "*a", "!!int 1", "|", ">", "@", "%YAML"],
+    *["---", "...", "${HOME}", "$HOME", "$(id)", "$${x}", "a=b", "export A=1", ";", "&", "!"],
+    *["\\u0041", "%41", "+"],
     *["\x01", "\x1b[0m", "\x7f", "\x80", "\x85", "\x9f", "\xa0", "\ufeff", "\ufffe", "\uffff"],
-    *[
-        "\u2028",
-        "\u2029",
-        "é",
-        "日本語",
-        "😀",
-        "\U0010ffff",
-        "e\u0301",
-        "\u202e",
-        "x" * 20_000,
-        ALPHABET,
-    ],
+    *["\u2028", "\u2029", "é", "日本語", "😀", "\U0010ffff", "e\u0301", "\u202e"],
+    *["x" * 20_000, ALPHABET],
 ]
 
 
@@ -147,95 +97,31 @@ while True:
 """
 
 
-@dataclass
-class Server:
-    """Server with its data on disk, so that it can be killed and restarted."""
-
-    folder: Path
-    port: int
-    cluster_port: int
-    token: str = ""
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        (self.folder / "data").mkdir(exist_ok=True)
-        config = self.folder / "server.hcl"
-        config.write_text(f"""
-            api_addr = "{self.address}"
-            cluster_addr = "http://127.0.0.1:{self.cluster_port}"
-            storage "raft" {{
-              path = "{self.folder}/data"
-              node_id = "one"
-              performance_multiplier = 1
-            }}
-            listener "tcp" {{
-              address = "127.0.0.1:{self.port}"
-              cluster_address = "127.0.0.1:{self.cluster_port}"
-              tls_disable = true
-            }}
-            seal "static" {{
-              current_key_id = "one"
-              current_key = "file://{self.folder}/seal.key"
-            }}
-        """)
-        with (self.folder / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [BAO, "server", f"-config={config}"], stdout=log, stderr=subprocess.STDOUT
-            )
-        wait_until(self.answers, "the server answers")
-
-    def answers(self) -> bool:
-        try:
-            health = requests.get(f"{self.address}/v1/sys/health", timeout=5)
-        except requests.RequestException:
-            return False
-        return health.status_code == (200 if self.token else 501)
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-
-    def write(self, path: str, body: dict[str, Any], method: str = "POST") -> Any:
-        response = requests.request(
-            method,
-            f"{self.address}/v1/{path}",
-            json=body,
-            headers={"X-Vault-Token": self.token},
-            timeout=10,
-        )
-        response.raise_for_status()
-        return response.json() if response.content else {}
-
-    def read(self, path: str) -> Any:
-        return self.write(path, {}, "GET")["data"]
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("server"), *free_ports(2))
-    (running.folder / "seal.key").write_bytes(os.urandom(32))
-    try:
-        running.start()
-        shares = {"recovery_shares": 1, "recovery_threshold": 1}
-        running.token = running.write("sys/init", shares)["root_token"]
-        wait_until(running.answers, "the server is unsealed")
-        running.write("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
-        running.write("sys/auth/approle", {"type": "approle"})
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Run a server with its data on disk, so that it can be killed and restarted."""
+    with raft_cluster(tmp_path_factory.mktemp("server"), 1) as running:
+        create_kv_mount(running.root, "secret")
+        running.root.post("sys/auth/approle", {"type": "approle"})
         yield running
-    finally:
-        running.kill()
+
+
+@contextmanager
+def killed(server: Cluster) -> Iterator[None]:
+    """Kill the server for the block, and start it again."""
+    (node,) = server.nodes
+    node.process.kill()
+    node.process.wait()
+    yield
+    node.start()
+    wait_until(server.leader, "the server is unsealed")
 
 
 @dataclass
 class Deployment:
     """Agent and supervisor of one service, with their folders."""
 
-    server: Server
+    server: Cluster
     scope: Scope
     folder: Path
     deliveries: list[DeliveredFile] = field(default_factory=list)
@@ -247,31 +133,32 @@ class Deployment:
         (self.folder / "work" / "app_integration").symlink_to(ROOT / "app_integration")
         (self.folder / "work" / "models.py").write_text(MODELS)
         self._register("", f'path "secret/data/{self.scope.service}/*" {{ capabilities=["read"] }}')
-        self._register(
-            "-starter",
-            starter_policy(self.scope, WRAP_TTL),
-        )
+        self._register("-starter", starter_policy(self.scope, WRAP_TTL))
         self._credential("", "agent/role-id")
         self._credential("-starter", "starter/role-id")
-        issued = self.server.write(f"auth/approle/role/{self.scope}-starter/secret-id", {})
+        issued = self.server.root.post(f"auth/approle/role/{self.scope}-starter/secret-id")
         (self.folder / "starter/secret-id").write_text(issued["data"]["secret_id"])
 
     def _register(self, suffix: str, policy: str) -> None:
         name = f"{self.scope}{suffix}"
         renewal = 'path "auth/token/renew-self" { capabilities=["update"] }'
-        self.server.write(f"sys/policies/acl/{name}", {"policy": policy + renewal})
+        self.server.root.post(f"sys/policies/acl/{name}", {"policy": policy + renewal})
         role = {"token_policies": name, "token_no_default_policy": True, "token_period": "1h"}
-        self.server.write(f"auth/approle/role/{name}", role)
+        self.server.root.post(f"auth/approle/role/{name}", role)
 
     def _credential(self, suffix: str, file: str) -> None:
-        data = self.server.read(f"auth/approle/role/{self.scope}{suffix}/role-id")
+        data = self.server.root.get(f"auth/approle/role/{self.scope}{suffix}/role-id")["data"]
         (self.folder / file).write_text(data["role_id"])
+
+    @property
+    def address(self) -> str:
+        return self.server.addresses[0]
 
     @property
     def starter(self) -> Settings:
         return Settings(
             scope=self.scope,
-            vault_addr=self.server.address,
+            vault_addr=self.address,
             role_id_file=self.folder / "starter/role-id",
             secret_id_file=self.folder / "starter/secret-id",
         )
@@ -280,9 +167,13 @@ class Deployment:
     def secret_id_file(self) -> Path:
         return self.folder / "agent/secret-id"
 
+    def send(self, path: str, token: str = "", **body: str) -> requests.Response:
+        url, headers = f"{self.address}/v1/{path}", {"X-Vault-Token": token}
+        return requests.post(url, json=body, headers=headers, timeout=5)
+
     def put(self, name: str, value: str) -> None:
         path = f"secret/data/{self.scope.secret(name)}"
-        self.server.write(path, {"data": {"value": value}})
+        self.server.root.post(path, {"data": {"value": value}})
 
     def add(
         self, name: str, source: str, secrets: list[str], model: str = "Config"
@@ -305,15 +196,15 @@ class Deployment:
             source, f"{name}.j2", TemplateContext(scope=self.scope, secrets=secrets, settings={})
         )
         skeleton = build_skeleton(compiled, self.scope, f"{name}.j2", name)
-        token = StaticToken(Secret(self.server.token))
-        with closing(Client(self.starter, session=Session(self.server.address, token))) as client:
+        token = StaticToken(self.server.root_token)
+        with closing(Client(self.starter, session=Session(self.address, token))) as client:
             rule = build_policy_rule(client.settings)
             return Renderer(skeleton, client.secrets, rule, FileAccess()).render()
 
     def configure(self) -> Path:
         settings = AgentSettings(
             scope=self.scope,
-            vault_addr=self.server.address,
+            vault_addr=self.address,
             login=AppRoleAutoAuth(self.folder / "agent/role-id", self.secret_id_file),
             files=tuple(each.rendered for each in self.deliveries),
             render_interval=1,
@@ -328,7 +219,7 @@ class Deployment:
         run = {
             "service": self.scope.service,
             "environment": str(self.scope.environment),
-            "vault_addr": self.server.address,
+            "vault_addr": self.address,
             "wrap_ttl": WRAP_TTL,
             "starter_role_id_file": str(self.folder / "starter/role-id"),
             "starter_secret_id_file": str(self.folder / "starter/secret-id"),
@@ -366,7 +257,7 @@ class Deployment:
 
 
 @pytest.fixture
-def service_agent(server: Server, tmp_path: Path) -> Iterator[Deployment]:
+def service_agent(server: Cluster, tmp_path: Path) -> Iterator[Deployment]:
     """Return a new service, in a folder whose name needs every kind of quoting."""
     deployment = Deployment(
         server, Scope(f"s{next(_numbers)}", Environment.DEV), tmp_path / "a \"b'${c}\n"
@@ -537,8 +428,7 @@ class TestDelivery:
         assert store.events("agent_ended") == []
 
     def test_deleted_secret_leaves_the_live_file(self, store: Deployment) -> None:
-        path = store.scope.secret("key")
-        store.server.write(f"secret/data/{path}", {}, "DELETE")
+        store.server.root.delete(f"secret/data/{store.scope.secret('key')}")
         wait_until(lambda: store.events("agent_ended"), "the agent exits")
         assert live(store).read_text() == 'key: "first"\n'
         store.put("key", "restored")
@@ -576,10 +466,9 @@ class TestSupervision:
         assert not store.secret_id_file.exists()
 
     def test_supervisor_waits_for_a_killed_server(self, store: Deployment) -> None:
-        store.server.kill()
-        wait_until(lambda: store.events("start_failed"), "a start fails")
-        assert live(store).read_text() == 'key: "first"\n'
-        store.server.start()
+        with killed(store.server):
+            wait_until(lambda: store.events("start_failed"), "a start fails")
+            assert live(store).read_text() == 'key: "first"\n'
         store.put("key", "second")
         wait_for_delivery(store, "second")
         assert {event["kind"] for event in store.events("start_failed")} == {"Unreachable"}
@@ -601,11 +490,9 @@ class TestSupervision:
     ) -> None:
         store.stop()
         live(store).unlink()
-        store.server.kill()
-        store.start()
-        wait_for_delivery(store, "first")
-        assert live(store).exists()
-        store.server.start()
+        with killed(store.server):
+            store.start()
+            wait_for_delivery(store, "first")
 
     def test_agent_inherits_nothing_of_the_shell(self, store: Deployment) -> None:
         proc = Path(f"/proc/{store.agent_pid()}")
@@ -624,23 +511,18 @@ class TestSupervision:
 class TestStarter:
     def test_secret_id_is_wrapped_and_unwraps_once(self, service_agent: Deployment) -> None:
         wrapping = issue_as_starter(service_agent.starter, WRAP_TTL)
-        headers = {"X-Vault-Token": wrapping}
-        url = f"{service_agent.server.address}/v1/sys/wrapping/unwrap"
-        assert "secret_id" in requests.post(url, headers=headers, timeout=5).json()["data"]
-        assert requests.post(url, headers=headers, timeout=5).status_code == 400
+        unwrap = partial(service_agent.send, "sys/wrapping/unwrap", wrapping)
+        assert "secret_id" in unwrap().json()["data"]
+        assert unwrap().status_code == 400
 
     def test_rewrapped_secret_id_is_rejected(self, service_agent: Deployment) -> None:
         service_agent.put("key", "first")
         delivery = service_agent.add("app.yaml", 'key: {{ secret("key") }}\n', ["key"])
         config = service_agent.configure()
         path = f"auth/approle/role/{service_agent.scope}/secret-id"
-        stolen = service_agent.server.write(path, {})["data"]["secret_id"]
-        wrapped = requests.post(
-            f"{service_agent.server.address}/v1/sys/wrapping/wrap",
-            headers={"X-Vault-Token": service_agent.server.token, "X-Vault-Wrap-TTL": "60"},
-            json={"secret_id": stolen},
-            timeout=5,
-        ).json()
+        root = service_agent.server.root
+        stolen = root.post(path)["data"]["secret_id"]
+        wrapped = root.post("sys/wrapping/wrap", {"secret_id": stolen}, wrap_ttl=60)
         service_agent.secret_id_file.write_text(wrapped["wrap_info"]["token"])
         agent = [BAO, "agent", f"-config={config}"]
         done = subprocess.run(agent, capture_output=True, timeout=DEADLINE, check=False, text=True)
@@ -649,21 +531,16 @@ class TestStarter:
         assert not delivery.staging.exists()
 
     def test_secret_id_logs_in_once_within_its_ttl(self, service_agent: Deployment) -> None:
-        address = service_agent.server.address
         wrapping = issue_as_starter(service_agent.starter, WRAP_TTL)
-        headers = {"X-Vault-Token": wrapping}
-        url = f"{address}/v1/sys/wrapping/unwrap"
-        issued = requests.post(url, headers=headers, timeout=5).json()["data"]
+        issued = service_agent.send("sys/wrapping/unwrap", wrapping).json()["data"]
         assert (issued["secret_id_num_uses"], issued["secret_id_ttl"]) == (1, WRAP_TTL)
         role_id = (service_agent.folder / "agent/role-id").read_text()
         login = {"role_id": role_id, "secret_id": issued["secret_id"]}
-        url = f"{address}/v1/auth/approle/login"
-        token = requests.post(url, json=login, timeout=5).json()["auth"]["client_token"]
-        assert requests.post(url, json=login, timeout=5).status_code == 400
+        path = "auth/approle/login"
+        token = service_agent.send(path, **login).json()["auth"]["client_token"]
+        assert service_agent.send(path, **login).status_code == 400
         # The token stays valid, because its last use revokes the secret-id only.
-        headers = {"X-Vault-Token": token}
-        url = f"{address}/v1/auth/token/renew-self"
-        assert requests.post(url, headers=headers, timeout=5).status_code == 200
+        assert service_agent.send("auth/token/renew-self", token).status_code == 200
 
     @pytest.mark.parametrize(
         "limits",

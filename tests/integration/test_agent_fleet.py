@@ -6,8 +6,6 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
@@ -22,27 +20,13 @@ from tests.support.processes.agent_fleet import (
     TEMPLATE,
     AgentFleet,
     ServiceUnit,
-    agent_fleet,
     wait_until_delivered,
 )
-from tests.support.servers.audited_server import AuditedServer, audited_server
 
 pytestmark = pytest.mark.requires("embedded")
 
 #: A model that never returns from its import.
 HANGS = "import time\ntime.sleep(600)\n"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
-    with audited_server(tmp_path_factory.mktemp("server")) as started:
-        yield started
-
-
-@pytest.fixture
-def fleet(server: AuditedServer, tmp_path: Path) -> Iterator[AgentFleet]:
-    with agent_fleet(server, tmp_path) as created:
-        yield created
 
 
 def start(fleet: AgentFleet, count: int) -> list[ServiceUnit]:

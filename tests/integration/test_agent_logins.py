@@ -117,12 +117,6 @@ def configure(server: AuditedServer, declared: Declaration, agent: Running) -> N
     (folder / "run.json").write_text(run_settings.to_json())
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
-    with audited_server(tmp_path_factory.mktemp("server")) as started:
-        yield started
-
-
 def value_of(server: AuditedServer) -> str:
     found: str = server.root.get(f"secret/data/{SCOPE.secret('token')}")["data"]["data"]["value"]
     return found

@@ -13,7 +13,7 @@ from agent.targets.settings import agent_command
 from app_integration.testing.ports import free_ports
 from local.processes import binaries
 from tests.support.polling import wait_until
-from tests.support.servers.audited_server import ROOT_TOKEN, AuditedServer, audited_server
+from tests.support.servers.audited_server import ROOT_TOKEN, AuditedServer
 from tests.support.servers.tcp_proxy import NetworkConditions, TcpProxy, tcp_proxy
 
 pytestmark = pytest.mark.requires("embedded")
@@ -44,12 +44,6 @@ template {{
   error_on_missing_key = true
 }}
 """
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
-    with audited_server(tmp_path_factory.mktemp("server"), tls=True) as started:
-        yield started
 
 
 @contextmanager
@@ -100,21 +94,23 @@ class Agent:
 
 
 def test_agent_starts_at_the_first_server_that_answers(
-    server: AuditedServer, tmp_path: Path
+    tls_server: AuditedServer, tmp_path: Path
 ) -> None:
-    server.root.post(SECRET, {"data": {"value": "one"}})
+    tls_server.root.post(SECRET, {"data": {"value": "one"}})
     refused = f"https://127.0.0.1:{free_ports(1)[0]}"
-    with proxies(server, 2) as (silent, node):
+    with proxies(tls_server, 2) as (silent, node):
         silent.conditions = NetworkConditions(blackhole=True)
-        agent = Agent(tmp_path, server, (refused, address_of(silent), address_of(node)))
+        agent = Agent(tmp_path, tls_server, (refused, address_of(silent), address_of(node)))
         with agent.run():
             wait_until(lambda: agent.has("one"), "the rendered file")
         assert node.connections > 1
 
 
-def test_agent_without_any_server_says_why_it_fails(server: AuditedServer, tmp_path: Path) -> None:
+def test_agent_without_any_server_says_why_it_fails(
+    tls_server: AuditedServer, tmp_path: Path
+) -> None:
     ports = free_ports(2)
-    agent = Agent(tmp_path, server, [f"https://127.0.0.1:{port}" for port in ports])
+    agent = Agent(tmp_path, tls_server, [f"https://127.0.0.1:{port}" for port in ports])
     with agent.run():
         log = tmp_path / "agent.log"
         wait_until(
@@ -125,16 +121,16 @@ def test_agent_without_any_server_says_why_it_fails(server: AuditedServer, tmp_p
 
 @pytest.mark.nightly
 def test_agent_whose_server_is_lost_goes_on_at_another(
-    server: AuditedServer, tmp_path: Path
+    tls_server: AuditedServer, tmp_path: Path
 ) -> None:
-    server.root.post(SECRET, {"data": {"value": "one"}})
-    with proxies(server, 2) as (first, second):
-        agent = Agent(tmp_path, server, (address_of(first), address_of(second)))
+    tls_server.root.post(SECRET, {"data": {"value": "one"}})
+    with proxies(tls_server, 2) as (first, second):
+        agent = Agent(tmp_path, tls_server, (address_of(first), address_of(second)))
         with agent.run() as process:
             wait_until(lambda: agent.has("one"), "the rendered file")
             assert second.connections == 0
             first.conditions = NetworkConditions(reset=True)
             assert process.wait(240) != 0
-        server.root.post(SECRET, {"data": {"value": "two"}})
+        tls_server.root.post(SECRET, {"data": {"value": "two"}})
         with agent.run():
             wait_until(lambda: agent.has("two"), "the changed file")

@@ -26,9 +26,7 @@ from tests.support.processes.agent_fleet import (
     TEMPLATE,
     AgentFleet,
     ServiceUnit,
-    agent_fleet,
 )
-from tests.support.servers.audited_server import AuditedServer, audited_server
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -77,18 +75,6 @@ class Application:
 
     def has_loaded(self, value: str) -> bool:
         return bool(self.loaded) and self.loaded[-1] == text(value)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
-    with audited_server(tmp_path_factory.mktemp("server")) as started:
-        yield started
-
-
-@pytest.fixture
-def fleet(server: AuditedServer, tmp_path: Path) -> Iterator[AgentFleet]:
-    with agent_fleet(server, tmp_path) as created:
-        yield created
 
 
 def text(value: str) -> str:

@@ -335,23 +335,31 @@ def test_ignored_requests_are_not_found_until_the_date(driver: Driver, case: Cas
     assert [each.count for each in of(case.find(lines), "break_glass")] == [2]
 
 
-@pytest.mark.parametrize("name", ["o'brien", "a;drop table requests", 'q"\\', "ünïcode *", "a{b}c"])
-def test_name_with_any_characters_is_found_and_ignored(
-    driver: Driver, case: Case, name: str
-) -> None:
-    body = {"policies": ["break-glass-dev"], "display_name": name, "ttl": "5m"}
+def test_name_with_any_characters_is_found_and_ignored(driver: Driver, case: Case) -> None:
+    actors = [
+        "oidc-o'brien",
+        "oidc-a;drop table requests",
+        'oidc-q"\\',
+        "oidc-ünïcode *",
+        "oidc-a{b}c",
+    ]
+    body = {"policies": ["break-glass-dev"], "ttl": "5m"}
     created = driver.send("POST", "auth/token/create", ROOT_TOKEN, body)
     driver.lines()
-    lines = reads(driver, created["auth"]["client_token"], [0])
+    lines = [line for _ in actors for line in reads(driver, created["auth"]["client_token"], [0])]
     # The server replaces what is no letter, so the log is given the name as an OIDC login has it.
-    for line in lines:
-        line["auth"]["display_name"] = f"oidc-{name}"
-    (found,) = of(case.find(lines), "break_glass")
-    assert (found.actor, found.is_person) == (f"oidc-{name}", True)
-    quoted = f"oidc-{name}".replace("'", "''")
-    entry = f"{{rule: break_glass, actor: '{quoted}', reason: R., until: 2027-01-01}}"
-    case.rules_of(f"ignore: [{entry}]")
-    assert of(case.find(lines), "break_glass") == []
+    for number, line in enumerate(lines):
+        line["auth"]["display_name"] = actors[number * len(actors) // len(lines)]
+    found = of(case.find(lines), "break_glass")
+    assert sorted((each.actor, each.is_person) for each in found) == [
+        (actor, True) for actor in sorted(actors)
+    ]
+    for actor in actors:
+        quoted = actor.replace("'", "''")
+        entry = f"{{rule: break_glass, actor: '{quoted}', reason: R., until: 2027-01-01}}"
+        case.rules_of(f"ignore: [{entry}]")
+        found = of(case.find(lines), "break_glass")
+        assert {each.actor for each in found} == {*actors} - {actor}
 
 
 def test_since_leaves_history_out(driver: Driver, case: Case) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,12 +29,6 @@ from vault.rotation.stored_log import StoredLog
 
 ROTATIONS = 20
 COMPRESSIONS = ((".gz", gzip.compress), (".zst", zstandard.ZstdCompressor().compress))
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
-    with audited_server(tmp_path_factory.mktemp("audited")) as running:
-        yield running
 
 
 def logs(server: AuditedServer) -> list[Source]:

@@ -117,24 +117,22 @@ def test_identity_of_another_account_rotates_nothing(
     assert "use an identity of that account. Nothing was read or changed" in " ".join(lines)
 
 
-def test_environment_without_a_function_says_so(command: CommandLine, tmp_path: Path) -> None:
-    declare_on_aws(tmp_path)
-    dev = {**ENVIRONMENT, "environment": "dev"}
-    (tmp_path / "environments/dev.yaml").write_text(json.dumps(dev))
-    code, lines = run(command, "rotate", *DEV, "--status")
-    assert code == 1
-    assert "add rotation_function to 'aws'" in " ".join(lines)
-
-
-def test_rotate_of_a_secret_in_dev_without_a_function_names_put(
-    command: CommandLine, tmp_path: Path
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--status",), "add rotation_function to 'aws'"),
+        (("password", "--service", "shop"), "strongroom put password --service shop --env dev"),
+    ],
+)
+def test_environment_without_a_function_says_what_to_do(
+    command: CommandLine, tmp_path: Path, arguments: tuple[str, ...], named: str
 ) -> None:
     declare_on_aws(tmp_path)
     dev = {**ENVIRONMENT, "environment": "dev"}
     (tmp_path / "environments/dev.yaml").write_text(json.dumps(dev))
-    code, lines = run(command, "rotate", "password", *DEV, "--service", "shop")
+    code, lines = run(command, "rotate", *DEV, *arguments)
     assert code == 1
-    assert "strongroom put password --service shop --env dev" in " ".join(lines)
+    assert named in " ".join(lines)
 
 
 @pytest.mark.parametrize("arguments", [("password",), ("--status",)])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import pytest
 
@@ -33,7 +34,6 @@ from tests.support.servers.provisioning_site import (
     lines,
     provisioning_site,
 )
-from tests.support.servers.template_stack import create_stack
 from vault.declare.declaration import Declaration
 from vault.declare.schema.aws import AWS_KEY
 from vault.reconcile.inputs import Inputs
@@ -41,6 +41,89 @@ from vault.reconcile.inputs import Inputs
 HARDENED: Final[dict[str, Any]] = {
     "kms_key": ACCOUNT.any_key.replace("*", "1234abcd-12ab-34cd-56ef-1234567890ab"),
     "replicas": {"eu-west-1": AWS_KEY},
+}
+
+
+Properties: TypeAlias = dict[str, Any]
+#: Returns the client of a service.
+Clients: TypeAlias = Callable[[str], Any]
+#: Creates a resource and returns what ``Ref`` stands for.
+Creator: TypeAlias = Callable[[Clients, Properties], str]
+
+
+def create_stack(moto: MotoServer, template: Mapping[str, Any]) -> None:
+    """Create the resources of a template, in its order. A property that is unknown fails."""
+    clients, references = cache(moto.client), dict[str, str]()
+    for name, entry in template["Resources"].items():
+        properties = {
+            key: references[value["Ref"]] if isinstance(value, dict) and "Ref" in value else value
+            for key, value in entry["Properties"].items()
+        }
+        if entry["Type"] in _PLAIN:
+            service, method, reference = _PLAIN[entry["Type"]]
+            created = getattr(clients(service), method)(**properties)
+            references[name] = {**properties, **created}[reference]
+        else:
+            references[name] = _CREATORS[entry["Type"]](clients, properties)
+
+
+def _create_key(clients: Clients, properties: Properties) -> str:
+    kms = clients("kms")
+    tags = [{"TagKey": each["Key"], "TagValue": each["Value"]} for each in properties.pop("Tags")]
+    policy = json.dumps(properties.pop("KeyPolicy"))
+    rotates, is_enabled = properties.pop("EnableKeyRotation"), properties.pop("Enabled")
+    days = properties.pop("RotationPeriodInDays", None)
+    key: str = kms.create_key(Policy=policy, Tags=tags, **properties)["KeyMetadata"]["KeyId"]
+    if rotates:
+        kms.enable_key_rotation(KeyId=key, RotationPeriodInDays=days)
+    if not is_enabled:
+        kms.disable_key(KeyId=key)
+    return key
+
+
+def _create_policy(clients: Clients, properties: Properties) -> str:
+    created = clients("iam").create_policy(
+        PolicyName=properties.pop("ManagedPolicyName"),
+        PolicyDocument=json.dumps(properties.pop("PolicyDocument")),
+        **properties,
+    )
+    return str(created["Policy"]["Arn"])
+
+
+def _create_log_group(clients: Clients, properties: Properties) -> str:
+    logs, name = clients("logs"), str(properties.pop("LogGroupName"))
+    tags = {each["Key"]: each["Value"] for each in properties.pop("Tags")}
+    kind, days = properties.pop("LogGroupClass"), properties.pop("RetentionInDays")
+    logs.create_log_group(logGroupName=name, logGroupClass=kind, tags=tags, **properties)
+    logs.put_retention_policy(logGroupName=name, retentionInDays=days)
+    return name
+
+
+def _create_metric_filter(clients: Clients, properties: Properties) -> str:
+    parameters = _camel_case(properties)
+    parameters["metricTransformations"] = [
+        _camel_case(each) for each in properties["MetricTransformations"]
+    ]
+    clients("logs").put_metric_filter(**parameters)
+    return str(properties["FilterName"])
+
+
+def _camel_case(properties: Properties) -> Properties:
+    return {f"{key[0].lower()}{key[1:]}": value for key, value in properties.items()}
+
+
+#: Type → service, its method with the same properties, and the property or result for ``Ref``.
+_PLAIN: Final = {
+    "AWS::CloudWatch::Alarm": ("cloudwatch", "put_metric_alarm", "AlarmName"),
+    "AWS::CloudWatch::Dashboard": ("cloudwatch", "put_dashboard", "DashboardName"),
+    "AWS::KMS::Alias": ("kms", "create_alias", "AliasName"),
+    "AWS::SecretsManager::Secret": ("secretsmanager", "create_secret", "ARN"),
+}
+_CREATORS: Final[Mapping[str, Creator]] = {
+    "AWS::IAM::ManagedPolicy": _create_policy,
+    "AWS::KMS::Key": _create_key,
+    "AWS::Logs::LogGroup": _create_log_group,
+    "AWS::Logs::MetricFilter": _create_metric_filter,
 }
 
 

@@ -6,11 +6,12 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 import psutil
@@ -46,6 +47,7 @@ from tests.support.databases.backup_site import (
     order_writer,
 )
 from tests.support.limited_files import limited_size
+from tests.support.polling import wait_until
 from tests.support.processes.backup_worker import trust
 from vault.progress import no_progress
 
@@ -87,6 +89,14 @@ def backups(site: BackupSite) -> Iterator[Path]:
 def only(folder: Path) -> Path:
     (found,) = folder.glob("*.dump.encrypted")
     return found
+
+
+def restore(
+    site: BackupSite, monkeypatch: pytest.MonkeyPatch, file: Path, service: str, into: Path
+) -> int:
+    """Restore *file* into the database of the URL in *into*, and return the exit code."""
+    command = ("restore-database", str(file), "--service", service, "--env", "dev")
+    return site.run(monkeypatch, *command, "--into", str(into))
 
 
 def source_of(login: DatabaseLogin) -> Source:
@@ -154,24 +164,18 @@ def test_store_under_writes_is_backed_up_and_restored_exactly(
     assert capsys.readouterr().out.startswith(f"{file}: ")
     with site.empty_database(STORE, "restored") as restored:
         url = site.url_file(STORE, "restored")
-        command = ("restore-database", str(file), "--service", STORE, "--env", "dev")
-        assert site.run(monkeypatch, *command, "--into", str(url)) == 0
+        assert restore(site, monkeypatch, file, STORE, url) == 0
         orders, counter = count_orders(restored)
         assert before[0] < orders == counter < after[0]
-        assert read_profile(url, customer) == PROFILE
+        engine = default_client.get_default_client().databases.engine(None, url.read_text())
+        profile = Users(engine).profile(customer)
+        assert {name: getattr(profile, name) for name in PROFILE} == PROFILE
         assert owners_of(restored) == {"gaara_store_owner"}
         # A second time, the database is not empty.
         capsys.readouterr()
-        assert site.run(monkeypatch, *command, "--into", str(url)) == 1
+        assert restore(site, monkeypatch, file, STORE, url) == 1
         assert "the database restored is not empty" in capsys.readouterr().err
         assert count_orders(restored) == (orders, counter)
-
-
-def read_profile(url: Path, customer: UUID) -> dict[str, str]:
-    """Return the decrypted profile of *customer* in the database of *url*."""
-    client = default_client.get_default_client()
-    profile = Users(client.databases.engine(None, url.read_text())).profile(customer)
-    return {name: getattr(profile, name) for name in PROFILE}
 
 
 def owners_of(login: DatabaseLogin) -> set[str]:
@@ -189,17 +193,11 @@ def test_other_service_is_backed_up_with_all_kinds_of_objects(
     passwords: list[str] = []
     original = DatabaseLogin.password_file
 
-    def record_password(
-        login: DatabaseLogin,
-    ) -> AbstractContextManager[tuple[str, tuple[int, ...]]]:
+    def record_password(login: DatabaseLogin) -> Any:
         passwords.append((login.password or Secret("")).reveal())
         return original(login)
 
-    monkeypatch.setattr(
-        DatabaseLogin,
-        "password_file",
-        record_password,
-    )
+    monkeypatch.setattr(DatabaseLogin, "password_file", record_password)
     with watched_programs() as seen:
         assert site.back_up(monkeypatch, OTHER, "--key", "files") == 0
     line = capsys.readouterr().out
@@ -208,9 +206,8 @@ def test_other_service_is_backed_up_with_all_kinds_of_objects(
     assert any("pg_dump" in text for text in seen)
     assert not [text for text in seen for password in passwords if password in text]
     with site.empty_database(OTHER, "again") as restored:
-        url = str(site.url_file(OTHER, "again"))
-        command = ("restore-database", str(only(backups)), "--service", OTHER, "--env", "dev")
-        assert site.run(monkeypatch, *command, "--into", url) == 0
+        into = site.url_file(OTHER, "again")
+        assert restore(site, monkeypatch, only(backups), OTHER, into) == 0
         with restored.connect() as connection:
             row = connection.execute(
                 "SELECT nextval('down'), lo_get(oid),"
@@ -249,9 +246,8 @@ def test_damaged_backup_is_refused_before_anything_is_restored(
     file.write_bytes(damaged(other_backup, damage))
     service = STORE if damage == "of another service" else OTHER
     with site.empty_database(service, "untouched") as target:
-        command = ("restore-database", str(file), "--service", service, "--env", "dev")
-        into = ("--into", str(site.url_file(service, "untouched")))
-        assert site.run(monkeypatch, *command, *into) == 1
+        into = site.url_file(service, "untouched")
+        assert restore(site, monkeypatch, file, service, into) == 1
         with target.connect() as connection:
             assert is_empty(connection)
     assert message in capsys.readouterr().err
@@ -267,9 +263,8 @@ def test_target_of_a_user_without_the_owner_role_is_refused(
     file = tmp_path / "copy"
     file.write_bytes(other_backup)
     with site.empty_database(STORE, "foreign"):
-        command = ("restore-database", str(file), "--service", OTHER, "--env", "dev")
-        into = ("--into", str(site.url_file(STORE, "foreign")))
-        assert site.run(monkeypatch, *command, *into) == 1
+        into = site.url_file(STORE, "foreign")
+        assert restore(site, monkeypatch, file, OTHER, into) == 1
     assert "may not act as parcel_api_owner" in capsys.readouterr().err
 
 
@@ -391,21 +386,14 @@ def test_table_that_another_session_rewrites_is_read_with_its_rows(site: BackupS
         other.execute("CREATE TABLE created AS SELECT n FROM rewritten")
         thread = threading.Thread(target=source_of(login).write, args=(file, no_progress))
         thread.start()
-        wait_for_lock(connection)
+        locked = "SELECT 1 FROM pg_locks WHERE NOT granted"
+        wait_until(lambda: connection.execute(locked).fetchone(), "a session waits for a lock")
         other.execute("COMMIT")
         thread.join()
         connection.execute("DROP TABLE rewritten, created")
     file.seek(0)
     tables = read_facts(file).tables
     assert tables["public.rewritten"].rows == tables["public.created"].rows == 9
-
-
-def wait_for_lock(connection: psycopg.Connection) -> None:
-    """Wait until a session waits for a lock."""
-    deadline = time.monotonic() + 20
-    while not connection.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_restore_goes_to_the_server_that_the_environment_names(
@@ -420,8 +408,7 @@ def test_restore_goes_to_the_server_that_the_environment_names(
         bare = url.set(host=None, port=None).render_as_string(hide_password=False)
         into = tmp_path / "url"
         into.write_text(bare)
-        command = ("restore-database", str(file), "--service", OTHER, "--env", "dev")
-        assert site.run(changed, *command, "--into", str(into)) == 0
+        assert restore(site, changed, file, OTHER, into) == 0
         assert owners_of(target) == {"parcel_api_owner"}
 
 

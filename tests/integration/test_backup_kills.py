@@ -11,6 +11,7 @@ from backup.inventory import is_empty
 from tests.support.databases.kill_site import KillSite, kill_site
 from tests.support.polling import wait_until
 from tests.support.processes import backup_worker as worker
+from tests.support.processes.fork_server import start
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -24,7 +25,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KillSite]:
 
 def kill(site: KillSite, moment: str, function: Callable[..., None], *arguments: object) -> None:
     """Kill *function* at a moment, and wait until its servers have ended, too."""
-    process = worker.start(function, *arguments, moment)
+    process = start(function, *arguments, moment)
     process.join()
     assert process.exitcode == -signal.SIGKILL, moment
     wait_until(lambda: not worker.abandoned_processes(), "the end of the scratch server")

@@ -6,13 +6,12 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from app_integration.errors import RequestRefused
-from tests.support.servers.audited_server import AuditedServer, audited_server
+from tests.support.servers.audited_server import AuditedServer
 from tests.support.servers.issuer import new_key, public
 
 pytestmark = pytest.mark.requires("embedded")
@@ -35,27 +34,21 @@ print("The application read its secret.")'
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
-    with audited_server(tmp_path_factory.mktemp("server"), tls=True) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def token(server: AuditedServer) -> tuple[str, str]:
+def token(tls_server: AuditedServer) -> tuple[str, str]:
     """Return a root token and its accessor."""
     body = {"policies": ["root"], "no_parent": True}
-    auth = server.root.post("auth/token/create", body)["auth"]
+    auth = tls_server.root.post("auth/token/create", body)["auth"]
     return auth["client_token"], auth["accessor"]
 
 
 @pytest.fixture(scope="module")
 def home(
-    tmp_path_factory: pytest.TempPathFactory, server: AuditedServer, token: tuple[str, str]
+    tmp_path_factory: pytest.TempPathFactory, tls_server: AuditedServer, token: tuple[str, str]
 ) -> Path:
     """Return a home folder with the token, the authority's certificate, and the tool."""
     folder = tmp_path_factory.mktemp("home")
-    assert server.cacert is not None
-    (folder / "vault-ca.pem").write_bytes(server.cacert.read_bytes())
+    assert tls_server.cacert is not None
+    (folder / "vault-ca.pem").write_bytes(tls_server.cacert.read_bytes())
     (folder / "admin-token").write_text(f"{token[0]}\n")
     (folder / "bin").mkdir()
     tool = folder / "bin" / "strongroom"
@@ -82,11 +75,11 @@ def run(home: Path, commands: str, typed: str = "") -> subprocess.CompletedProce
 
 
 def test_page_leads_from_a_new_server_to_an_empty_plan(
-    server: AuditedServer, home: Path, token: tuple[str, str]
+    tls_server: AuditedServer, home: Path, token: tuple[str, str]
 ) -> None:
     blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     assert len(blocks) == 7
-    commands = "\n".join([*blocks, READ]).replace(ADDRESS, server.address)
+    commands = "\n".join([*blocks, READ]).replace(ADDRESS, tls_server.address)
     # A shell may have the address of some local server, which gets no administrator's token.
     commands = commands.replace(
         "strongroom bootstrap", f"VAULT_ADDR={ELSEWHERE} strongroom bootstrap"
@@ -106,25 +99,25 @@ def test_page_leads_from_a_new_server_to_an_empty_plan(
         assert secret not in done.stdout + done.stderr
     assert not (home / "operators/apply/staging/wrapped-secret-id").exists()
     with pytest.raises(RequestRefused, match="invalid accessor"):
-        server.root.post("auth/token/lookup-accessor", {"accessor": token[1]})
-    found = server.root.get("secret/data/tracking/staging/carrier-token")["data"]["data"]
+        tls_server.root.post("auth/token/lookup-accessor", {"accessor": token[1]})
+    found = tls_server.root.get("secret/data/tracking/staging/carrier-token")["data"]["data"]
     assert found["value"] == SECRET
 
 
 def test_page_leads_a_repository_with_a_workflow_to_a_first_service(
-    server: AuditedServer, home: Path
+    tls_server: AuditedServer, home: Path
 ) -> None:
     """Its jobs plan and apply log in by JWT, so that it uses the rotator's credential."""
     body = {"policies": ["root"], "no_parent": True}
     (home / "second-token").write_text(
-        server.root.post("auth/token/create", body)["auth"]["client_token"]
+        tls_server.root.post("auth/token/create", body)["auth"]["client_token"]
     )
     (home / "ci.pem").write_text(public(new_key()))
     blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     blocks.pop(4)  # the plan, which the workflow makes
     commands = "\n".join(blocks)
     for before, after in (
-        (ADDRESS, server.address),
+        (ADDRESS, tls_server.address),
         ("init parcels", "init letters --deployment letters --github letters/secrets"),
         (
             "cd parcels",
@@ -152,16 +145,16 @@ def test_page_leads_a_repository_with_a_workflow_to_a_first_service(
 
 
 def test_steps_of_a_move_need_nothing_that_a_later_one_makes(
-    server: AuditedServer, home: Path
+    tls_server: AuditedServer, home: Path
 ) -> None:
     body = {"policies": ["root"], "no_parent": True}
-    auth = server.root.post("auth/token/create", body)["auth"]
+    auth = tls_server.root.post("auth/token/create", body)["auth"]
     (home / "moving-token").write_text(auth["client_token"])
     section = RUNBOOK.read_text().partition("## Move a secret")[2].partition("\n## ")[0]
     steps = re.findall(r"^    ```sh\n(.*?)^    ```$", section, re.MULTILINE | re.DOTALL)
     commands = f"""
 export VAULT_CACERT=$HOME/vault-ca.pem
-strongroom init moves --owner ada --environment prod={server.address}
+strongroom init moves --owner ada --environment prod={tls_server.address}
 cd moves
 sed -i '/^quotas:/,+1d' environments/prod.yaml  # another deployment limits the same path
 strongroom new service gaara-store --owner ada --description "Sells." --given smtp-password
@@ -171,7 +164,7 @@ export STRONGROOM_OPERATOR_ROLE_ID_FILE=$HOME/movers/apply/prod/role-id
 export STRONGROOM_OPERATOR_SECRET_ID_FILE=$HOME/movers/apply/prod/secret-id
 printf %s "$CARRIER_TOKEN" | strongroom put smtp-password --service gaara-store --env prod
 {"".join(steps)}"""
-    commands = commands.replace("https://vault.example.com:8200", server.address)
+    commands = commands.replace("https://vault.example.com:8200", tls_server.address)
     done = run(home, commands.replace(".venv/bin/strongroom", "strongroom"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "smtp-password read back as orders-mail-prod: equal" in done.stdout
@@ -189,13 +182,13 @@ printf %s "$CARRIER_TOKEN" | strongroom put smtp-password --service gaara-store 
     ],
 )
 def test_wrong_use_is_an_error_and_changes_nothing(
-    server: AuditedServer, home: Path, arguments: str, typed: str, error: str
+    tls_server: AuditedServer, home: Path, arguments: str, typed: str, error: str
 ) -> None:
     folder = home / "other"
     if not folder.exists():
-        init = f"strongroom init other --owner ada --environment staging={server.address}"
+        init = f"strongroom init other --owner ada --environment staging={tls_server.address}"
         assert run(home, init).returncode == 0
-    before = server.root.get("sys/mounts")["data"]
+    before = tls_server.root.get("sys/mounts")["data"]
     (folder / ".gitignore").write_text("/o\n")
     assert run(home, "git init --quiet other").returncode == 0
     commands = f"cd other; export VAULT_CACERT=$HOME/vault-ca.pem; strongroom bootstrap {arguments}"
@@ -203,4 +196,4 @@ def test_wrong_use_is_an_error_and_changes_nothing(
     assert done.returncode == 1
     assert error in " ".join(done.stderr.split())
     assert not (folder / "o").exists()
-    assert server.root.get("sys/mounts")["data"] == before
+    assert tls_server.root.get("sys/mounts")["data"] == before

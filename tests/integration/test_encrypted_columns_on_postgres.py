@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from sqlalchemy import Engine, Integer, Sequence, func, select, text
@@ -107,15 +108,12 @@ def test_concurrent_processes_create_one_index_key(deployment: Deployment, engin
     start = threading.Barrier(8)
 
     def begin(_: int) -> bytes | None:
-        process = Client(deployment.settings)
-        try:
+        with closing(Client(deployment.settings)) as process:
             process.use_index_keys(TableIndexKeys(engine, INDEX_KEYS))
             index = process.indexes.index("guests.together", rows=ROWS)
             start.wait()
             index.create()
             return index.value("ada@example.com")
-        finally:
-            process.close()
 
     with ThreadPoolExecutor(8) as threads:
         assert len(set(threads.map(begin, range(8)))) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -145,8 +146,7 @@ def scope(request: pytest.FixtureRequest) -> Scope:
 def test_application_reads_the_secrets_of_its_environment(
     site: Site, operator: Session, scope: Scope
 ) -> None:
-    client = Client(from_environment(site.application(scope.environment)))
-    try:
+    with closing(Client(from_environment(site.application(scope.environment)))) as client:
         stored = operator.get(f"secret/data/{scope.secret('token')}")["data"]["data"]["value"]
         assert client.secrets.get("token") == stored
         assert client.secrets.get("mail-password") == f"given-{scope}"
@@ -155,8 +155,6 @@ def test_application_reads_the_secrets_of_its_environment(
         assert info.source == "vault"
         email = client.cipher("pii").field("users.email")
         assert email.decrypt(email.encrypt("ada@example.com")) == "ada@example.com"
-    finally:
-        client.close()
 
 
 def test_application_has_no_fallback_in_a_new_environment(
@@ -197,12 +195,8 @@ def test_credential_of_one_environment_reads_nothing_of_another(
 ) -> None:
     assert operator.get(f"secret/data/{EU.secret('token')}")
     settings = from_environment(site.application("qa"))
-    client = Client(replace(settings, scope=EU))
-    try:
-        with pytest.raises(AccessDenied):
-            client.secrets.get("token")
-    finally:
-        client.close()
+    with closing(Client(replace(settings, scope=EU))) as client, pytest.raises(AccessDenied):
+        client.secrets.get("token")
 
 
 def test_command_for_an_environment_without_a_file_sends_no_request(site: Site) -> None:

@@ -91,7 +91,7 @@ def test_requests_above_the_rate_limit_are_rejected(deployment: Deployment, logi
 def test_plan_waits_under_a_rate_limit(deployment: Deployment) -> None:
     local = deployment.local
     resources = local.desired(local.inputs())
-    quota = RateLimit("limited-dev", "", 30, 3, 0)
+    quota = RateLimit("limited-dev", "", 60, 3, 0)
     hurried = Limits(deadline=2.0)
     login = AppRole(local.layout.role_id(APPLY_JOB), local.layout.secret_id(APPLY_JOB))
     address, backoff = local.ports.vault_address, SharedBackoff()
@@ -109,9 +109,7 @@ def test_plan_waits_under_a_rate_limit(deployment: Deployment) -> None:
     assert changes == ()
 
 
-def test_database_passwords_follow_the_declared_policy(
-    deployment: Deployment,
-) -> None:
+def test_database_passwords_follow_the_declared_policy(deployment: Deployment) -> None:
     policy = load().environment(Environment.DEV).password_policies["database"]
     lease = deployment.operator.get("database/creds/gaara-store-dev")
     password = lease["data"]["password"]

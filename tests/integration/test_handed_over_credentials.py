@@ -8,7 +8,8 @@ import logging
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -238,11 +239,8 @@ def assert_reads_its_secret(site: Site, variables: dict[str, str]) -> None:
         "STRONGROOM_AUDIT_FILE": str(site.folder / "access.jsonl"),
     }
     stored = site.server.root.get("team/kv/data/shop/staging/token")["data"]["data"]["value"]
-    client = Client(from_environment({**common, **variables}))
-    try:
+    with closing(Client(from_environment({**common, **variables}))) as client:
         assert client.secrets.get("token") == stored
-    finally:
-        client.close()
 
 
 def test_application_reads_a_secret_after_its_host_opened_the_credential(
@@ -402,24 +400,20 @@ def bao(site: Site, command: str, folder: Path) -> str:
     return done.stdout
 
 
-def of_another_role(_: Site) -> str:
-    return str(secret_id_endpoint("worker-staging", MOUNTS))
-
-
-def of_another_mount(site: Site) -> str:
-    site.server.root.post("auth/approle/role/team-staging-plan", {})
-    return "auth/approle/role/team-staging-plan/secret-id"
-
-
-def of_a_thief(_: Site) -> str:
-    return "sys/wrapping/wrap"
-
-
-@pytest.mark.parametrize("created_at", [of_another_role, of_another_mount, of_a_thief])
+@pytest.mark.parametrize(
+    "path",
+    [
+        secret_id_endpoint("worker-staging", MOUNTS),
+        "auth/approle/role/team-staging-plan/secret-id",
+        "sys/wrapping/wrap",
+    ],
+    ids=["another role", "another mount", "a thief"],
+)
 def test_wrapping_token_of_another_endpoint_is_refused_and_not_opened(
-    site: Site, created_at: Callable[[Site], str]
+    site: Site, path: str
 ) -> None:
-    folder, path = site.wrapped("team-staging-plan"), created_at(site)
+    folder = site.wrapped("team-staging-plan")
+    site.server.root.post("auth/approle/role/team-staging-plan", {})
     token = site.server.root.post(path, {}, wrap_ttl=HOUR)["wrap_info"]["token"]
     (folder / wrapped_secret_id.FILE).write_text(token)
     before = site.server.count(UNWRAP)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,16 +13,15 @@ from typing import Any
 import pytest
 from dotenv import dotenv_values
 
-from app_integration.auth.methods import AppRole, StaticToken
+from app_integration.auth.methods import AppRole
 from app_integration.errors import AccessDenied, ConfigRejected
 from app_integration.names import Environment, Scope
 from app_integration.observability.audit_log import AuditLog
 from app_integration.observability.audit_sinks import FileSink
-from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.testing.ports import free_ports
 from policies.render import render_policies
-from tests.support.servers.server_program import server_program
+from tests.support.servers.dev_server import dev_server
+from tests.support.servers.dev_server import root as dev_server_root
 from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.dotenv import import_, parse, swap
@@ -111,35 +109,9 @@ class Killed(BaseException):
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    """Yield a root session on a separate development server."""
-    home = tmp_path_factory.mktemp("bao")
-    address = f"127.0.0.1:{free_ports(2)[0]}"
-    options = ("-dev", "-dev-no-store-token", f"-dev-listen-address={address}")
-    with (
-        (home / "log").open("w") as log,
-        subprocess.Popen(
-            [server_program(), "server", *options],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            cwd=home,
-            env={"HOME": str(home)},
-        ) as server,
-    ):
-        try:
-            yield Session(f"http://{address}", StaticToken(Secret(printed_token(server))))
-        finally:
-            server.terminate()
-
-
-def printed_token(server: subprocess.Popen[str]) -> str:
-    """Return the root token, which a development server prints when it is ready."""
-    assert server.stdout is not None
-    for line in server.stdout:
-        if line.startswith("Root Token: "):
-            return line.split()[-1]
-    raise AssertionError("the server ended before it was ready")
+def root() -> Iterator[Session]:
+    with dev_server() as address, dev_server_root(address) as session:
+        yield session
 
 
 @dataclass

@@ -167,7 +167,7 @@ def test_many_keys_are_unwrapped_together_and_in_order(site: KmsSite) -> None:
     scope = wrap_scope(site.scope, "pii").bound
     keys = [bytes([number]) * 32 for number in range(20)]
     wrapped = service.wrap(keys, scope)
-    assert service.unwrap([*wrapped, wrapped[0][:-1] + b"?"], scope) == [*keys, None]
+    assert service.unwrap([*wrapped, wrapped[0] + b"?"], scope) == [*keys, None]
     moved = service.rewrap(wrapped, scope)
     assert service.unwrap([key for key in moved if key], scope) == keys
 

@@ -106,7 +106,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def _valid(site: Site) -> None:
     site.declare("Any")
     site.write("good")
-    site.local.up(no_progress)
 
 
 def test_up_delivers_the_current_value(site: Site) -> None:
@@ -149,13 +148,15 @@ def test_interpreter_that_cannot_deliver_is_named_at_once(
     if script:
         python.write_text(f"#!/bin/sh\n{script}\n")
         python.chmod(0o700)
+    before = site.delivered()
+    site.write("not delivered")
     site.declare("Any", python=str(python))
     with pytest.raises(ConfigurationError) as raised:
         site.local.up(no_progress)
     message = str(raised.value)
     assert message.startswith(f"the config of shop-dev is not delivered: {python} {fault}")
     assert "install strongroom-sdk[config,aws] there, or correct config.python in" in message
-    assert site.delivered() == "good"
+    assert site.delivered() == before != "not delivered"
 
 
 @pytest.mark.parametrize(("secret", "says"), [("password", True), ("token", False)])

@@ -50,18 +50,6 @@ HERE = "http://localhost:8250/oidc/callback"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
-    with audited_server(tmp_path_factory.mktemp("server")) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
-    with audited_server(tmp_path_factory.mktemp("tls-server"), tls=True) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def provider() -> Iterator[Provider]:
     with serve(Provider()) as started:
         assert isinstance(started, Provider)

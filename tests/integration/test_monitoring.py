@@ -5,10 +5,8 @@ from __future__ import annotations
 import email.policy
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from email.message import EmailMessage
 from functools import reduce
@@ -21,7 +19,7 @@ from app_integration.testing.ports import free_ports
 from local.monitoring import checks
 from local.monitoring.local_monitoring import CHECKS, PROGRAMS, LocalMonitoring
 from local.ports import MonitoringPorts
-from tests.integration.test_rotate_by_metric import Application
+from tests.integration.test_rotate_by_metric import Application, running_application
 from tests.support.polling import wait_until
 from tests.support.processes.running_store import ROOT, RunningStore
 from tests.support.servers.deployment import Deployment
@@ -77,26 +75,6 @@ class Site:
         return [each for each in parsed if REFUSED in str(each["Subject"])]
 
 
-@contextmanager
-def running_reader(deployment: Deployment) -> Iterator[Application]:
-    """Run an application that fetches a secret whenever it is told to."""
-    module = "tests.support.processes.metric_application"
-    words = (deployment.variables["VAULT_ADDR"], "gaara-store", "jwt-secret", "/nowhere")
-    with deployment.token("gaara-store-dev") as token:
-        process = subprocess.Popen(
-            (sys.executable, "-m", module, *words),
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            yield Application(process, token)
-        finally:
-            process.kill()
-            process.communicate()
-
-
 @pytest.fixture(scope="module")
 def site(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Run two applications and the monitoring of a team whose alert does not wait."""
@@ -109,7 +87,12 @@ def site(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> It
     shutil.copytree(repository.declaration, declaration, ignore=shutil.ignore_patterns("*.py"))
     local = LocalMonitoring(deployment.layout, MonitoringPorts(*numbers))
     store = RunningStore({**os.environ, **deployment.variables}, port, folder / "store.log")
-    with running_reader(deployment) as reader:
+    with (
+        deployment.token("gaara-store-dev") as token,
+        running_application(
+            deployment.variables["VAULT_ADDR"], token, "jwt-secret", "/nowhere"
+        ) as reader,
+    ):
         store.start()
         text = TEAM.format(store=port, reader=reader.target)
         (declaration / "monitoring.yaml").write_text(text)

@@ -107,20 +107,17 @@ class TestRejected:
         [
             ({"something": "else"}, "has not the fields"),
             ({b"order": b"\xff", b"\xff\xfe": b"\x00"}, "has not the fields"),
-            ({"order": str(uuid4()), "recipient": "no token"}, "is not an encrypted token"),
-            ({"order": "ORDER", "recipient": "AAAA"}, "cannot be decrypted"),
+            ({"recipient": "no token"}, "is not an encrypted token"),
+            ({"recipient": "AAAA"}, "cannot be decrypted"),
         ],
         ids=["other fields", "no text", "no token", "not authentic"],
     )
     def test_poisoned_message_is_moved_and_the_next_is_sent(
         self, room: MailRoom, fields: dict[Any, Any], reason: str
     ) -> None:
-        existing = str(room.place())
-        known = {key: existing if value == "ORDER" else value for key, value in fields.items()}
-        if reason == "is not an encrypted token":
-            known["order"] = existing
+        order = {"order": str(room.place())} if "recipient" in fields else {}
         room.client.xtrim(STREAM, 0)
-        room.client.xadd(STREAM, known)
+        room.client.xadd(STREAM, {**order, **fields})
         room.place("the next")
         room.work_until_empty()
         (found,) = room.dead()

@@ -8,6 +8,7 @@ import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,20 +16,26 @@ from sqlalchemy import Connection, text
 
 from app_integration.client import Client
 from app_integration.errors import ConfigurationError
+from app_integration.names import Environment
+from app_integration.secret import Secret
 from app_integration.testing.ports import free_ports
 from console.commands.every_day import deployment as local_commands
 from local.aws.deployment import LocalAwsDeployment
 from local.aws.dev_on_aws import put_on_aws
 from local.deployment import LocalDeployment
 from local.layout import Layout
-from local.ports import Ports
+from local.ports import HOST, Ports
 from local.processes import binaries
 from local.runtime_interface import no_progress
 from local.runtimes.embedded_runtime import EmbeddedRuntime
+from local.servers.accounts import Superuser
 from local.services.databases import ensure_databases
 from local.status_record import StatusRecord
-from tests.support.databases.team_server import PASSWORD, TeamServer, team_server
+from tests.support.databases.store_postgres import running_postgres
+from vault.declare.declaration import Declaration
 from vault.declare.load import load
+from vault.declare.schema.database import Database
+from vault.declare.schema.field_types import Endpoint
 from vault.reconcile.planning.build import build_plan
 
 pytestmark = pytest.mark.requires("embedded")
@@ -36,6 +43,47 @@ pytestmark = pytest.mark.requires("embedded")
 RUNBOOK = Path(__file__).parents[2] / "docs" / "Runbook.md"
 PORT = "SELECT session_user, current_user, inet_server_port()"
 ROLES = "SELECT rolname FROM pg_roles WHERE rolname LIKE 'gaara%' ORDER BY 1"
+
+
+#: Of the administrator, who is no superuser. In a URL it must be encoded.
+PASSWORD = "dba/p@ss:word%41"
+
+
+@dataclass(frozen=True)
+class TeamServer:
+    """A running server, as its superuser sees it.
+
+    *administrator* is the URL of a user who may create roles and databases.
+    """
+
+    superuser: Superuser
+    administrator: Secret
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint(HOST, self.superuser.port)
+
+    def declare(self, declaration: Declaration) -> Declaration:
+        """Return *declaration* with every database of dev on this server."""
+        for scope in declaration.scopes(Environment.DEV):
+            if isinstance(declaration.service(scope.service).database, Database):
+                declaration = declaration.with_deployment(scope, database=self.endpoint)
+        return declaration
+
+    def query(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
+        with self.superuser.connect(database) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def team_server(folder: Path) -> Iterator[TeamServer]:
+    """Run the server during the block, and erase it at the end."""
+    with running_postgres(folder) as (superuser, _):
+        url = f"postgresql://dba:dba%2Fp%40ss%3Aword%2541@{HOST}:{superuser.port}/postgres"
+        found = TeamServer(superuser, Secret(url))
+        found.query(f"CREATE ROLE dba LOGIN CREATEROLE CREATEDB PASSWORD '{PASSWORD}'")
+        yield found
 
 
 @pytest.fixture(scope="module")

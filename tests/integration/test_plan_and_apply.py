@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import ApplyFailed, apply
 from vault.reconcile.planning.plan import Plan, make_plan, read_state
-from vault.reconcile.resources import CannotChange, Resource
+from vault.reconcile.resources import Resource
 from vault.reconcile.resources.kv import destroy_versions, write_value
 from vault.reconcile.resources.secrets import (
     DerivedValue,
@@ -26,7 +27,15 @@ from vault.reconcile.resources.transit import TransitKey
 
 pytestmark = pytest.mark.requires("embedded")
 
-SCOPE = "gaara-store-dev"
+
+@pytest.fixture(autouse=True)
+def _same_secrets(deployment: Deployment) -> Iterator[None]:
+    """Delete the secrets of the service that the test has created."""
+    folder = f"{KV_MOUNT}/metadata/gaara-store/dev"
+    before = deployment.operator.list(folder)
+    yield
+    for name in {*deployment.operator.list(folder)} - {*before}:
+        deployment.operator.delete(f"{folder}/{name}")
 
 
 def plan(deployment: Deployment, *extra: Resource) -> Plan:
@@ -71,12 +80,6 @@ def test_plan_policy_cannot_read_a_secret_value(deployment: Deployment) -> None:
         reader.get("secret/data/gaara-store/dev/jwt-secret")
 
 
-def test_given_secret_without_value_is_missing_and_not_a_change(deployment: Deployment) -> None:
-    found = plan(deployment, provided_value(Inputs(), "gaara-store/dev/payment-key"))
-    assert found.missing == ("gaara-store/dev/payment-key",)
-    assert found.changes == ()
-
-
 @pytest.mark.parametrize("how", ["deleted", "destroyed"])
 def test_value_that_was_ended_is_missing_and_not_written_again(
     deployment: Deployment, how: str
@@ -105,25 +108,18 @@ def test_value_that_was_ended_is_missing_and_not_written_again(
     assert apply_plan(deployment, plan(deployment, *resources)) == [
         f"update derived-secret {whole}"
     ]
-    for name in (part, whole, adopted):
-        deployment.operator.delete(f"{KV_MOUNT}/metadata/{name}")
 
 
 def test_generated_value_is_never_overwritten(deployment: Deployment) -> None:
     made = iter(["first-value", "second-value"])
     name = "gaara-store/dev/once"
-
-    def make() -> Secret:
-        return Secret(next(made))
-
-    value = SecretValue(name, True, make)
+    value = SecretValue(name, True, lambda: Secret(next(made)))
     apply_plan(deployment, plan(deployment, value))
     assert plan(deployment, value).changes == ()
     with pytest.raises(ApplyFailed):  # check-and-set: the value exists already
         apply_plan(deployment, make_plan([value], [None]))
     read = deployment.operator.get(f"{KV_MOUNT}/data/{name}")
     assert read["data"]["data"]["value"] == "first-value"
-    deployment.operator.delete(f"{KV_MOUNT}/metadata/{name}")
 
 
 def test_derived_value_is_updated_with_its_parts(deployment: Deployment) -> None:
@@ -142,8 +138,6 @@ def test_derived_value_is_updated_with_its_parts(deployment: Deployment) -> None
     deployment.operator.post(f"{KV_MOUNT}/data/{part}", {"data": {"by-hand": "new"}})
     with pytest.raises(ApplyFailed, match=f"{part} has no string under 'value'"):
         apply_plan(deployment, plan(deployment, derived))
-    for each in (part, name):
-        deployment.operator.delete(f"{KV_MOUNT}/metadata/{each}")
 
 
 def test_transit_key_with_other_settings_is_rejected(deployment: Deployment) -> None:
@@ -157,7 +151,6 @@ def test_transit_key_with_other_settings_is_rejected(deployment: Deployment) -> 
     ]
     deployment.operator.post("transit/keys/plain/config", {"deletion_allowed": True})
     deployment.operator.delete("transit/keys/plain")
-    assert issubclass(CannotChange, Exception)
 
 
 def test_failed_apply_lists_written_changes_and_can_be_repeated(deployment: Deployment) -> None:
@@ -170,8 +163,6 @@ def test_failed_apply_lists_written_changes_and_can_be_repeated(deployment: Depl
     fixed = SecretValue("gaara-store/dev/second", True, lambda: Secret("ab"))
     done = apply_plan(deployment, plan(deployment, good, fixed))
     assert done == ["create secret-value gaara-store/dev/second"]
-    for name in ("first", "second"):
-        deployment.operator.delete(f"{KV_MOUNT}/metadata/gaara-store/dev/{name}")
 
 
 def test_tag_no_longer_declared_is_removed(deployment: Deployment) -> None:
@@ -185,7 +176,6 @@ def test_tag_no_longer_declared_is_removed(deployment: Deployment) -> None:
     assert plan(deployment, without).changes == ()
     custom = deployment.operator.get(f"{KV_MOUNT}/metadata/{name}")["data"]["custom_metadata"]
     assert custom == {"managed_by": "strongroom", "owner": "shop"}
-    deployment.operator.delete(f"{KV_MOUNT}/metadata/{name}")
 
 
 def test_derived_value_of_a_derived_value_is_applied_in_one_run(deployment: Deployment) -> None:
@@ -204,8 +194,6 @@ def test_derived_value_of_a_derived_value_is_applied_in_one_run(deployment: Depl
     assert plan(deployment, *resources).changes == ()
     read = deployment.operator.get(f"{KV_MOUNT}/data/{top}")["data"]["data"]["value"]
     assert read == f"t-m-{'y' * 32}"
-    for name in (base, middle, top):
-        deployment.operator.delete(f"{KV_MOUNT}/metadata/{name}")
 
 
 def test_derived_value_without_its_parts_is_missing(deployment: Deployment) -> None:

@@ -492,33 +492,38 @@ def resources(deployment: Deployment) -> list[Resource]:
     return [*deployment.local.desired(inputs), *OWN.values()]
 
 
-def plan(deployment: Deployment) -> Plan:
-    return build_plan(deployment.operator, resources(deployment))
+@pytest.fixture(scope="module")
+def wanted(deployment: Deployment, own_things: None) -> list[Resource]:  # noqa: ARG001 (first)
+    return resources(deployment)
 
 
-def plan_as_reader(deployment: Deployment) -> Plan:
+@pytest.fixture(scope="module")
+def reader(deployment: Deployment, own_things: None) -> Iterator[Session]:  # noqa: ARG001 (first)
+    with deployment.local.operator("strongroom-plan") as session:
+        yield session
+
+
+def plan_as_reader(reader: Session, wanted: list[Resource]) -> Plan:
     """Return the plan of the plan role, whose policy does not grant the throw-away mount."""
-    with deployment.local.operator("strongroom-plan") as reader:
-        return build_plan(reader, [each for each in resources(deployment) if each.name != "drift"])
+    return build_plan(reader, [each for each in wanted if each.name != "drift"])
 
 
-def apply_all(deployment: Deployment) -> None:
-    apply(deployment.operator, plan(deployment), lambda _: None)
+def apply_all(operator: Session, wanted: list[Resource]) -> None:
+    apply(operator, build_plan(operator, wanted), lambda _: None)
 
 
-def recreate(deployment: Deployment, kind: str) -> None:
-    """Delete an object that cannot be corrected, and let apply create it again."""
+def delete(operator: Session, kind: str) -> None:
+    """Delete an object that cannot be corrected."""
     name = (OWN.get(kind) or KINDS[kind]).name
     if kind == "transit-key":
-        deployment.operator.post(f"transit/keys/{name}/config", {"deletion_allowed": True})
+        operator.post(f"transit/keys/{name}/config", {"deletion_allowed": True})
     path = {
         "mount": "sys/mounts",
         "transit-key": "transit/keys",
         "static-role": "database/static-roles",
         "group": "identity/group/name",
     }[kind]
-    deployment.operator.delete(f"{path}/{name}")
-    apply_all(deployment)
+    operator.delete(f"{path}/{name}")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -531,7 +536,7 @@ def own_things(deployment: Deployment) -> Iterator[None]:
     address = f"http://127.0.0.1:{deployment.ports.vault}"  # as the server sees itself
     drift_logins.create_providers(deployment.operator, address)
     local.declaration = drift_logins.with_logins(with_drift(before), address)
-    apply_all(deployment)
+    apply_all(deployment.operator, resources(deployment))
     yield
     local.declaration = before
     operator = deployment.operator
@@ -567,12 +572,13 @@ def test_every_kind_has_a_way_to_drift() -> None:
 
 @pytest.mark.parametrize(("kind", "name"), CASES, ids=[f"{kind}-{name}" for kind, name in CASES])
 def test_drift_is_detected_alone_and_corrected(
-    deployment: Deployment, kind: str, name: str
+    deployment: Deployment, reader: Session, wanted: list[Resource], kind: str, name: str
 ) -> None:
-    real = {each.kind: each for each in reversed(resources(deployment))}
-    resource = OWN.get(kind) or real[kind]
-    change_by_hand(deployment.operator, resource, name)
-    found = plan_as_reader(deployment) if resource.name != "drift" else plan(deployment)
+    operator = deployment.operator
+    resource = OWN.get(kind) or next(each for each in wanted if each.kind == kind)
+    change_by_hand(operator, resource, name)
+    is_own = resource.name == "drift"
+    found = build_plan(operator, wanted) if is_own else plan_as_reader(reader, wanted)
     expected = {(kind, resource.name, name)}
     shown = {
         (change.kind, change.resource.name, each.field)
@@ -594,11 +600,14 @@ def test_drift_is_detected_alone_and_corrected(
     assert shown == expected
     if name in HANDS[kind].fixed:
         with pytest.raises(ApplyFailed, match="cannot be changed after creation"):
-            apply(deployment.operator, found, lambda _: None)
-        recreate(deployment, kind)
+            apply(operator, found, lambda _: None)
+        delete(operator, kind)
+        apply_all(operator, wanted)
     else:
-        apply(deployment.operator, found, lambda _: None)
-    assert plan(deployment).changes == ()
+        apply(operator, found, lambda _: None)
+    # The plan of the next test reads the others.
+    corrected = [each.resource for each in found.changes]
+    assert make_plan(corrected, read_state(operator, corrected)).changes == ()
 
 
 #: Mounts of another deployment, on the same server.
@@ -648,10 +657,12 @@ def as_beta(deployment: Deployment, mounts: Mounts) -> list[Resource]:
     return desired_resources(declaration, Environment.DEV, policies, INPUTS)
 
 
-def test_rate_limit_of_a_path_that_has_one_is_refused(deployment: Deployment) -> None:
+def test_rate_limit_of_a_path_that_has_one_is_refused(
+    deployment: Deployment, wanted: list[Resource]
+) -> None:
     beta = Owner(Environment.DEV, "beta")
     limit = ManagedResource(RateLimit("beta-dev", "transit", 9, 1, 0), beta)
-    texts = [each for each in resources(deployment) if isinstance(each, Mount)]
+    texts = [each for each in wanted if isinstance(each, Mount)]
     with pytest.raises(
         OwnedByOther,
         match=r"beta-dev has the path of the rate limit drift-dev "
@@ -660,7 +671,9 @@ def test_rate_limit_of_a_path_that_has_one_is_refused(deployment: Deployment) ->
         build_plan(deployment.operator, [limit, *texts])
 
 
-def test_equivalent_notation_is_no_drift(deployment: Deployment) -> None:
+def test_equivalent_notation_is_no_drift(
+    deployment: Deployment, reader: Session, wanted: list[Resource]
+) -> None:
     operator = deployment.operator
     policy = operator.get(f"sys/policies/acl/{NAME}")["data"]["policy"]
     turned = "\n\n".join(["# by hand", *reversed(policy.split("\n\n"))])
@@ -668,4 +681,4 @@ def test_equivalent_notation_is_no_drift(deployment: Deployment) -> None:
     with_tags(rotate_every="2160h")(operator, SECRET)
     allowed = ["orders-mail-dev-readonly", f"{NAME}-drift-db", NAME]
     operator.post("database/config/" + NAME, {"allowed_roles": allowed})
-    assert plan_as_reader(deployment).changes == ()
+    assert plan_as_reader(reader, wanted).changes == ()

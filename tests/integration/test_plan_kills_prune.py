@@ -144,7 +144,10 @@ def clean(bench: Bench) -> tuple[int, dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("mode", "step"),
-    [(DIRECT, 1), (SAVED, 3), pytest.param(SAVED, 1, marks=pytest.mark.nightly)],
+    [
+        *((DIRECT, 3), (SAVED, 7)),
+        *(pytest.param(mode, 1, marks=pytest.mark.nightly) for mode in (DIRECT, SAVED)),
+    ],
 )
 def test_prune_after_a_kill_at_any_write_ends_in_the_same_state(
     bench: Bench, clean: tuple[int, dict[str, Any]], tmp_path: Path, mode: str, step: int

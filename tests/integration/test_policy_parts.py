@@ -24,7 +24,7 @@ SERVICES = 150
 def test_rotator_of_150_services_has_its_rights_on_raft_storage(tmp_path: Path) -> None:
     policies = render_policies(build_declaration(SERVICES), Environment.DEV)
     parts = part_names(ROTATOR, policies)
-    with raft_cluster(tmp_path) as cluster:
+    with raft_cluster(tmp_path, 1) as cluster:
         root = cluster.root
         root.post("sys/auth/approle", {"type": "approle"})
         whole = Policy(ROTATOR, "".join(policies[part] for part in parts))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import partial
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +15,7 @@ import pytest
 
 from app_integration.names import Environment, Scope
 from tests.support.polling import wait_until
-from tests.support.servers.metrics_page import MetricsPage, metrics_page
+from tests.support.servers.local_server import Server, serve
 from tests.support.servers.prometheus_server import prometheus_server, query
 from vault.prometheus.client import query_prometheus
 from vault.rollout.decision import Colours, Finding, State, decide
@@ -66,6 +68,24 @@ AFTER: Final[Mapping[str, Samples]] = {
 }  # fmt: skip
 
 
+@dataclass
+class MetricsPage(Server):
+    """A target of Prometheus with samples."""
+
+    samples: dict[str, float] = field(default_factory=lambda: dict(FIRST))
+    more_headers: dict[str, str] = field(
+        default_factory=lambda: {"Content-Type": "text/plain; version=0.0.4"}
+    )
+
+    @property
+    def target(self) -> str:
+        return self.address.removeprefix("http://")
+
+    def handle(self, request: BaseHTTPRequestHandler) -> None:
+        self.content = "".join(f"{name} {value}\n" for name, value in self.samples.items()).encode()
+        super().handle(request)
+
+
 class Site:
     """Pages of all services, and the Prometheus that scrapes them."""
 
@@ -97,11 +117,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Yield the site after each service was switched."""
     with ExitStack() as stack:
         names = [(service, colour) for service in SERVICES for colour in ("green", "blue")]
-        pages = {name: stack.enter_context(metrics_page()) for name in names}
-        for page in pages.values():
-            page.samples = dict(FIRST)
+        running = {name: stack.enter_context(ExitStack()) for name in names}
+        pages = {name: each.enter_context(serve(MetricsPage())) for name, each in running.items()}
         labels = {
-            page.address: {"service": service, "environment": "prod", "colour": colour}
+            page.target: {"service": service, "environment": "prod", "colour": colour}
             for (service, colour), page in pages.items()
         }
         folder: Path = tmp_path_factory.mktemp("prometheus")
@@ -111,8 +130,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         site.wait_for_scrapes(len(pages), since=time.time() + 1)
         for service, samples in AFTER.items():
             pages[service, "green"].samples = dict(samples)
-        pages["idle", "blue"].stop()
-        pages["gone", "green"].stop()
+        running["idle", "blue"].close()
+        running["gone", "green"].close()
         site.wait_for_scrapes(len(pages) - 2, since=time.time())
         wait_until(lambda: len(query(site.address, "up == 0")) == 2, "the end of two targets")
         yield site
@@ -132,7 +151,7 @@ def test_failures_after_a_restart_count_and_so_does_the_restart(site: Site) -> N
     assert (found.state, "green 30.0 % of 100," in found.evidence) == (State.FIRED, True)
     found = site.find("reset", "crashes")
     assert found.state is State.FIRED
-    assert f"({site.pages['reset', 'green'].address})" in found.evidence
+    assert f"({site.pages['reset', 'green'].target})" in found.evidence
 
 
 def test_latency_of_an_old_colour_that_serves_no_more_is_known(site: Site) -> None:
@@ -151,7 +170,7 @@ def test_figures_before_the_switch_do_not_count(site: Site) -> None:
 def test_target_that_responds_no_more_is_a_crash(site: Site) -> None:
     found = site.find("gone", "crashes")
     assert found.state is State.FIRED
-    assert f"({site.pages['gone', 'green'].address})" in found.evidence
+    assert f"({site.pages['gone', 'green'].target})" in found.evidence
 
 
 @pytest.mark.parametrize(("measure", "change"), [("mean", "+30 %"), ("p50", "+100 %")])

@@ -121,15 +121,18 @@ def site(deployment: Deployment, tmp_path: Path) -> Iterator[MetricSite]:
 
 
 @contextmanager
-def running_application(site: MetricSite) -> Iterator[Application]:
-    """Run an application, and yield it while it starts."""
+def running_application(address: str, token: Secret, name: str, live: str) -> Iterator[Application]:
+    """Run an application that uses the secret and the file *live*; yield it while it starts."""
     module = "tests.support.processes.metric_application"
-    command = [sys.executable, "-m", module, site.address, SERVICE, site.name, str(site.live)]
     process = subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", module, address, SERVICE, name, live],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
-        yield Application(process, site.token)
+        yield Application(process, token)
     finally:
         process.kill()
         process.communicate()
@@ -140,7 +143,8 @@ def test_rotation_waits_for_an_application_with_the_old_version_and_names_it(
 ) -> None:
     with ExitStack() as stack:
         # One Prometheus for both rotations, because its start takes 5 s.
-        prompt, held = (stack.enter_context(running_application(site)) for _ in range(2))
+        words = (site.address, site.token, site.name, str(site.live))
+        prompt, held = (stack.enter_context(running_application(*words)) for _ in range(2))
         targets = {prompt.target: {}, held.target: {"pod": "store-1", "service": "store-svc"}}
         site.prometheus = stack.enter_context(prometheus_server(site.folder, targets))
         site.rotation().run()

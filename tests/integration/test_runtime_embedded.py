@@ -80,7 +80,8 @@ def bootstrapped(
 
 @pytest.fixture
 def shared(bootstrapped: tuple[EmbeddedRuntime, Secret]) -> EmbeddedRuntime:
-    """Return a started and bootstrapped deployment, which a test must leave running."""
+    """Return a bootstrapped deployment whose servers run, also if the last test stopped them."""
+    bootstrapped[0].start()
     return bootstrapped[0]
 
 
@@ -227,23 +228,22 @@ def test_request_that_would_make_a_long_audit_line_is_rejected(shared: EmbeddedR
                 transport.send("POST", "x", timeout=10, body={"k" * (MAX_REQUEST - 100): 1})
 
 
-def test_sealed_server_is_reported_until_a_restart_unseals_it(embedded: EmbeddedRuntime) -> None:
-    token = embedded.start().root_token
-    assert token
-    embedded.mark_bootstrapped()
-    embedded.stop()  # because a new server unseals itself again for some seconds
-    embedded.start()
-    assert [status.problem for status in embedded.status()] == [None] * len(SERVERS)
-    request(embedded, token, "POST", "sys/seal")
-    sealed, *others = embedded.status()
+def test_sealed_server_is_reported_until_a_restart_unseals_it(
+    shared: EmbeddedRuntime, root_token: Secret
+) -> None:
+    shared.stop()  # because a new server unseals itself again for some seconds
+    shared.start()
+    assert [status.problem for status in shared.status()] == [None] * len(SERVERS)
+    request(shared, root_token, "POST", "sys/seal")
+    sealed, *others = shared.status()
     assert (sealed.running, sealed.problem, sealed.works) == (True, "sealed", False)
     assert all(status.works for status in others)
     with pytest.raises(Sealed, match="run make vault-down, then make vault-up"):
-        embedded.start()
-    assert embedded.status() == (sealed, *others)
-    embedded.stop()
-    embedded.start()
-    assert all(status.works for status in embedded.status())
+        shared.start()
+    assert shared.status() == (sealed, *others)
+    shared.stop()
+    shared.start()
+    assert all(status.works for status in shared.status())
 
 
 def test_command_lines_and_environments_contain_no_secret(shared: EmbeddedRuntime) -> None:
@@ -317,35 +317,32 @@ def test_secrets_server_writes_two_audit_logs(shared: EmbeddedRuntime) -> None:
     assert [log.stat().st_size > 0 for log in shared.layout.audit_logs] == [True, True]
 
 
-def test_root_token_is_in_no_file(embedded: EmbeddedRuntime) -> None:
-    token = embedded.start().root_token
-    assert token
-    request(embedded, token, "GET", "auth/token/lookup-self")
-    files = [path for path in embedded.layout.root.rglob("*") if path.is_file()]
+def test_root_token_is_in_no_file(shared: EmbeddedRuntime, root_token: Secret) -> None:
+    request(shared, root_token, "GET", "auth/token/lookup-self")
+    files = [path for path in shared.layout.root.rglob("*") if path.is_file()]
     assert len(files) > 10
-    assert [path for path in files if token.encode() in path.read_bytes()] == []
+    assert [path for path in files if root_token.encode() in path.read_bytes()] == []
 
 
-def test_stop_ends_all_processes_and_keeps_the_data(embedded: EmbeddedRuntime) -> None:
-    token = embedded.start().root_token
-    assert token
-    store_a_value(embedded, token)
-    embedded.mark_bootstrapped()
-    with psycopg.connect(database_url(embedded)) as connection:
+def test_stop_ends_all_processes_and_keeps_the_data(
+    shared: EmbeddedRuntime, root_token: Secret
+) -> None:
+    store_a_value(shared, root_token)
+    with psycopg.connect(database_url(shared)) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 7 AS value")
-    use_redis(embedded, lambda client: client.set("kept", "7"))
-    processes = everything(embedded)
+    use_redis(shared, lambda client: client.set("kept", "7"))
+    processes = everything(shared)
 
-    assert embedded.stop() == SERVERS
+    assert shared.stop() == SERVERS
     assert [process for process in processes if process.is_running()] == []
-    check_free(embedded.ports)
-    assert embedded.stop() == ()
+    check_free(shared.ports)
+    assert shared.stop() == ()
 
-    assert embedded.start().servers == SERVERS
-    assert request(embedded, token, "GET", "cubbyhole/kept")["data"]["value"] == "still here"
-    with psycopg.connect(database_url(embedded)) as connection:
+    assert shared.start().servers == SERVERS
+    assert request(shared, root_token, "GET", "cubbyhole/kept")["data"]["value"] == "still here"
+    with psycopg.connect(database_url(shared)) as connection:
         assert connection.execute("SELECT value FROM kept").fetchone() == (7,)
-    assert use_redis(embedded, lambda client: client.get("kept")) == b"7"
+    assert use_redis(shared, lambda client: client.get("kept")) == b"7"
 
 
 def test_killed_secrets_server_restarts_unsealed_with_its_data(
@@ -384,26 +381,22 @@ def test_start_without_bootstrap_initialises_a_new_secrets_server(
     assert again.root_token != first
 
 
-def test_start_without_its_seal_key_fails_and_keeps_the_data(embedded: EmbeddedRuntime) -> None:
-    embedded.start()
-    embedded.mark_bootstrapped()
-    embedded.stop()
-    key = embedded.layout.vault / "seal-key"
-    key.rename(embedded.layout.root / "seal-key")
+def test_start_without_its_seal_key_fails_and_keeps_the_data(shared: EmbeddedRuntime) -> None:
+    shared.stop()
+    key = shared.layout.vault / "seal-key"
+    key.rename(shared.layout.root / "seal-key")
     with pytest.raises(ConfigurationError, match="seal-key is missing"):
-        embedded.start()
-    assert any(embedded.layout.vault_data.iterdir())
-    (embedded.layout.root / "seal-key").rename(key)
-    assert embedded.start().servers == SERVERS
+        shared.start()
+    assert any(shared.layout.vault_data.iterdir())
+    (shared.layout.root / "seal-key").rename(key)
+    assert shared.start().servers == SERVERS
 
 
 def test_start_in_a_moved_folder_names_where_it_was_and_changes_nothing(
-    embedded: EmbeddedRuntime, tmp_path: Path
+    shared: EmbeddedRuntime, tmp_path: Path
 ) -> None:
-    embedded.start()
-    embedded.mark_bootstrapped()
-    embedded.stop()
-    before, after = embedded.layout.root, tmp_path / "moved" / ".strongroom"
+    shared.stop()
+    before, after = shared.layout.root, tmp_path / "moved" / ".strongroom"
     after.parent.mkdir()
     before.rename(after)
     configuration = (after / "vault" / "server.hcl").read_text(encoding="utf-8")
@@ -414,43 +407,41 @@ def test_start_in_a_moved_folder_names_where_it_was_and_changes_nothing(
     assert f"{after} was moved here from {before}, " in str(error.value)
     assert (after / "vault" / "server.hcl").read_text(encoding="utf-8") == configuration
     after.rename(before)
-    assert embedded.start().root_token is None
+    assert shared.start().root_token is None
 
 
 def test_command_in_a_copied_folder_leaves_the_servers_of_the_first_running(
-    embedded: EmbeddedRuntime, tmp_path: Path
+    shared: EmbeddedRuntime, tmp_path: Path
 ) -> None:
-    embedded.start()
-    embedded.mark_bootstrapped()
-    before, copy = embedded.layout.root, tmp_path / "copy" / ".strongroom"
+    before, copy = shared.layout.root, tmp_path / "copy" / ".strongroom"
     shutil.copytree(before, copy, symlinks=True, ignore=shutil.ignore_patterns("api.sock"))
-    copied = runtime(Layout(copy), embedded.ports)
+    copied = runtime(Layout(copy), shared.ports)
 
     for command in (copied.start, copied.stop, copied.reset):
         with pytest.raises(ConfigurationError, match="delete the copy") as error:
             command()
         assert f"{copy} is a copy of {before}, " in str(error.value)
 
-    assert all(pids(embedded).values())
+    assert all(pids(shared).values())
 
 
 def test_start_on_changed_ports_moves_stopped_servers_and_keeps_the_data(
-    embedded: EmbeddedRuntime,
+    shared: EmbeddedRuntime, root_token: Secret
 ) -> None:
-    token = embedded.start().root_token
-    assert token
-    store_a_value(embedded, token)
-    embedded.mark_bootstrapped()
-    moved = runtime(embedded.layout)
-    before = pids(embedded)
-    with pytest.raises(RunsOnOtherPort, match=f"is running on port {embedded.ports.vault}"):
+    store_a_value(shared, root_token)
+    moved = runtime(shared.layout)
+    before = pids(shared)
+    with pytest.raises(RunsOnOtherPort, match=f"is running on port {shared.ports.vault}"):
         moved.start()
-    assert pids(embedded) == before
-    assert port_file.read(embedded.layout) == embedded.ports
-    embedded.stop()
-    assert moved.start().servers == SERVERS
-    assert request(moved, token, "GET", "cubbyhole/kept")["data"]["value"] == "still here"
-    check_free(embedded.ports)
+    assert pids(shared) == before
+    assert port_file.read(shared.layout) == shared.ports
+    shared.stop()
+    try:
+        assert moved.start().servers == SERVERS
+        assert request(moved, root_token, "GET", "cubbyhole/kept")["data"]["value"] == "still here"
+        check_free(shared.ports)
+    finally:
+        moved.stop()
 
 
 def test_start_on_a_taken_port_names_its_setting_and_starts_nothing(
@@ -464,30 +455,30 @@ def test_start_on_a_taken_port_names_its_setting_and_starts_nothing(
     assert set(pids(embedded).values()) == {None}
 
 
-def test_failed_start_stops_the_servers_it_started(embedded: EmbeddedRuntime) -> None:
-    embedded.start()
-    embedded.mark_bootstrapped()
-    embedded.stop()
-    (embedded.layout.postgres / "data" / "postgresql.conf").write_text("no such setting\n")
+def test_failed_start_stops_the_servers_it_started(shared: EmbeddedRuntime) -> None:
+    shared.stop()
+    configuration = shared.layout.postgres / "data" / "postgresql.conf"
+    before = configuration.read_text()
+    configuration.write_text("no such setting\n")
     with pytest.raises(StartFailed, match="database: it exited while starting") as caught:
-        embedded.start()
+        shared.start()
+    configuration.write_text(before)
     assert caught.value.step == "database"
     assert "syntax error" in caught.value.log_tail
-    assert set(pids(embedded).values()) == {None}
-    check_free(embedded.ports)
+    assert set(pids(shared).values()) == {None}
+    check_free(shared.ports)
 
 
-def test_failed_start_keeps_servers_that_were_running(embedded: EmbeddedRuntime) -> None:
-    embedded.start()
-    embedded.mark_bootstrapped()
-    before = pids(embedded)
-    kill(embedded, "redis")
-    aof = embedded.layout.redis / "appendonlydir"
+def test_failed_start_keeps_servers_that_were_running(shared: EmbeddedRuntime) -> None:
+    before = pids(shared)
+    kill(shared, "redis")
+    aof = shared.layout.redis / "appendonlydir"
     shutil.rmtree(aof)
     aof.touch()
     with pytest.raises(StartFailed, match="redis: it exited while starting"):
-        embedded.start()
-    assert pids(embedded) == {**before, "redis": None}
+        shared.start()
+    assert pids(shared) == {**before, "redis": None}
+    aof.unlink()
 
 
 def test_start_during_another_command_is_busy(embedded: EmbeddedRuntime) -> None:
@@ -498,7 +489,8 @@ def test_start_during_another_command_is_busy(embedded: EmbeddedRuntime) -> None
             embedded.start()
 
 
-def test_start_shows_the_progress_of_each_server(embedded: EmbeddedRuntime) -> None:
+def test_start_shows_the_progress_of_each_server(shared: EmbeddedRuntime) -> None:
+    shared.stop()
     shown: list[tuple[str, str]] = []
 
     @contextmanager
@@ -507,8 +499,8 @@ def test_start_shows_the_progress_of_each_server(embedded: EmbeddedRuntime) -> N
         yield
         shown.append(("ends", title))
 
-    embedded.start(progress)
-    titles = {status.title for status in embedded.status()}
+    shared.start(progress)
+    titles = {status.title for status in shared.status()}
     assert sorted(shown) == sorted(
         (moment, title) for moment in ("begins", "ends") for title in titles
     )

@@ -263,7 +263,7 @@ def test_name_that_the_server_fails_for_ever_fails_no_other_name(tmp_path: Path)
         sender.is_failing = True
         begun = time.monotonic()
         for name in others:  # for longer than the TTL of the one that fails
-            time.sleep(0.08)
+            time.sleep(0.06)
             assert store.get(FAULTY) == FAULTY
             assert store.get(name) == name
         assert calls.records.count(("stale", True)) > 0

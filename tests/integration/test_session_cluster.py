@@ -18,7 +18,6 @@ from app_integration.settings import Limits
 from tests.support.polling import wait_until
 from tests.support.servers.kv_mount import create_kv_mount
 from tests.support.servers.raft_cluster import Cluster, raft_cluster
-from tests.support.servers.tcp_proxy import seconds_since
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -62,7 +61,7 @@ def read_until(session: Session, over: threading.Event) -> list[Read]:
             value = session.get(PATH)["data"]["data"]["value"]
         except ServerError:
             value = None
-        reads.append(Read(value, seconds_since(begun), time.monotonic()))
+        reads.append(Read(value, time.monotonic() - begun, time.monotonic()))
     return reads
 
 

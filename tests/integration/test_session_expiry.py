@@ -1,4 +1,4 @@
-"""Expiry of tokens and secret-ids, counted in the audit log of a real server."""
+"""Expiry and renewal of tokens and secret-ids, counted in the audit log of a real server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from app_integration.auth.methods import AppRole
-from app_integration.errors import AccessDenied, AuthenticationFailed
+from app_integration.errors import AccessDenied, AuthenticationFailed, RequestRefused
 from app_integration.session.session import Session
 from app_integration.settings import Limits
 from tests.support.polling import wait_until
@@ -24,7 +24,11 @@ THREADS = 64
 PATH = "secret/data/shop/dev/x"
 LOGIN = "auth/approle/login"
 LOOKUP = "auth/token/lookup-self"
+RENEW = "auth/token/renew-self"
 TTL = 2  # seconds
+#: Seconds. Longer than TTL, because the test fails if the machine stalls for three fifths of it.
+PERIOD = 5
+PATIENCE = 20.0  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +41,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
 
 def login(server: AuditedServer, folder: Path, **options: Any) -> AppRole:
     return server.approle(folder, token_policies=["shop-dev"], **options)
+
+
+def accessor(session: Session) -> str:
+    return str(session.get(LOOKUP)["data"]["accessor"])
 
 
 def revoke(server: AuditedServer, session: Session) -> None:
@@ -86,11 +94,11 @@ def test_denied_path_causes_one_lookup_and_no_login(server: AuditedServer, tmp_p
 def test_token_that_expires_causes_one_login_per_ttl(
     server: AuditedServer, tmp_path: Path, options: dict[str, Any]
 ) -> None:
-    logins = server.count(LOGIN)
+    logins, renewals = server.count(LOGIN), server.count(RENEW)
     with Session(server.address, login(server, tmp_path, **options)) as session:
         begun, read = time.monotonic(), 0
         end = threading.Event()
-        while session.login_count < 4:
+        while session.login_count < 3:
             assert session.get(PATH)["data"]["data"]["value"] == "one"
             read += 1
             end.wait(0.01)
@@ -99,7 +107,38 @@ def test_token_that_expires_causes_one_login_per_ttl(
         lives = (time.monotonic() - begun) / (options["token_ttl"] / 2)
         assert server.count(LOGIN) - logins == session.login_count
         assert session.login_count <= lives + 2
+        assert server.count(RENEW) - renewals <= lives + 2
     assert read > 10
+
+
+def test_periodic_token_is_renewed_beyond_first_ttl(server: AuditedServer, tmp_path: Path) -> None:
+    approle = login(server, tmp_path, token_period=PERIOD)
+    logins, renewals = server.count(LOGIN), server.count(RENEW)
+    with Session(server.address, approle, limits=Limits(renew_at=0.4)) as session:
+        first, begun = accessor(session), time.monotonic()
+        wait_until(
+            lambda: server.count(RENEW) >= renewals + 3,
+            "three renewals, each at four tenths of its life",
+        )
+        assert time.monotonic() - begun > PERIOD
+        assert accessor(session) == first
+    assert server.count(LOGIN) == logins + 1
+
+
+def test_session_closed_during_renewal_leaves_no_token(
+    server: AuditedServer, tmp_path: Path
+) -> None:
+    approle = login(server, tmp_path, token_period=TTL)
+    session = Session(server.address, approle, limits=Limits(renew_at=0.01))
+    found, renewals = accessor(session), server.count(RENEW)
+    wait_until(lambda: server.count(RENEW) > renewals + 4, "renewals in quick succession")
+    renewer = session._renewer.worker._thread  # before the close, which replaces it
+    session.close()
+    with pytest.raises(RequestRefused, match="invalid accessor"):
+        server.root.post("auth/token/lookup-accessor", {"accessor": found})
+    assert renewer is not None
+    renewer.join(PATIENCE)
+    assert not renewer.is_alive()
 
 
 def test_login_with_used_up_secret_id_backs_off(server: AuditedServer, tmp_path: Path) -> None:
@@ -126,8 +165,10 @@ def test_login_with_new_secret_id_succeeds_after_refusals(
     with Session(server.address, approle, limits=limits) as session:
         session.get(PATH)
         revoke(server, session)
-        with pytest.raises(AuthenticationFailed):
+        with pytest.raises(AuthenticationFailed) as caught:
             session.get(PATH)
+        secret_id = approle.secret_id_file.read_text()
+        assert secret_id not in f"{caught.value!r} {caught.value.__cause__!r}"
         login(server, tmp_path)
 
         def works() -> bool:

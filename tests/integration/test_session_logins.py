@@ -26,7 +26,7 @@ from app_integration.settings import Auth, Settings
 from app_integration.testing.ports import free_ports
 from local.processes import binaries
 from tests.support.polling import wait_until
-from tests.support.servers.audited_server import AuditedServer, audited_server
+from tests.support.servers.audited_server import AuditedServer
 from tests.support.servers.kv_mount import create_kv_mount
 from tests.support.servers.local_server import Server, serve, write_certificate
 from tests.support.servers.server_program import openbao_only
@@ -38,18 +38,6 @@ ROLE = str(SCOPE)
 SELF = "auth/token/lookup-self"
 _PRIVATE = serialization.PrivateFormat.PKCS8
 _PEM = serialization.Encoding.PEM
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
-    with audited_server(tmp_path_factory.mktemp("server")) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
-    with audited_server(tmp_path_factory.mktemp("tls-server"), tls=True) as started:
-        yield started
 
 
 def session(server: AuditedServer, auth: Auth) -> Session:

@@ -17,7 +17,7 @@ from app_integration.session.session import Session
 from app_integration.settings import Limits
 from app_integration.transport.http import Transport
 from app_integration.transport.request import Request, Response
-from tests.support.servers.audited_server import AuditedServer, audited_server
+from tests.support.servers.audited_server import AuditedServer
 from tests.support.servers.tcp_proxy import NetworkConditions, TcpProxy, tcp_proxy
 
 pytestmark = pytest.mark.requires("embedded")
@@ -35,12 +35,6 @@ class Recorded(NullRecorder):
     def record_operation(self, operation: str, outcome: str) -> None:
         if operation == "unwrapping":
             self.unwrappings.append(outcome)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuditedServer]:
-    with audited_server(tmp_path_factory.mktemp("server")) as started:
-        yield started
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,10 @@ from app_integration.errors import AccessDenied
 from app_integration.names import Environment, Scope
 from app_integration.session.session import Session
 from app_integration.settings import from_environment
-from app_integration.testing.ports import free_ports
-from local.layout import Layout
-from local.ports import HOST, Ports
-from local.processes.processes import ProcessManager
-from local.servers.accounts import DatabaseAccounts, Superuser
-from local.servers.postgres import Postgres
-from local.servers.service_roles import ServiceRoles
+from local.ports import HOST
+from local.servers.accounts import DatabaseAccounts
 from tests.support.databases.database import Database, eventually
+from tests.support.databases.store_postgres import store_postgres
 from tests.support.models.declared import apply_declared
 from tests.support.servers.dev_server import dev_server, root
 from tests.support.servers.service_variables import issue_variables
@@ -49,33 +44,10 @@ SHARED = {"of": "gaara-store", "roles": {"readonly": LEASE}}
 USER = text("SELECT session_user")
 
 
-def accounts(layout: Layout, port: int) -> DatabaseAccounts:
-    return DatabaseAccounts(
-        Superuser(layout, port, lambda: None), ServiceRoles(STORE, "gaara_store")
-    )
-
-
-def accounts_of(postgres: Postgres) -> DatabaseAccounts:
-    return accounts(postgres._layout, postgres.port)
-
-
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    layout = Layout(tmp_path_factory.mktemp("postgres") / ".strongroom")
-    layout.create()
-    ports = replace(Ports(), database=free_ports(1)[0])
-    running = Postgres(layout, ports, ProcessManager(layout), [accounts(layout, ports.database)])
-    try:
-        running.start()
-        yield running
-    finally:
-        running.stop()
-        running.erase()
-
-
-@pytest.fixture(scope="module")
-def database(postgres: Postgres) -> Database:
-    return Database(accounts_of(postgres))
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    with store_postgres(tmp_path_factory.mktemp("postgres"), STORE) as accounts:
+        yield Database(accounts)
 
 
 @pytest.fixture(scope="module")
@@ -103,33 +75,31 @@ def declare(folder: Path, port: int, *, shared: bool) -> Declaration:
     return load(folder, folder)
 
 
-def provided(postgres: Postgres) -> dict[str, str]:
+def provided(accounts: DatabaseAccounts) -> dict[str, str]:
     """Return the manager's password, and a URL without a user."""
-    manager = accounts_of(postgres).password_file("manager")
+    url = f"postgresql+psycopg://{HOST}:{accounts.superuser.port}/gaara_store"
     return {
-        f"database/config/{STORE}": manager.read_text().strip(),
-        f"secret/{READER.secret('database-url')}": (
-            f"postgresql+psycopg://{HOST}:{postgres.port}/gaara_store"
-        ),
+        f"database/config/{STORE}": accounts.password("manager").reveal(),
+        f"secret/{READER.secret('database-url')}": url,
     }
 
 
 @pytest.fixture(scope="module")
 def applied(
-    operator: Session, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+    operator: Session, database: Database, tmp_path_factory: pytest.TempPathFactory
 ) -> Declaration:
-    declared = declare(tmp_path_factory.mktemp("declared") / "a", postgres.port, shared=True)
-    apply_declared(operator, declared, provided(postgres))
+    accounts = database.accounts
+    folder = tmp_path_factory.mktemp("declared") / "a"
+    declared = declare(folder, accounts.superuser.port, shared=True)
+    apply_declared(operator, declared, provided(accounts))
     return declared
 
 
 @pytest.fixture
-def application(postgres: Postgres) -> Iterator[psycopg.Connection]:
+def application(database: Database) -> Iterator[psycopg.Connection]:
     """Yield a connection of the store, whose objects belong to the owner."""
-    with closing(
-        psycopg.connect(accounts_of(postgres).url().reveal().replace("+psycopg", ""))
-    ) as session:
-        session.autocommit = True
+    url = database.accounts.url().reveal().replace("+psycopg", "")
+    with closing(psycopg.connect(url, autocommit=True)) as session:
         session.execute("CREATE TABLE orders AS SELECT 1 AS id")
         yield session
         session.execute("DROP TABLE IF EXISTS orders, later")
@@ -238,20 +208,16 @@ def test_owner_still_leases_users_that_own_nothing(
 
 
 def test_withdrawn_admission_is_pruned_with_its_users(
-    operator: Session,
-    postgres: Postgres,
-    engine: Engine,
-    database: Database,
-    applied: Declaration,
-    tmp_path: Path,
+    operator: Session, engine: Engine, database: Database, applied: Declaration, tmp_path: Path
 ) -> None:
+    accounts = database.accounts
     with engine.connect() as connection:
         user = connection.execute(USER).scalar()
-    withdrawn = declare(tmp_path / "b", postgres.port, shared=False)
+    withdrawn = declare(tmp_path / "b", accounts.superuser.port, shared=False)
     try:
-        changes = "\n".join(apply_declared(operator, withdrawn, provided(postgres), prune=True))
+        changes = "\n".join(apply_declared(operator, withdrawn, provided(accounts), prune=True))
         assert READER.database_role("readonly") in changes
         assert eventually(lambda: user not in database.leased_users())
         assert operator.list("database/roles") == [str(STORE)]
     finally:
-        apply_declared(operator, applied, provided(postgres))
+        apply_declared(operator, applied, provided(accounts))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
+from app_integration.auth.methods import StaticToken
 from app_integration.encryption.cipher import FieldCipher, wrap_scope
 from app_integration.encryption.keys.services.vault import VaultKeyService
 from app_integration.encryption.transit import Transit
@@ -20,84 +17,38 @@ from app_integration.errors import (
     DecryptionFailed,
     KeyUnavailable,
     RequestRefused,
-    Unreachable,
 )
 from app_integration.names import Environment, Scope
+from app_integration.secret import Secret
+from app_integration.session.session import Session
+from app_integration.settings import Limits
 from app_integration.testing.ports import free_ports
-from tests.support.servers.server_program import openbao_only, server_program
+from tests.support.servers.dev_server import dev_server
+from tests.support.servers.dev_server import root as root_session
+from tests.support.servers.server_program import openbao_only
 
 pytestmark = pytest.mark.requires("embedded")
 
 STORE = Scope("gaara-store", Environment.DEV)
-_REJECTED = {400, 404, 405, 413}
 
 
 class Client:
-    """A minimal session with the errors that Transit expects, which counts its requests."""
+    """A session that counts its requests."""
 
-    def __init__(self, address: str, token: str) -> None:
-        self.address, self.token = address, token
+    def __init__(self, session: Session) -> None:
+        self.session = session
         self.requests = 0
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         self.requests += 1
-        headers = {"X-Vault-Token": self.token}
-        try:
-            response = requests.post(
-                f"{self.address}/v1/{path}", json=body or {}, headers=headers, timeout=30
-            )
-        except requests.RequestException:
-            raise Unreachable("no connection") from None
-        if response.status_code == 403:
-            raise AccessDenied(f"POST {path}: denied or absent")
-        if response.status_code in _REJECTED:
-            raise RequestRefused(
-                f"POST {path}: status {response.status_code}",
-                status=response.status_code,
-                data=response.json().get("data"),
-            )
-        response.raise_for_status()
-        return response.json() if response.content else {}
+        return self.session.post(path, body)
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """Start a development server, and return a client with its root token."""
-    home: Path = tmp_path_factory.mktemp("bao")
-    address = f"127.0.0.1:{free_ports(2)[0]}"
-    command = [
-        str(server_program()),
-        "server",
-        "-dev",
-        "-dev-no-store-token",
-        f"-dev-listen-address={address}",
-    ]
-    with (
-        (home / "log").open("w") as log,
-        subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            cwd=home,
-            env={"HOME": str(home)},
-        ) as server,
-    ):
-        try:
-            client = Client(f"http://{address}", printed_token(server))
-            client.post("sys/mounts/transit", {"type": "transit"})
-            yield client
-        finally:
-            server.terminate()
-
-
-def printed_token(server: subprocess.Popen[str]) -> str:
-    """Return the root token, which a development server prints when it is ready."""
-    assert server.stdout is not None
-    for line in server.stdout:
-        if found := re.match(r"Root Token: (\S+)", line):
-            return found[1]
-    raise AssertionError("the server stopped before it was ready")
+def root() -> Iterator[Client]:
+    with dev_server() as address, root_session(address) as session:
+        session.post("sys/mounts/transit", {"type": "transit"})
+        yield Client(session)
 
 
 @pytest.fixture
@@ -169,11 +120,12 @@ def test_missing_key_raises_request_refused(root: Client) -> None:
 
 
 def test_denied_caller_gets_access_denied(root: Client, key: Transit) -> None:
-    denied = Client(root.address, "no such token")
-    with pytest.raises(AccessDenied):
-        Transit(denied.post, key.name).encrypt(b"x", b"7")
-    with pytest.raises(AccessDenied):
-        FieldCipher(VaultKeyService(denied.post, key.name), STORE).encrypt_field("x")
+    token = root.post("auth/token/create", {"policies": ["default"]})["auth"]["client_token"]
+    with Session(root.session.address, StaticToken(Secret(token))) as denied:
+        with pytest.raises(AccessDenied):
+            Transit(denied.post, key.name).encrypt(b"x", b"7")
+        with pytest.raises(AccessDenied):
+            FieldCipher(VaultKeyService(denied.post, key.name), STORE).encrypt_field("x")
 
 
 def cipher(client: Client, key: Transit, scope: Scope = STORE) -> FieldCipher:
@@ -236,13 +188,14 @@ def test_wrapped_data_key_with_a_flipped_bit_is_rejected_by_the_server(
 
 
 def test_cached_keys_are_used_while_the_server_is_unreachable(key: Transit, root: Client) -> None:
-    unreachable = Client(root.address, root.token)
-    writer = cipher(unreachable, key)
+    client = Client(root.session)
+    writer = cipher(client, key)
     mine, theirs = writer.encrypt_field("mine"), cipher(root, key).encrypt_field("theirs")
-    unreachable.address = f"http://127.0.0.1:{free_ports(2)[0]}"
-    assert writer.decrypt_field(mine) == "mine"
-    assert writer.decrypt_field(writer.encrypt_field("more")) == "more"
-    with pytest.raises(KeyUnavailable):
-        writer.decrypt_field(theirs)
-    with pytest.raises(KeyUnavailable):
-        cipher(unreachable, key).encrypt_field("x")
+    nowhere, login = f"http://127.0.0.1:{free_ports(1)[0]}", StaticToken(Secret("unused"))
+    with Session(nowhere, login, limits=Limits(retry_window=0)) as client.session:
+        assert writer.decrypt_field(mine) == "mine"
+        assert writer.decrypt_field(writer.encrypt_field("more")) == "more"
+        with pytest.raises(KeyUnavailable):
+            writer.decrypt_field(theirs)
+        with pytest.raises(KeyUnavailable):
+            cipher(client, key).encrypt_field("x")

@@ -68,7 +68,12 @@ def test_changed_text_token_is_rejected(raw: bytes) -> None:
 
 
 @settings(max_examples=EXAMPLES)
-@given(st.binary(max_size=200) | st.text(max_size=200) | st.text("sr23.AB-_w=", max_size=200))
+@given(
+    st.binary(max_size=200)
+    | st.text(max_size=200)
+    | st.text("sr23.AB-_w=", max_size=200)
+    | st.text("ABCDwxyz0189-_.sr", max_size=300).map("sr3.".__add__)
+)
 def test_arbitrary_input_is_rejected(token: Any) -> None:
     assert_rejected(token)
 

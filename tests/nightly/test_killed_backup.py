@@ -14,6 +14,7 @@ from backup.inventory import is_empty
 from tests.support.databases.kill_site import KillSite, kill_site
 from tests.support.polling import wait_until
 from tests.support.processes import backup_worker as worker
+from tests.support.processes.fork_server import start
 
 pytestmark = [pytest.mark.nightly, pytest.mark.requires("embedded"), pytest.mark.timeout(1800)]
 
@@ -28,7 +29,7 @@ def site(tmp_path: Path) -> Iterator[KillSite]:
 
 def kill_after(seconds: float, function: Callable[..., None], *arguments: object) -> bool:
     """Kill *function* after some seconds, and return whether it had ended before."""
-    process = worker.start(function, *arguments)
+    process = start(function, *arguments)
     process.join(seconds)
     process.kill()
     process.join()
@@ -38,7 +39,7 @@ def kill_after(seconds: float, function: Callable[..., None], *arguments: object
 
 def measure(function: Callable[..., None], *arguments: object) -> float:
     started = time.monotonic()
-    process = worker.start(function, *arguments)
+    process = start(function, *arguments)
     process.join()
     assert process.exitcode == 0
     return time.monotonic() - started

@@ -14,15 +14,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.polling import wait_until
 from tests.support.processes.shell import ROOT, Shell
 
 pytestmark = [pytest.mark.nightly, pytest.mark.requires("embedded"), pytest.mark.timeout(600)]
 
 #: The last commit before stored things had format numbers.
 EARLIER = "2fc0909"
-#: The last commit whose agents delivered by a command.
-WITH_COMMAND = "ad8f5a77"
 HEAD = """
 import json, sys
 import app_integration as sdk
@@ -66,20 +63,10 @@ sdk.close()
 @pytest.fixture
 def earlier(tmp_path: Path) -> Iterator[Shell]:
     """Yield the command of the earlier commit, on a deployment of its own, which is erased."""
-    yield from shell_of(EARLIER, tmp_path)
-
-
-@pytest.fixture
-def with_command(tmp_path: Path) -> Iterator[Shell]:
-    """Yield the command of the other commit, likewise."""
-    yield from shell_of(WITH_COMMAND, tmp_path)
-
-
-def shell_of(commit: str, tmp_path: Path) -> Iterator[Shell]:
-    command = ["git", "archive", commit]
+    command = ["git", "archive", EARLIER]
     archive = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     if archive.returncode != 0:
-        pytest.skip(f"this clone does not contain the commit {commit}")
+        pytest.skip(f"this clone does not contain the commit {EARLIER}")
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
         files.extractall(tmp_path / "earlier", filter="data")
     (tmp_path / "earlier" / ".venv").symlink_to(sys.prefix)
@@ -134,32 +121,3 @@ def test_deployment_of_an_earlier_version_is_taken_over(earlier: Shell, *, stopp
     # The format is the same, so that the earlier version may be installed again.
     assert earlier("up").returncode == 0
     assert earlier("plan", "--env", "dev").returncode == 0
-
-
-@pytest.mark.parametrize("stopped", [False, True])
-def test_agents_that_delivered_by_a_command_only_render_now(
-    with_command: Shell, *, stopped: bool
-) -> None:
-    assert with_command("up").returncode == 0
-    layout = with_command.layout
-    agent, live = layout.agents / "gaara-store-dev", layout.config("gaara-store")
-    assert "exec {" in (agent / "agent.hcl").read_text()
-    supervisor = json.loads((layout.run / "agent.json").read_text())["pid"]
-    if stopped:
-        assert with_command("down").returncode == 0
-    now = with_command.another()
-    done = now("up")
-    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
-    assert "exec {" not in (agent / "agent.hcl").read_text()
-    assert json.loads((layout.run / "agent.json").read_text())["pid"] != supervisor
-    put = ("put", "smtp-password", "--service", "gaara-store", "--env", "dev")
-    assert now(*put, typed="written-afterwards").returncode == 0
-    wait_until(lambda: "written-afterwards" in live.read_text(), "the delivery")
-    assert now("status").returncode == 0
-    assert now("down").returncode == 0
-    # The earlier version may be installed again, also while the supervisor of this one runs.
-    assert now("up").returncode == 0
-    done = with_command("up")
-    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
-    assert now(*put, typed="written-by-both").returncode == 0
-    wait_until(lambda: "written-by-both" in live.read_text(), "the delivery")

@@ -28,7 +28,6 @@ class UnitTestsOnly:
     """Pauses coverage.py before each test that is not to be measured."""
 
     def __init__(self, coverage: Coverage) -> None:
-        """Pause and resume *coverage*, which runs."""
         self._coverage = coverage
         self._runs = True
 

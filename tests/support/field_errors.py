@@ -11,7 +11,6 @@ Expected = tuple[str, ...]
 
 
 def assert_errors(found: Iterable[FieldError], expected: Sequence[Expected]) -> None:
-    """Compare the errors with the expected ones, in order."""
     errors = list(found)
     messages = "\n".join(map(str, errors))
     assert [format_location(error.loc) for error in errors] == [each[0] for each in expected], (

@@ -51,13 +51,14 @@ def merge(base: Any, patch: Any, key: str = "") -> Any:
 def find_errors(manifest: dict[str, Any], config_maps: dict[str, set[str]]) -> list[str]:
     """Return what is wrong with *manifest* that a schema does not see."""
     errors = [f"kind {manifest['kind']}"] if manifest["kind"] not in KINDS else []
-    if not _is_subdomain(manifest["metadata"]["name"].replace(":", "-")):
-        errors.append(f"name {manifest['metadata']['name']}")
+    name = manifest["metadata"]["name"]
+    if ".." in name or not _SUBDOMAIN.fullmatch(name.replace(":", "-")):
+        errors.append(f"name {name}")
     errors += _enum_errors(manifest)
     pod = pod_of(manifest)
     if pod is not None:
         errors += _pod_errors(pod, config_maps)
-    if manifest["kind"] == "CronJob" and len(manifest["metadata"]["name"]) > CRON_JOB_NAME:
+    if manifest["kind"] == "CronJob" and len(name) > CRON_JOB_NAME:
         errors.append("a name that is too long")
     return errors
 
@@ -68,10 +69,6 @@ def pod_of(manifest: dict[str, Any]) -> dict[str, Any] | None:
     if manifest["kind"] == "CronJob":
         spec = spec["jobTemplate"]["spec"]
     return spec["template"]["spec"] if "template" in spec else None
-
-
-def _is_subdomain(name: str) -> bool:
-    return _SUBDOMAIN.fullmatch(name) is not None and ".." not in name
 
 
 def _enum_errors(value: Any, name: str = "") -> Iterator[str]:

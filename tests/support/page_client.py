@@ -20,11 +20,9 @@ class PageClient:
     def request(
         self, method: str, path: str, headers: Mapping[str, str] | None = None
     ) -> httpx.Response:
-        """Send a request, and return the response."""
         return asyncio.run(self._request(method, path, headers or {}))
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
-        """Send a GET. See :meth:`request`."""
         return self.request("GET", path, headers)
 
     async def _request(self, method: str, path: str, headers: Mapping[str, str]) -> httpx.Response:

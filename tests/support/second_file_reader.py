@@ -51,8 +51,6 @@ class Log:
 
 @dataclass(frozen=True)
 class Recipient:
-    """One recipient: its type and its content."""
-
     kind: int
     content: bytes
 

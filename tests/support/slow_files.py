@@ -12,15 +12,11 @@ import pytest
 
 
 class FileTimes:
-    """Seconds that the tests of each file took, with their fixtures."""
-
     def __init__(self, shown: int) -> None:
-        """Show the *shown* slowest files."""
         self._shown = shown
         self._seconds: defaultdict[str, float] = defaultdict(float)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Add the time of one phase of a test."""
         self._seconds[report.nodeid.partition("::")[0]] += report.duration
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

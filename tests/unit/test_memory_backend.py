@@ -208,9 +208,7 @@ def test_engine_uses_the_user_of_the_url(client: OpenClient) -> None:
     assert (engine.url.host, engine.url.database) == ("h", "d")
 
 
-def test_dotenv_alone_reads_secrets_and_names_the_backend_that_encrypts(
-    client: OpenClient,
-) -> None:
+def test_dotenv_alone_reads_secrets_and_names_the_backend_that_encrypts(client: OpenClient) -> None:
     alone = client(SECRETS_BACKEND="")
     assert alone.secrets.get("api-key").reveal() == "one"
     with pytest.raises(ConfigurationError, match="or SECRETS_BACKEND=memory without a server"):

@@ -9,9 +9,12 @@ import pytest
 from app_integration.integrations.plaintext import Phase
 from app_integration.names import Environment, Scope
 from local.servers.accounts import Superuser
+from tests.integration.migration.test_course import Hotel
 from tests.support.databases.guarded_members import GuardedMembers, guarded_members
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.databases.store_postgres import store_postgres
+from tests.support.migrations import typed_site
+from tests.support.migrations.typed_site import TypedSite
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +31,20 @@ def database(superuser: Superuser) -> OwnDatabase:
     found = OwnDatabase(superuser, "migrated")
     found.create()
     return found
+
+
+@pytest.fixture
+def hotel(database: OwnDatabase) -> Iterator[Hotel]:
+    """Yield a hotel whose migration is not begun."""
+    with Hotel(database).with_table() as hotel:
+        yield hotel
+
+
+@pytest.fixture
+def site(database: OwnDatabase) -> Iterator[TypedSite]:
+    """Yield a guarded table with columns of every type."""
+    with typed_site.typed_site(database) as site:
+        yield site
 
 
 @pytest.fixture

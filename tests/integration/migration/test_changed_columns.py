@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 import pytest
@@ -14,8 +14,7 @@ from migration.guard import triggers
 from migration.passes import passes
 from migration.passes.passes import PassKind
 from migration.stage import Stage
-from tests.integration.migration.test_course import Hotel, open_hotel
-from tests.support.databases.own_database import OwnDatabase
+from tests.integration.migration.test_course import Hotel
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -24,32 +23,20 @@ STAGES: Final = [each for each in Stage if each.is_before(Stage.NULLED)]
 _RENAME: Final = "ALTER TABLE guests RENAME {} TO {}"
 
 
-@pytest.fixture
-def hotel(database: OwnDatabase) -> Iterator[Hotel]:
-    yield from open_hotel(database)
-
-
-def reach(hotel: Hotel, stage: Stage) -> None:
-    """Go on to *stage*, with the guard's quiet second only where it is needed."""
-    hotel.advance(Stage.GUARDED)
-    if stage is not Stage.GUARDED:
-        hotel.advance(stage)
-
-
 def check_refused(hotel: Hotel, call: Callable[[], object], *texts: str) -> None:
     """Check that *call* is refused with *texts*, and changes nothing."""
-    before = hotel.columns(), read_stage(hotel), hotel.execute("SELECT * FROM guests ORDER BY id")
+    before = read_all(hotel)
     with pytest.raises(ConfigurationError) as caught:
         call()
     for text in texts:
         assert text in str(caught.value)
-    after = hotel.columns(), read_stage(hotel), hotel.execute("SELECT * FROM guests ORDER BY id")
-    assert after == before
+    assert read_all(hotel) == before
 
 
-def read_stage(hotel: Hotel) -> Stage:
+def read_all(hotel: Hotel) -> tuple[object, ...]:
     with hotel.connect() as connection:
-        return hotel.context().require_state(connection).stage
+        stage = hotel.context().require_state(connection).stage
+    return hotel.columns(), stage, hotel.execute("SELECT * FROM guests ORDER BY id")
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -57,7 +44,7 @@ def test_renamed_plaintext_is_named_with_the_stage_until_it_is_renamed_back(
     hotel: Hotel, stage: Stage
 ) -> None:
     expected = hotel.plaintexts()
-    reach(hotel, stage)
+    hotel.advance(stage)
     hotel.execute(_RENAME.format("email", "mail"))
     texts = (
         f"migration guests: it is {stage}, and the table changed:",
@@ -76,7 +63,7 @@ def test_renamed_plaintext_is_named_with_the_stage_until_it_is_renamed_back(
 
 @pytest.mark.parametrize("stage", [Stage.BACKFILLED, Stage.SWITCHED])
 def test_plaintext_of_another_type_is_named_with_the_stage(hotel: Hotel, stage: Stage) -> None:
-    reach(hotel, stage)
+    hotel.advance(stage)
     # PostgreSQL refuses it as long as a trigger names the column.
     for trigger in (triggers.BEFORE_UPDATE, triggers.AFTER_UPDATE, triggers.AFTER_INSERT):
         hotel.execute(f"DROP TRIGGER {trigger} ON guests")
@@ -88,7 +75,7 @@ def test_plaintext_of_another_type_is_named_with_the_stage(hotel: Hotel, stage: 
 
 @pytest.mark.parametrize("column", ["email_token", "email_index"])
 def test_new_column_that_is_gone_is_named(hotel: Hotel, column: str) -> None:
-    reach(hotel, Stage.DUAL_WRITING)
+    hotel.advance(Stage.DUAL_WRITING)
     hotel.execute(_RENAME.format(column, "other"))
     texts = ("it is dual-writing, and", f"columns: the table has no column {column!r}")
     for call in (lambda: hotel.advance(Stage.SWITCHED), hotel.undo):
@@ -96,7 +83,7 @@ def test_new_column_that_is_gone_is_named(hotel: Hotel, column: str) -> None:
 
 
 def test_worker_that_joins_a_pass_finds_the_change(hotel: Hotel) -> None:
-    reach(hotel, Stage.DUAL_WRITING)
+    hotel.advance(Stage.DUAL_WRITING)
     with hotel.connect() as connection:
         table = plan.to_table(hotel.plan, hotel.context().read_table(connection))
     pass_ = passes.begin(hotel.context(), table, PassKind.BACKFILL)

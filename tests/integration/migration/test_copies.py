@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
@@ -16,8 +16,8 @@ from migration import copies, plan
 from migration.copies import Copies
 from migration.stage import Stage
 from migration.table import trigger_reach
-from tests.integration.migration.test_course import ROWS, Hotel, changed_plan, open_hotel
-from tests.support.databases.own_database import OwnDatabase
+from migration.table.trigger_reach import Reach
+from tests.integration.migration.test_course import ROWS, Hotel, changed_plan
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -103,18 +103,25 @@ def keeper(hotel: Hotel) -> Iterator[None]:
 
 
 @pytest.fixture
-def hotel(database: OwnDatabase) -> Iterator[Hotel]:
-    for hotel in open_hotel(database):
-        hotel.execute(_AUDIT)
-        yield hotel
-        hotel.execute("DROP SCHEMA audit CASCADE")
+def hotel(hotel: Hotel) -> Iterator[Hotel]:
+    hotel.execute(_AUDIT)
+    yield hotel
+    hotel.execute("DROP SCHEMA audit CASCADE")
 
 
-def nulled(hotel: Hotel) -> Copies:
+def nulled(hotel: Hotel, write: Callable[[], object] = lambda: None) -> Copies:
+    """Search after the plaintext was removed, for a sample that was chosen after *write*."""
     hotel.advance(Stage.SWITCHED)
+    write()
     values = copies.choose(hotel.context())
     hotel.advance(Stage.NULLED)
     return copies.search(hotel.context(), values)
+
+
+def read_reach(hotel: Hotel) -> Reach:
+    with hotel.connect() as connection:
+        live = hotel.context().read_table(connection)
+        return trigger_reach.read(connection, plan.to_table(hotel.plan, live))
 
 
 def test_what_triggers_copied_is_found_with_what_was_not_looked_at(hotel: Hotel) -> None:
@@ -146,25 +153,25 @@ def test_replica_leaves_only_what_was_there_before(hotel: Hotel) -> None:
 def test_rows_that_were_written_last_are_looked_for(hotel: Hotel) -> None:
     hotel.execute("ALTER TABLE guests ENABLE TRIGGER record")
     hotel.execute("UPDATE guests SET words = NULL")
-    hotel.advance(Stage.SWITCHED)
-    hotel.execute('TRUNCATE audit.log, audit."Mailing %"')
-    hotel.write_both(ROWS, "somebody.else@example.org")
-    hotel.write_token(ROWS, "somebody.else@example.org")
-    values = copies.choose(hotel.context())
-    hotel.advance(Stage.NULLED)
-    found = copies.search(hotel.context(), values)
+
+    def write() -> None:
+        hotel.execute('TRUNCATE audit.log, audit."Mailing %"')
+        hotel.write_both(ROWS, "somebody.else@example.org")
+        hotel.write_token(ROWS, "somebody.else@example.org")
+
+    found = nulled(hotel, write)
     # The value before it is found, too, if the sample has a guest whose words begin like it.
     assert found.found["audit.log"] in {1, 2}
 
 
 def test_rows_that_never_had_plaintext_are_not_looked_for(hotel: Hotel) -> None:
     hotel.plan = changed_plan(triggers="fire")
-    hotel.advance(Stage.SWITCHED)
-    for row in range(60):
-        hotel.write_token(ROWS + row, f"somebody.{row}@example.org")
-    values = copies.choose(hotel.context())
-    hotel.advance(Stage.NULLED)
-    assert copies.search(hotel.context(), values).found["audit.log"] >= 100
+
+    def write() -> None:
+        for row in range(60):
+            hotel.write_token(ROWS + row, f"somebody.{row}@example.org")
+
+    assert nulled(hotel, write).found["audit.log"] >= 100
 
 
 def search_after(hotel: Hotel, setting: str) -> Copies:
@@ -269,9 +276,7 @@ def test_reach_has_what_holds_the_rows(hotel: Hotel) -> None:
         CREATE RULE add AS ON INSERT TO audit."Mailing %" DO ALSO INSERT INTO audit.hidden
             VALUES ('')
     """)
-    with hotel.connect() as connection:
-        live = hotel.context().read_table(connection)
-        reach = trigger_reach.read(connection, plan.to_table(hotel.plan, live))
+    reach = read_reach(hotel)
     assert {*reach.others} >= {
         *("audit.change_rest", "audit.elder", "audit.heir", "audit.other", "audit.hidden")
     }
@@ -286,16 +291,12 @@ def test_own_rows_are_in_partitions(hotel: Hotel) -> None:
         CREATE TABLE guests_1 PARTITION OF guests FOR VALUES FROM (0) TO (100);
         CREATE TABLE guests_2 PARTITION OF guests DEFAULT
     """)
-    with hotel.connect() as connection:
-        live = hotel.context().read_table(connection)
-        reach = trigger_reach.read(connection, plan.to_table(hotel.plan, live))
+    reach = read_reach(hotel)
     assert (reach.own, reach.others) == (("public.guests_1", "public.guests_2"), ())
 
 
 def test_reach_of_a_table_without_triggers_is_itself(hotel: Hotel) -> None:
     for name in ("record", "hide", "words"):
         hotel.execute(f"DROP TRIGGER {name} ON guests")
-    with hotel.connect() as connection:
-        live = hotel.context().read_table(connection)
-        reach = trigger_reach.read(connection, plan.to_table(hotel.plan, live))
+    reach = read_reach(hotel)
     assert (reach.own, reach.others, reach.unknown) == (("public.guests",), (), ())

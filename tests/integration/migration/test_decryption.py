@@ -29,7 +29,6 @@ from tests.support.migrations.decrypted_tokens import (
     ROWS,
     Registry,
     make_values,
-    open_registry,
 )
 
 pytestmark = pytest.mark.requires("embedded")
@@ -60,7 +59,7 @@ UNENCRYPTED: Final[tuple[tuple[str, LiteralString], ...]] = (
 
 @pytest.fixture
 def registry(database: OwnDatabase) -> Iterator[Registry]:
-    with open_registry(database) as registry:
+    with Registry(database).with_table() as registry:
         yield registry
 
 
@@ -94,24 +93,6 @@ def test_triggers_that_store_hashes_are_not_in_the_inventory(registry: Registry)
     with registry.connect() as connection:
         found = registry.context().read_dependents(connection)
     assert not [each.name for each in found if "strongroom" in each.name]
-
-
-@pytest.mark.parametrize("furthest", [each for each in Stage if each is not Stage.DROPPED])
-def test_way_back_from_each_stage_has_what_was_written_meanwhile(
-    registry: Registry, furthest: Stage
-) -> None:
-    registry.execute("ALTER TABLE members ALTER email_index SET DEFAULT NULL")
-    before = registry.columns()
-    registry.advance(Stage.GUARDED)
-    registry.advance(furthest)
-    write = registry.write_new if furthest is Stage.NULLED else registry.write_both
-    for number in (1, ROWS + 1):
-        write(number, make_values(number + 300))
-    while registry.undo() is not None:
-        pass
-    assert registry.read_old() == registry.values
-    assert registry.columns() == before
-    registry.advance(Stage.GUARDED)
 
 
 def test_equal_value_under_another_token_is_no_bypass(registry: Registry) -> None:
@@ -319,21 +300,3 @@ def test_plaintext_that_no_token_can_have_ends_the_way_back_and_its_row_is_named
         registry.write_both(30, make_values(30))
     assert registry.undo() is Stage.INDEXED
     assert registry.read_old() == registry.values
-
-
-@pytest.mark.parametrize("before", [Stage.DUAL_WRITING, Stage.BACKFILLED, Stage.SWITCHED])
-def test_interrupted_pass_is_continued(registry: Registry, before: Stage) -> None:
-    registry.advance(before)
-    with registry.interrupted():
-        registry.advance(Stage.NULLED)
-    registry.advance(Stage.NULLED)
-    assert registry.read_new() == registry.values
-
-
-def test_interrupted_restoration_is_continued(registry: Registry) -> None:
-    registry.advance(Stage.SWITCHED)
-    registry.write_new(1, make_values(301))
-    with registry.interrupted():
-        registry.undo()
-    assert registry.undo() is Stage.INDEXED
-    assert registry.read_old() == registry.read_new() == registry.values

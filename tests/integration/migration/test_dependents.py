@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, LiteralString
 
 import pytest
@@ -17,7 +18,7 @@ from migration.table import dependent_rules, snapshot
 from migration.table.dependent_rules import RULES, Treatment
 from migration.table.inventory import Kind
 from migration.table.migrated_table import MigratedTable
-from tests.integration.migration.test_course import ROWS, Hotel, open_hotel
+from tests.integration.migration.test_course import ROWS, Hotel
 from tests.support.databases import database_hashes
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations.course_driver import Meanwhile
@@ -190,28 +191,26 @@ _TRIGGERS: Final[dict[str, str]] = {
 _EARLY: Final = {(Kind.REPLICA_IDENTITY, "")}
 
 
-@pytest.fixture
-def hotel(database: OwnDatabase) -> Iterator[Hotel]:
-    yield from open_hotel(database)
-
-
+@contextmanager
 def _open_own(superuser: Superuser, name: str) -> Iterator[Hotel]:
     own = OwnDatabase(superuser, name)
     own.create()
-    yield from open_hotel(own)
+    with Hotel(own).with_table() as hotel:
+        yield hotel
     own.drop()
 
 
 @pytest.fixture(scope="module")
 def planned(superuser: Superuser) -> Iterator[Hotel]:
     """Return a hotel whose migration is not begun."""
-    yield from _open_own(superuser, "planned")
+    with _open_own(superuser, "planned") as hotel:
+        yield hotel
 
 
 @pytest.fixture(scope="module")
 def switched(superuser: Superuser) -> Iterator[Hotel]:
     """Return a hotel whose plaintext may be removed."""
-    for hotel in _open_own(superuser, "switched"):
+    with _open_own(superuser, "switched") as hotel:
         hotel.advance(Stage.SWITCHED)
         yield hotel
 
@@ -473,7 +472,7 @@ KEPT: Final[dict[tuple[Kind, str], str]] = {
 
 
 def test_what_stays_is_as_it_was_after_the_way_back(superuser: Superuser) -> None:
-    for hotel in _open_own(superuser, "kept"):
+    with _open_own(superuser, "kept") as hotel:
         for each in KEPT.values():
             hotel.script(each)
         found = database_hashes.hash_catalogue(hotel.database)

@@ -14,7 +14,6 @@ from app_integration.errors import EncryptionError
 from migration.passes.ranges import PassProgress, Ranges
 from migration.passes.renewing_pass import Nulling, Renewed
 from migration.rows.row_cipher import RowCipher
-from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations import typed_site
 from tests.support.migrations.typed_site import (
     MIGRATION,
@@ -26,12 +25,6 @@ from tests.support.migrations.typed_site import (
 )
 
 pytestmark = pytest.mark.requires("embedded")
-
-
-@pytest.fixture
-def site(database: OwnDatabase) -> Iterator[TypedSite]:
-    with typed_site.typed_site(database) as site:
-        yield site
 
 
 @pytest.fixture

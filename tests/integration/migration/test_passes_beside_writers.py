@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -12,7 +11,6 @@ from psycopg import Connection
 
 from migration.passes.ranges import Ranges
 from migration.passes.renewing_pass import Nulling, RenewingPass, Restoration
-from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations import typed_site
 from tests.support.migrations.model_writer import ModelWriter, Phase
 from tests.support.migrations.typed_site import MIGRATION, TRAVELLERS, Key, TypedSite
@@ -21,12 +19,6 @@ pytestmark = pytest.mark.requires("embedded")
 
 _WRITERS: Final = 2
 _PASSES: Final = ("first", "second")  # while writers write
-
-
-@pytest.fixture
-def site(database: OwnDatabase) -> Iterator[TypedSite]:
-    with typed_site.typed_site(database) as site:
-        yield site
 
 
 @pytest.mark.parametrize("phase", Phase)

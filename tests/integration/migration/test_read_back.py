@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 import pytest
@@ -10,8 +9,7 @@ import pytest
 from migration.passes.passes import RowsStayWrong
 from migration.rows.stored_values import ValueNotStored
 from migration.stage import Stage
-from tests.integration.migration.test_course import Hotel, changed_plan, open_hotel
-from tests.support.databases.own_database import OwnDatabase
+from tests.integration.migration.test_course import Hotel, changed_plan
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -23,11 +21,6 @@ _CHANGING: Final = """
         FOR EACH ROW EXECUTE FUNCTION changing();
     ALTER TABLE guests ENABLE ALWAYS TRIGGER changing
 """
-
-
-@pytest.fixture
-def hotel(database: OwnDatabase) -> Iterator[Hotel]:
-    yield from open_hotel(database)
 
 
 @pytest.mark.parametrize("column", ["email_token", "email_index"])

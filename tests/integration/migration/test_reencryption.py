@@ -17,7 +17,7 @@ from migration.passes.passes import RowsStayWrong
 from migration.rows.source_cipher import OldTokenInvalid
 from migration.stage import Stage
 from tests.support.databases.own_database import OwnDatabase
-from tests.support.migrations.old_tokens import KINDS, ROWS, Clinic, open_clinic
+from tests.support.migrations.old_tokens import KINDS, ROWS, Clinic
 from vault.declare.schema.migration import MigrationPlan
 
 pytestmark = pytest.mark.requires("embedded")
@@ -31,13 +31,13 @@ _SPOIL: Final = """
 
 @pytest.fixture(params=[*KINDS])
 def clinic(request: pytest.FixtureRequest, database: OwnDatabase) -> Iterator[Clinic]:
-    with open_clinic(database, request.param) as clinic:
+    with Clinic(database, request.param).with_table() as clinic:
         yield clinic
 
 
 @pytest.fixture
 def other_key(database: OwnDatabase) -> Iterator[Clinic]:
-    with open_clinic(database, "key") as clinic:
+    with Clinic(database, "key").with_table() as clinic:
         yield clinic
 
 
@@ -60,25 +60,9 @@ def test_course_ends_without_old_tokens(clinic: Clinic) -> None:
     clinic.values[6] = "Patient6@example.com"
     clinic.advance(Stage.DROPPED)
     clinic.execute("UPDATE patients SET visits = 1")
-    assert [name for name, _ in clinic.columns()] == ["id", "ward", "visits", "email_2", "lookup_2"]
+    names = [name for name, *_ in clinic.columns()]
+    assert names == ["id", "ward", "visits", "email_2", "lookup_2"]
     assert clinic.read_new() == clinic.values
-
-
-@pytest.mark.parametrize("furthest", [each for each in Stage if each is not Stage.DROPPED])
-def test_way_back_from_each_stage_has_what_was_written_meanwhile(
-    clinic: Clinic, furthest: Stage
-) -> None:
-    before = clinic.columns()
-    clinic.advance(Stage.GUARDED)
-    clinic.advance(furthest)
-    write = clinic.write_new if furthest is Stage.NULLED else clinic.write_both
-    for patient in (1, ROWS + 1):
-        write(patient, f"Late{patient}@example.com")
-    while clinic.undo() is not None:
-        pass
-    assert clinic.read_old() == clinic.values
-    assert clinic.columns() == before
-    clinic.advance(Stage.GUARDED)
 
 
 def test_plaintext_and_tokens_of_several_types_are_in_one_plan(other_key: Clinic) -> None:
@@ -92,8 +76,8 @@ def test_plaintext_and_tokens_of_several_types_are_in_one_plan(other_key: Clinic
             "encrypted": {"key": "archive"},
         },
     }
-    plan = {**other_key.plan.model_dump(exclude={"quiet_for"}), "columns": columns}
-    other_key.plan = MigrationPlan.model_validate({**plan, "quiet_for": "1s"})
+    plan = other_key.plan.model_dump(exclude={"quiet_for"})
+    other_key.plan = MigrationPlan.model_validate({**plan, "columns": columns})
     new, old = other_key.new.field.cipher, other_key.old.field.cipher
     assert isinstance(new, FieldCipher)
     assert isinstance(old, FieldCipher)
@@ -144,7 +128,7 @@ def test_required_old_index_is_required_again_on_the_way_back(other_key: Clinic)
 
 
 def test_old_tokens_in_varchar_are_written_again_as_text(database: OwnDatabase) -> None:
-    with open_clinic(database, "text") as clinic:
+    with Clinic(database, "text").with_table() as clinic:
         clinic.execute("ALTER TABLE patients ALTER email TYPE varchar(400)")
         clinic.advance(Stage.NULLED)
         clinic.write_new(1, "Late@example.com")
@@ -154,12 +138,12 @@ def test_old_tokens_in_varchar_are_written_again_as_text(database: OwnDatabase) 
         assert tokens == []
 
 
-def test_new_token_of_another_value_is_replaced(clinic: Clinic) -> None:
-    clinic.advance(Stage.BACKFILLED)
-    token, _ = clinic.new.written({"id": 7, "ward": "w7"}, "wrong@example.com")
-    clinic.execute("UPDATE patients SET email_2 = %s WHERE id = 7", token)
-    clinic.advance(Stage.SWITCHED)
-    assert clinic.read_new() == clinic.values
+def test_new_token_of_another_value_is_replaced(other_key: Clinic) -> None:
+    other_key.advance(Stage.BACKFILLED)
+    token, _ = other_key.new.written({"id": 7, "ward": "w7"}, "wrong@example.com")
+    other_key.execute("UPDATE patients SET email_2 = %s WHERE id = 7", token)
+    other_key.advance(Stage.SWITCHED)
+    assert other_key.read_new() == other_key.values
 
 
 def test_row_whose_new_token_does_not_open_keeps_its_old_one(other_key: Clinic) -> None:
@@ -217,21 +201,3 @@ def test_writer_of_old_tokens_alone_is_named_and_then_refused(clinic: Clinic) ->
             clinic.write_old(1, "bypass@example.com")
     clinic.values[1] = "Patient1@example.com"
     assert clinic.read_new() == clinic.values
-
-
-@pytest.mark.parametrize("before", [Stage.DUAL_WRITING, Stage.BACKFILLED, Stage.SWITCHED])
-def test_interrupted_pass_is_continued(clinic: Clinic, before: Stage) -> None:
-    clinic.advance(before)
-    with clinic.interrupted():
-        clinic.advance(Stage.NULLED)
-    clinic.advance(Stage.NULLED)
-    assert clinic.read_new() == clinic.values
-
-
-def test_interrupted_restoration_is_continued(clinic: Clinic) -> None:
-    clinic.advance(Stage.SWITCHED)
-    clinic.write_new(1, "late@example.com")
-    with clinic.interrupted():
-        clinic.undo()
-    assert clinic.undo() is Stage.INDEXED
-    assert clinic.read_old() == clinic.read_new() == clinic.values

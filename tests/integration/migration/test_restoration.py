@@ -7,33 +7,18 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, LiteralString
 
-import psycopg
 import pytest
 from psycopg import Connection
 
-from migration.passes.ranges import PassProgress, Ranges
+from migration.passes.ranges import PassProgress
 from migration.passes.renewing_pass import Nulling, Renewed, Restoration
 from migration.rows.stored_values import ValueNotStored
-from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations import typed_site
-from tests.support.migrations.typed_site import (
-    MIGRATION,
-    ROWS,
-    TRAVELLERS,
-    WITH_PLAINTEXT,
-    InterruptedCipher,
-    TypedSite,
-)
+from tests.support.migrations.typed_site import ROWS, WITH_PLAINTEXT, InterruptedCipher, TypedSite
 
 pytestmark = pytest.mark.requires("embedded")
 
 KEY: Final = (9, typed_site.branch_of(9))
-
-
-@pytest.fixture
-def site(database: OwnDatabase) -> Iterator[TypedSite]:
-    with typed_site.typed_site(database) as site:
-        yield site
 
 
 @pytest.fixture
@@ -174,22 +159,6 @@ def test_row_that_changes_meanwhile_is_read_again(site: TypedSite, connection: C
         batches, _ = site.run(connection, Restoration, "restore", cipher)
     assert sum(each.written for each in batches) == WITH_PLAINTEXT
     assert stored(connection, "email") == "newer@example.com"
-
-
-def test_killed_worker_leaves_its_range_to_another(site: TypedSite, connection: Connection) -> None:
-    ranges = Ranges(MIGRATION, "restore")
-    ranges.create(connection, TRAVELLERS, 2 * ROWS)
-    with site.connect() as killed:
-        cipher = InterruptedCipher(site, lambda: typed_site.kill(connection, killed))
-        Restoration(ranges, site.writer(killed), 50).run_batch(killed)
-        worker = Restoration(ranges, site.writer(connection, cipher), 50)
-        with pytest.raises(psycopg.OperationalError):
-            worker.run_batch(killed)
-    assert typed_site.plaintexts_left(connection) == 49  # the first row has none
-    worker = Restoration(ranges, site.writer(connection), 50)
-    batches = list(iter(lambda: worker.run_batch(connection), None))
-    assert sum(each.written for each in batches) == WITH_PLAINTEXT - 49
-    assert typed_site.plaintexts_left(connection) == WITH_PLAINTEXT
 
 
 def stored(connection: Connection, column: LiteralString) -> Any:

@@ -15,7 +15,7 @@ from migration import session_check
 from migration.course import Course
 from migration.stage import Stage
 from tests.support.databases.own_database import OwnDatabase
-from tests.support.migrations.old_tokens import Clinic, open_clinic
+from tests.support.migrations.old_tokens import Clinic
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -89,7 +89,7 @@ class PooledConnection:
 
 @pytest.fixture
 def clinic(database: OwnDatabase) -> Iterator[Clinic]:
-    with open_clinic(database, "key") as clinic:
+    with Clinic(database, "key").with_table() as clinic:
         yield clinic
 
 
@@ -98,14 +98,15 @@ def test_connection_of_its_own_keeps_its_session(clinic: Clinic) -> None:
         session_check.check(connection, clinic.connect)
 
 
-@pytest.mark.parametrize("limit", [1, 2, 10])
+@pytest.mark.parametrize(
+    ("limit", "idle"), [(limit, idle) for limit in (1, 2, 10) for idle in range(min(limit, 3) + 1)]
+)
 @pytest.mark.parametrize("is_fair", [False, True])
-@pytest.mark.parametrize("idle", [0, 1, 2, 3])
 def test_pooler_by_transactions_is_found(
     database: OwnDatabase, limit: int, idle: int, *, is_fair: bool
 ) -> None:
     pooler = Pooler(database, limit, is_fair)
-    pooler.sessions = [database.connect() for _ in range(min(idle, limit))]
+    pooler.sessions = [database.connect() for _ in range(idle)]
     pooler.idle = [*pooler.sessions]
     with (
         pooler.connect() as connection,

@@ -33,7 +33,7 @@ from vault.declare.schema.secret_sources import Derived, Generated, Given, Hooks
 from vault.reconcile.resources.ownership import OwnedByOther
 from vault.reconcile.server_time import parse_time
 from vault.rotation.consumers.consumer_log import ConsumerLog, read_consumer_log
-from vault.rotation.consumers.evidence_type import Proof
+from vault.rotation.consumers.evidence_type import Evidence, Proof
 from vault.rotation.context import RotationContext
 from vault.rotation.hooks import HookFailed
 from vault.rotation.inventory import Item
@@ -149,6 +149,13 @@ def consumer(site: Site) -> Iterator[Session]:
         yield session
     operator.post("auth/token/revoke", {"token": token.reveal()})
     operator.delete(policy)
+
+
+def run(site: Site, *, is_compromised: bool = False) -> Evidence:
+    """Run the rotation, and return its evidence."""
+    evidence = site.rotation().run(is_compromised=is_compromised).evidence
+    assert evidence is not None
+    return evidence
 
 
 def test_rotation_waits_for_its_grace_and_destroys_the_old_version(site: Site) -> None:
@@ -280,8 +287,7 @@ def test_consumer_whose_token_the_server_does_not_know_has_ended(
     assert waiting is not None
     assert any("was not looked up" in note for note in waiting.notes)
     site.lists_tokens = True
-    evidence = site.rotation().run().evidence
-    assert evidence is not None
+    evidence = run(site)
     assert [len(evidence.ended), len(evidence.waiting)] == [1, 0]
 
 
@@ -290,8 +296,7 @@ def test_consumer_whose_version_was_destroyed_is_none(site: Site, consumer: Sess
     site.rotation().run()
     site.deployment.operator.post(f"secret/destroy/{site.path}", {"versions": [1]})
     site.now += timedelta(minutes=5)
-    evidence = site.rotation().run().evidence
-    assert evidence is not None
+    evidence = run(site)
     assert (evidence.waiting, evidence.moved) == ((), ())
 
 
@@ -309,15 +314,13 @@ def test_consumer_whose_token_has_expired_has_ended(site: Site, consumer: Sessio
     consumer.get(f"secret/data/{site.path}")
     site.rotation().run()
     site.now += timedelta(minutes=11)  # the token has ten
-    evidence = site.rotation().run().evidence
-    assert evidence is not None
+    evidence = run(site)
     assert ([len(evidence.ended), len(evidence.waiting)]) == [1, 0]
 
 
 def test_rotation_without_a_log_waits_for_the_time_bound(site: Site) -> None:
     site.logs = False
-    evidence = site.rotation().run().evidence
-    assert evidence is not None
+    evidence = run(site)
     assert evidence.proof is Proof.TIME
     found = site.deployment.operator.get(f"secret/metadata/{site.path}")["data"]["versions"]
     promoted = parse_time(found["2"]["created_time"])
@@ -532,8 +535,7 @@ def test_clock_that_is_ahead_neither_hides_a_consumer_nor_ends_the_grace(
 ) -> None:
     consumer.get(f"secret/data/{site.path}")
     site.now += timedelta(hours=2)  # the server's clock is two hours behind
-    evidence = site.rotation().run().evidence
-    assert evidence is not None
+    evidence = run(site)
     assert len(evidence.waiting) == 1
     consumer.get(f"secret/data/{site.path}")
     site.now += timedelta(seconds=15)
@@ -630,8 +632,7 @@ def test_secret_whose_new_version_was_deleted_keeps_its_old_one(site: Site) -> N
 def test_emergency_lists_every_reader_of_the_old_value(site: Site, consumer: Session) -> None:
     consumer.get(f"secret/data/{site.path}")
     site.deployment.operator.get(f"secret/data/{site.path}")
-    evidence = site.rotation().run(is_compromised=True).evidence
-    assert evidence is not None
+    evidence = run(site, is_compromised=True)
     shown = [str(each) for each in evidence.readers]
     assert any(
         each.startswith("reader: ")

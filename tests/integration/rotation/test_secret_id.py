@@ -23,12 +23,7 @@ from app_integration.mounts import DEFAULT_MOUNTS
 from app_integration.names import AGENT_ISSUED
 from app_integration.session.session import Session
 from tests.integration.rotation.site import RotatedSite
-from tests.support.models.rotations import (
-    EACH_STATE,
-    build_rotation,
-    dev_context,
-    stop_in_each_state,
-)
+from tests.support.models.rotations import build_rotation, dev_context
 from tests.support.polling import wait_until
 from tests.support.processes.killed_requests import kill_after_each_request
 from tests.support.servers.deployment import Deployment
@@ -292,19 +287,6 @@ def test_compromised_secret_id_ends_at_once_with_its_tokens_but_not_those_of_age
     ]
     assert site.names()[0] == AGENT_ISSUED
     assert len(site.names()) == 2
-
-
-@EACH_STATE
-def test_emergency_in_any_state_ends_the_secret_id_in_the_file(
-    site: Site, tmp_path: Path, *, is_whole: bool
-) -> None:
-    leaked, site.logs = tmp_path / "leaked", False
-    for state in stop_in_each_state(site.rotation, is_whole=is_whole):
-        shutil.copytree(site.used, leaked, dirs_exist_ok=True)
-        assert site.can_log_in(leaked), state
-        assert site.rotation().run(is_compromised=True).record.step is Step.DONE, state
-        assert (site.can_log_in(leaked), site.can_log_in(site.used)) == (False, True), state
-        assert len(site.names()) == 1, state
 
 
 def test_emergency_replaces_the_old_secret_ids_if_the_new_one_was_destroyed_by_hand(

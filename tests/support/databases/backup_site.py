@@ -113,7 +113,6 @@ class BackupSite:
         return read_url_file(self.url_file(service))
 
     def url_file(self, service: str, database: str | None = None) -> Path:
-        """Return a file with the URL of the application's user."""
         accounts = self.access(service).require_database()
         url, own = accounts.url().reveal(), accounts.roles.database
         path = self.folder / f"{service}-{database or own}.url"

@@ -48,7 +48,6 @@ class CeleryLoad:
     users: set[str] = field(default_factory=set)
 
     def executed(self) -> Counter[int]:
-        """Return the number of executions of each task."""
         return Counter(map(int, (self.folder / "executed").read_text(encoding="ascii").split()))
 
     def wait_for_executions(self, count: int) -> None:
@@ -67,7 +66,6 @@ class CeleryLoad:
         assert eventually(leased, _PATIENCE * max(1, count // 20)), self.log()
 
     def log(self) -> str:
-        """Return the last lines of the worker's log."""
         return (self.folder / "worker.log").read_text(encoding="utf-8")[-5000:]
 
     def check(self, found: dict[str, Any], breaks: int = 0) -> None:

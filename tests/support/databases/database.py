@@ -27,19 +27,16 @@ class Database:
     accounts: DatabaseAccounts
 
     def leased_users(self) -> set[str]:
-        """Return the existing leased users."""
         query: LiteralString = "SELECT rolname FROM pg_roles WHERE rolname ^@ 'v-'"
         return {row[0] for row in self._execute(query)}
 
     def roles_of(self, user: str) -> set[str]:
-        """Return the roles that are granted to *user*."""
         query: LiteralString = """
             SELECT roleid::regrole::text FROM pg_auth_members WHERE member = %s::regrole
         """
         return {row[0] for row in self._execute(query, f'"{user}"')}
 
     def dropped_users_sessions(self) -> int:
-        """Return the number of sessions whose user was dropped."""
         query: LiteralString = """
             SELECT count(*) FROM pg_stat_activity
             WHERE backend_type = 'client backend' AND usesysid IS NOT NULL AND usename IS NULL
@@ -47,18 +44,15 @@ class Database:
         return int(self._execute(query)[0][0])
 
     def terminate_session(self, pid: int) -> None:
-        """Terminate the session *pid*."""
         self._execute("SELECT pg_terminate_backend(%s, 10000)", pid)
 
     def expire_password_soon(self, user: str) -> None:
-        """Make the password of *user* expire in a minute."""
         statement = SQL("ALTER ROLE {} VALID UNTIL {}")
         end = Literal(str(datetime.now(UTC) + timedelta(minutes=1)))
         with self.accounts.superuser.connect() as superuser:
             superuser.execute(statement.format(Identifier(user), end))
 
     def password_valid_until(self, user: str) -> datetime:
-        """Return the time at which the password of *user* expires."""
         query: LiteralString = "SELECT rolvaliduntil FROM pg_roles WHERE rolname = %s"
         found: datetime = self._execute(query, user)[0][0]
         return found

@@ -65,8 +65,6 @@ _FILL: Final = """
 
 
 class StoredMember(NamedTuple):
-    """A row as the table has it."""
-
     member_id: Any
     club: str
     visits: int
@@ -124,18 +122,15 @@ class GuardedMembers:
             assert verify.read_progress(connection).wrong == 0
 
     def drop(self) -> None:
-        """Drop all of it."""
         with self.engine.begin() as connection:
             connection.execute(text(f"DROP TABLE IF EXISTS members, {DATA_KEYS}, {INDEX_KEYS}"))
             connection.execute(text("DROP SCHEMA IF EXISTS strongroom_migration CASCADE"))
 
     def read(self, key: Any) -> StoredMember:
-        """Return the row with the key *key*."""
         (found,) = self._select("WHERE member_id = :key", key=key)
         return found
 
     def read_all(self) -> list[StoredMember]:
-        """Return all rows."""
         return self._select("")
 
     def check(self, phase: Phase, key: Any, email: str | None, born: date | None = None) -> None:

@@ -60,7 +60,6 @@ class KillSite:
             )
 
     def findings(self) -> tuple[str, ...]:
-        """Return what the check of the folder finds."""
         return inspection.inspect(
             BackupFolder(self.backups), now=worker.at(0), max_age=None, progress=no_progress
         ).findings

@@ -43,7 +43,6 @@ def get_users() -> LeasedCredentials:
 
 
 def query_user() -> str:
-    """Return the session's user, in a request of its own."""
     close_old_connections()
     with connections[ALIAS].cursor() as cursor:
         cursor.execute("SELECT session_user")
@@ -53,5 +52,4 @@ def query_user() -> str:
 
 
 def close_connection() -> None:
-    """Close this thread's connection."""
     connections[ALIAS].close()

@@ -11,8 +11,6 @@ from local.servers.accounts import SUPERUSER, Superuser
 
 @dataclass(frozen=True)
 class OwnDatabase:
-    """An empty database, accessed as the server's superuser."""
-
     superuser: Superuser
     name: str
 
@@ -23,7 +21,6 @@ class OwnDatabase:
             connection.execute(f"CREATE DATABASE {self.name} OWNER {owner}")
 
     def drop(self) -> None:
-        """Drop it, if it exists; its sessions are ended."""
         with self.superuser.connect() as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
 

@@ -34,8 +34,6 @@ PAUSE = 0.02  # seconds from the first query under a new user to the next rotati
 
 @dataclass
 class Tally:
-    """Results of the queries of all threads."""
-
     users: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     replaced_at: float | None = None
@@ -152,7 +150,6 @@ def rotate_under_load(
     rotations: int,
     finish: Callable[[], object] | None = None,
 ) -> Tally:
-    """Rotate *rotations* times under load."""
     with query_load(query, finish) as tally:
         # The last rotation is not forced. It happens when the lease cannot be renewed any longer.
         rotate(users, tally, rotations - 1)

@@ -24,8 +24,6 @@ _USERS = 3
 
 @dataclass
 class Increments:
-    """Increments of all threads."""
-
     acknowledged: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
 

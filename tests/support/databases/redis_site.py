@@ -44,7 +44,6 @@ class RedisSite:
         return self.valkey.url()
 
     def leased_users(self) -> set[str]:
-        """Return the existing leased users."""
         users = self.admin.execute_command("ACL", "USERS")  # type: ignore[no-untyped-call]
         return {user.decode() for user in users} - {"default", self.manager.username}
 
@@ -64,11 +63,9 @@ class RedisSite:
         self.valkey.start()
 
     def count(self, key: str) -> int:
-        """Return the value of a counter."""
         return int(self.admin.get(key) or 0)
 
     def total(self, keys: Iterable[str]) -> int:
-        """Return the sum of the counters."""
         return sum(self.count(key) for key in keys)
 
 

@@ -30,8 +30,6 @@ _HBA: Final = f"host replication all {HOST}/32 scram-sha-256\n"
 
 @dataclass(frozen=True)
 class Replica:
-    """A running replica, accessed as its superuser."""
-
     primary: Superuser
     superuser: Superuser
 

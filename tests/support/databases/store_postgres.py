@@ -1,4 +1,4 @@
-"""PostgreSQL with the store's database, without a deployment around it."""
+"""PostgreSQL, with the store's database or empty, without a deployment around it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,25 @@ from local.servers.service_roles import ServiceRoles
 
 
 @contextmanager
-def store_postgres(folder: Path, store: Scope) -> Iterator[DatabaseAccounts]:
-    """Run PostgreSQL during the block, and erase it at the end."""
+def running_postgres(
+    folder: Path, *services: ServiceRoles
+) -> Iterator[tuple[Superuser, list[DatabaseAccounts]]]:
+    """Run PostgreSQL with the databases of *services* during the block, and erase it at the end."""
     layout = Layout(folder / ".strongroom")
     layout.create()
     ports = replace(Ports(), database=free_ports(1)[0])
     superuser = Superuser(layout, ports.database, lambda: None)
-    accounts = DatabaseAccounts(superuser, ServiceRoles(store, "gaara_store"))
-    running = Postgres(layout, ports, ProcessManager(layout), [accounts])
+    accounts = [DatabaseAccounts(superuser, each) for each in services]
+    running = Postgres(layout, ports, ProcessManager(layout), accounts)
     try:
         running.start()
-        yield accounts
+        yield superuser, accounts
     finally:
         running.stop()
         running.erase()
+
+
+@contextmanager
+def store_postgres(folder: Path, store: Scope) -> Iterator[DatabaseAccounts]:
+    with running_postgres(folder, ServiceRoles(store, "gaara_store")) as (_, (accounts,)):
+        yield accounts

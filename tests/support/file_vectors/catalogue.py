@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 
 from tests.support.file_vectors import chunk_cases, frame_cases, header_cases, recipient_cases
@@ -12,8 +11,8 @@ from tests.support.file_vectors.vector import Vector
 
 def vectors() -> Iterator[Vector]:
     """Return every vector, in the order of the parts of a file."""
-    modules = (header_cases, recipient_cases, chunk_cases, frame_cases)
-    return chain.from_iterable(module.cases() for module in modules)
+    for module in (header_cases, recipient_cases, chunk_cases, frame_cases):
+        yield from module.cases()
 
 
 def write_missing(folder: Path) -> list[str]:

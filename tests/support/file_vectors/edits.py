@@ -13,7 +13,6 @@ def cut_at(size: int) -> Edit:
 
 
 def append(data: bytes) -> Edit:
-    """Return an edit that adds *data*."""
     return lambda file: file + data
 
 

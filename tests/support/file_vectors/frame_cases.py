@@ -2,213 +2,146 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any
 
 from tests.support.file_vectors.edits import append, cut_at, flip
 from tests.support.file_vectors.vector import Vector, build, failure
 from tests.support.file_vectors.writer import FRAMES, LAST, LOG, MAX_RECORD, File, Piece, fixed
 
-CLOSED, OPEN, INCOMPLETE = "closed", "open", "incomplete"
 ONE, TWO = b'{"path": "/health"}', b"two\nlines"
-#: Bytes of a frame beside its record.
+#: Bytes of a frame beside its record, and of that of TWO.
 OVERHEAD = 20
-
-_read = partial(build, body_type=FRAMES, context=LOG)
-_rejected = partial(failure, body_type=FRAMES, context=LOG)
-
-
-def cases() -> Iterator[Vector]:
-    """Return the vectors."""
-    yield from _sizes()
-    yield from _incomplete()
-    yield from _lengths()
-    yield from _closes()
-    yield from _orders()
+SIZE = len(TWO) + OVERHEAD
+SEALED_AS_CHUNKS = "frames-sealed-as-chunks"
 
 
-def _frames(*records: bytes | int, first: int = 0) -> list[Piece]:
-    counted = enumerate(records, start=first)
-    return [Piece(plaintext=each, counter=counter) for counter, each in counted]
+def _frame(record: bytes | int, counter: int = 0) -> Piece:
+    return Piece(plaintext=record, counter=counter)
 
 
-def _close(counter: int, *, final: int = LAST) -> Piece:
+def _close(counter: int, final: int = LAST) -> Piece:
     return Piece(plaintext=b"", counter=counter, final=final, released=False)
 
 
-def _lost(record: bytes, counter: int, *, final: int = 0, length: int | None = None) -> Piece:
+def _lost(record: bytes | int, counter: int, length: int | None = None, final: int = 0) -> Piece:
     """Return a frame that a reader does not release."""
     return Piece(plaintext=record, counter=counter, final=final, length=length, released=False)
 
 
-def _sizes() -> Iterator[Vector]:
-    yield _read("frames-closed", "two records", *_frames(ONE, TWO), _close(2), end=CLOSED)
-    yield _read("frames-open", "two records", *_frames(ONE, TWO), end=OPEN)
-    yield _read("frames-none-closed", "no record", _close(0), end=CLOSED)
-    yield _read(
-        "frames-none-open", "a body without a byte", _lost(ONE, 0), edit=cut_at(4096), end=OPEN
-    )
-    yield _read("frames-1-byte", "a record of 1 byte", *_frames(b"\n"), _close(1), end=CLOSED)
-    yield _read(
-        "frames-longest", "a record of 1,048,576 bytes", *_frames(MAX_RECORD), _close(1), end=CLOSED
-    )
-    many = [bytes([number % 256]) for number in range(300)]
-    yield _read("frames-300", "a counter of two bytes", *_frames(*many), _close(300), end=CLOSED)
-
-
-def _incomplete() -> Iterator[Vector]:
-    """Return logs whose last frame is cut. The frame is not released."""
-    last = _lost(TWO, 1)
-    size = len(TWO) + OVERHEAD
-    for kept in (1, 3, 4, 5, 20, size - 1):
-        yield _read(
+FIRST = _frame(ONE)
+BOTH, MANY = [FIRST, _frame(TWO, 1)], [_frame(bytes([i % 256]), i) for i in range(300)]
+#: Name, comment, frames and end, and a change of the file. A frame that is cut is not released.
+READ: Sequence[tuple[Any, ...]] = (
+    ("frames-closed", "two records", [*BOTH, _close(2)], "closed"),
+    ("frames-open", "two records", BOTH, "open"),
+    ("frames-none-closed", "no record", [_close(0)], "closed"),
+    ("frames-none-open", "a body without a byte", [_lost(ONE, 0)], "open", cut_at(4096)),
+    ("frames-1-byte", "a record of 1 byte", [_frame(b"\n"), _close(1)], "closed"),
+    ("frames-longest", "a record of 1,048,576 bytes", [_frame(MAX_RECORD), _close(1)], "closed"),
+    ("frames-300", "a counter of two bytes", [*MANY, _close(300)], "closed"),
+    *(
+        (
             f"frames-incomplete-{kept:02}",
             f"{kept} bytes of the last frame",
-            *_frames(ONE),
-            last,
-            edit=cut_at(kept - size),
-            end=INCOMPLETE,
+            [FIRST, _lost(TWO, 1)],
+            "incomplete",
+            cut_at(kept - SIZE),
         )
-    yield _read(
+        for kept in (1, 3, 4, 5, 20, SIZE - 1)
+    ),
+    (
         "frames-incomplete-close",
         "the last byte of the last frame is missing",
-        *_frames(ONE),
-        _close(1),
-        edit=cut_at(-1),
-        end=INCOMPLETE,
-    )
-    yield _read(
+        [FIRST, _close(1)],
+        "incomplete",
+        cut_at(-1),
+    ),
+    (
         "frames-incomplete-first",
         "a part of the first frame",
-        _lost(ONE, 0),
-        edit=cut_at(-1),
-        end=INCOMPLETE,
-    )
-    longest = _lost(TWO, 1, length=MAX_RECORD + 16)
-    yield _read(
+        [_lost(ONE, 0)],
+        "incomplete",
+        cut_at(-1),
+    ),
+    (
         "frames-incomplete-longest",
         "the length is the greatest, and few bytes follow",
-        *_frames(ONE),
-        longest,
-        end=INCOMPLETE,
-    )
-
-
-def _lengths() -> Iterator[Vector]:
-    for length in (0, 1, 15):
-        yield _rejected(
+        [FIRST, _lost(TWO, 1, MAX_RECORD + 16)],
+        "incomplete",
+    ),
+)
+#: Name, comment and frames after the first one, and a change of the file.
+REJECTED: Sequence[tuple[Any, ...]] = (
+    *(
+        (
             f"frame-length-{length:02}",
             f"{length} as length of the second frame",
-            *_frames(ONE),
-            _lost(TWO, 1, length=length),
+            [_lost(TWO, 1, length)],
         )
-    yield _rejected(
+        for length in (0, 1, 15, MAX_RECORD + 17, (1 << 32) - 1)
+    ),
+    (
         "frame-length-15-incomplete",
         "a wrong length, and 10 of these bytes",
-        *_frames(ONE),
-        _lost(TWO, 1, length=15),
-        edit=cut_at(10 - len(TWO) - 16),
-    )
-    for length in (MAX_RECORD + 17, (1 << 32) - 1):
-        yield _rejected(
-            f"frame-length-{length}",
-            f"{length} as length of the second frame",
-            *_frames(ONE),
-            _lost(TWO, 1, length=length),
-        )
-    yield _rejected(
+        [_lost(TWO, 1, 15)],
+        cut_at(14 - SIZE),
+    ),
+    (
         "frame-too-long",
         "a right frame with a record of 1,048,577 bytes",
-        *_frames(ONE),
-        Piece(plaintext=MAX_RECORD + 1, counter=1, released=False),
-        _close(2),
-    )
-    yield _rejected(
+        [_lost(MAX_RECORD + 1, 1), _close(2)],
+    ),
+    (
         "frame-length-less-1",
         "the length is 1 less than the frame has",
-        *_frames(ONE),
-        _lost(TWO, 1, length=len(TWO) + 15),
-        _close(2),
-    )
-    yield _rejected(
+        [_lost(TWO, 1, len(TWO) + 15), _close(2)],
+    ),
+    (
         "frame-length-more-1",
         "the length is 1 more than the frame has",
-        *_frames(ONE),
-        _lost(TWO, 1, length=len(TWO) + 17),
-        _close(2),
-    )
-
-
-def _closes() -> Iterator[Vector]:
-    yield _rejected(
-        "close-not-final",
-        "a frame without plaintext that is not the last",
-        *_frames(ONE),
-        _close(1, final=0),
-    )
-    yield _rejected(
-        "close-with-plaintext",
-        "the last frame has plaintext",
-        *_frames(ONE),
-        _lost(TWO, 1, final=LAST),
-    )
-    yield _rejected(
-        "close-final-2", "the last byte of the nonce is 02", *_frames(ONE), _close(1, final=2)
-    )
-    yield _rejected(
-        "frame-after-close", "a frame after the last one", *_frames(ONE), _close(1), _lost(TWO, 2)
-    )
-    yield _rejected(
-        "close-after-close", "a further last frame", *_frames(ONE), _close(1), _close(2)
-    )
-    yield _rejected(
-        "byte-after-close",
-        "1 byte after the last frame",
-        *_frames(ONE),
-        _close(1),
-        edit=append(b"\0"),
-    )
-
-
-def _orders() -> Iterator[Vector]:
-    yield _rejected(
-        "frame-missing",
-        "the second of three frames is missing",
-        *_frames(ONE),
-        _lost(TWO, 2),
-        _close(3),
-    )
-    yield _rejected("frame-first-missing", "the first frame is missing", _lost(TWO, 1), _close(2))
-    yield _rejected(
+        [_lost(TWO, 1, len(TWO) + 17), _close(2)],
+    ),
+    ("close-not-final", "a frame without plaintext that is not the last", [_close(1, 0)]),
+    ("close-with-plaintext", "the last frame has plaintext", [_lost(TWO, 1, final=LAST)]),
+    ("close-final-2", "the last byte of the nonce is 02", [_close(1, 2)]),
+    ("frame-after-close", "a frame after the last one", [_close(1), _lost(TWO, 2)]),
+    ("close-after-close", "a further last frame", [_close(1), _close(2)]),
+    ("byte-after-close", "1 byte after the last frame", [_close(1)], append(b"\0")),
+    ("frame-missing", "the second of three frames is missing", [_lost(TWO, 2), _close(3)]),
+    (
         "frame-repeated",
         "the first frame is repeated",
-        *_frames(ONE),
-        _lost(ONE, 0),
-        _lost(TWO, 1),
-        _close(2),
-    )
-    yield _rejected(
+        [_lost(ONE, 0), _lost(TWO, 1), _close(2)],
+    ),
+    ("frame-missing-before-close", "the frame before the last one is missing", [_close(2)]),
+    ("frame-changed", "one bit of the second frame", [_lost(TWO, 1)], flip(-1)),
+)
+#: Name, comment, frames, and further parts of the file.
+REJECTED_AT_ONCE: Sequence[tuple[str, str, list[Piece], dict[str, Any]]] = (
+    ("frame-first-missing", "the first frame is missing", [_lost(TWO, 1), _close(2)], {}),
+    (
         "frames-swapped",
         "the first and second frame are swapped",
-        _lost(TWO, 1),
-        _lost(ONE, 0),
-        _close(2),
-    )
-    yield _rejected(
-        "frame-missing-before-close",
-        "the frame before the last one is missing",
-        *_frames(ONE),
-        _close(2),
-    )
-    yield _rejected(
-        "frame-changed", "one bit of the second frame", *_frames(ONE), _lost(TWO, 1), edit=flip(-1)
-    )
-    name = "frames-sealed-as-chunks"
-    chunks = File(salt=fixed(f"salt of {name}"), pieces=[], context=LOG)
-    yield _rejected(
-        name,
+        [_lost(TWO, 1), _lost(ONE, 0), _close(2)],
+        {},
+    ),
+    (
+        SEALED_AS_CHUNKS,
         "the associated data of the frames has another body type",
-        _lost(ONE, 0),
-        _close(1),
-        sealed_as=chunks,
-    )
+        [_lost(ONE, 0), _close(1)],
+        {"sealed_as": File(salt=fixed(f"salt of {SEALED_AS_CHUNKS}"), pieces=[], context=LOG)},
+    ),
+)
+
+
+def cases() -> Iterator[Vector]:
+    read = partial(build, body_type=FRAMES, context=LOG)
+    reject = partial(failure, body_type=FRAMES, context=LOG)
+    for name, comment, frames, end, *edit in READ:
+        yield read(name, comment, *frames, end=end, edit=edit[0] if edit else bytes)
+    for name, comment, frames, *edit in REJECTED:
+        yield reject(name, comment, FIRST, *frames, edit=edit[0] if edit else bytes)
+    for name, comment, frames, parts in REJECTED_AT_ONCE:
+        yield reject(name, comment, *frames, **parts)

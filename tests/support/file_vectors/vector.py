@@ -28,14 +28,12 @@ class Vector:
     file: bytes
 
     def encode(self) -> bytes:
-        """Return the bytes to store."""
         lines = "".join(f"{name}: {value}\n" for name, value in self.lines.items())
         compressed = "compressed" in self.lines
         return f"{lines}\n".encode() + (zlib.compress(self.file, 9) if compressed else self.file)
 
     @property
     def context(self) -> bytes:
-        """Return the expected context, encoded."""
         return bytes.fromhex(self.lines["context"])
 
     @property
@@ -46,7 +44,6 @@ class Vector:
 
 
 def load(path: Path) -> Vector:
-    """Return the vector that is stored in *path*."""
     head, _, file = path.read_bytes().partition(b"\n\n")
     pairs = (line.split(": ", 1) for line in head.decode().splitlines())
     lines = {name: value for name, value in pairs}  # noqa: C416 - split returns lists
@@ -71,7 +68,6 @@ def build(
     edit: Edit = bytes,
     **changes: Any,
 ) -> Vector:
-    """Return a vector of a file."""
     short = Piece(final=LAST, released=expect == SUCCESS)
     file = File(salt=fixed(f"salt of {name}"), pieces=pieces or [short], **changes)
     encoded, released = file.encode()

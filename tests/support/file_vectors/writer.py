@@ -23,7 +23,6 @@ TEXT, BYTES, INTEGER = 1, 2, 3
 
 
 def fixed(name: str) -> bytes:
-    """Return 32 bytes that depend on *name* only."""
     return hashlib.sha256(f"strongroom file vectors: {name}".encode()).digest()
 
 
@@ -64,7 +63,6 @@ KEY_SERVICE = key_service()
 
 
 def private_key(name: str) -> X25519PrivateKey:
-    """Return the private key that *name* stands for."""
     return X25519PrivateKey.from_private_bytes(fixed(name))
 
 
@@ -135,7 +133,6 @@ class File:
     second: bytes | None = None
 
     def derived(self) -> bytes:
-        """Return the body key and the commitment."""
         info = b"strongroom file v1" + self.binding()
         return HKDF(SHA256(), 64, salt=self.salt, info=info).derive(self.file_key)
 
@@ -144,7 +141,6 @@ class File:
         return hashlib.sha256(self.preamble(bytes(32))).digest()
 
     def preamble(self, commitment: bytes | None = None) -> bytes:
-        """Return the encoded preamble."""
         commitment = commitment or self.commitment or self.derived()[32:]
         length = len(self.context) if self.context_length is None else self.context_length
         start = (
@@ -159,7 +155,6 @@ class File:
         return start.ljust(size, b"\0") + self.end_of_preamble
 
     def header(self) -> bytes:
-        """Return the encoded header."""
         preamble = self.preamble()
         copies = (self.first, self.first if self.second is None else self.second)
         checked = (copy + hashlib.sha256(preamble + copy).digest() for copy in copies)
@@ -190,5 +185,4 @@ class File:
 
     @property
     def framed(self) -> bool:
-        """Return whether the pieces are frames."""
         return self.body_type >= FRAMES

@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import pytest
 from psycopg import Connection
+from psycopg.sql import SQL, Identifier
 
 from migration import way_back
 from migration.course import Course
@@ -89,13 +90,29 @@ class CourseDriver(ABC):
     _idle: list[Connection] = field(init=False, default_factory=list)
 
     @abstractmethod
+    def create(self) -> None:
+        """Create the table with its rows."""
+
+    @abstractmethod
     def open_cipher(self, table: MigratedTable) -> RowCipher:
         """Return a cipher as the service's keys make it."""
 
+    @contextmanager
+    def with_table(self) -> Iterator[Self]:
+        """Create the table for the block, and drop it and what migrations left at its end."""
+        self.create()
+        try:
+            yield self
+        finally:
+            self.execute(SQL("DROP TABLE {} CASCADE").format(Identifier(self.plan.table)))
+            self.execute("DROP SCHEMA IF EXISTS strongroom_migration CASCADE")
+            self.close()
+
     def context(self) -> MigrationContext:
-        """Return what each step of the migration needs."""
+        """Return what each step of the migration needs. No test waits for its quiet time."""
         pacing = Pacing(time.monotonic, lambda _: time.sleep(0.001), random.random, patience=0.2)
-        return MigrationContext(self.plan, self.connect, self.open_cipher, pacing)
+        plan = self.plan.model_copy(update={"quiet_for": 0})
+        return MigrationContext(plan, self.connect, self.open_cipher, pacing)
 
     def run(self, kind: PassKind, pass_: Ranges) -> None:
         """Run the workers of a pass, as a command does."""
@@ -105,11 +122,8 @@ class CourseDriver(ABC):
         self.between(kind)
 
     def advance(self, to: Stage) -> None:
-        """Go on to the stage *to*, and wait for a quiet second."""
-        end = time.monotonic() + 30
-        while Course(self.context(), self.run, self.stages.append).advance(to) is not None:
-            assert time.monotonic() < end
-            time.sleep(0.1)
+        """Go on to the stage *to*."""
+        assert Course(self.context(), self.run, self.stages.append).advance(to) is None
 
     def undo(self) -> Stage | None:
         """Go one step back, and return the stage after it."""
@@ -142,6 +156,25 @@ class CourseDriver(ABC):
         with self.connect() as connection:
             cursor = connection.execute(statement, values or None)
             return cursor.fetchall() if cursor.description else []
+
+    def upsert(self, row: Mapping[str, object]) -> None:
+        """Insert *row*, or write it to the row that has its ``id``."""
+        names = [Identifier(name) for name in row]
+        statement = SQL("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT (id) DO UPDATE SET {}").format(
+            Identifier(self.plan.table),
+            SQL(", ").join(names),
+            SQL(", ").join([SQL("%s")] * len(row)),
+            SQL(", ").join(SQL("{0} = EXCLUDED.{0}").format(name) for name in names),
+        )
+        self.execute(statement, *row.values())
+
+    def columns(self) -> list[tuple[str, str, bool]]:
+        """Return name, type and NOT NULL of each column."""
+        return self.execute(
+            "SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute"
+            " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+            self.plan.table,
+        )
 
     def script(self, statements: Any) -> None:
         """Execute statements that return nothing."""

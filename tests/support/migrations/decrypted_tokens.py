@@ -20,7 +20,6 @@ from migration.rows.row_cipher import RowCipher
 from migration.rows.service_keys import TYPES
 from migration.rows.source_cipher import SourceCipher
 from migration.table.migrated_table import MigratedTable
-from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations.course_driver import CourseDriver
 from tests.support.models import cipher_parts, index_parts
 from vault.declare.schema.migration import MigrationPlan
@@ -110,6 +109,7 @@ class Registry(CourseDriver):
     """An application of members, whose encrypted columns become plaintext."""
 
     batch = 25
+    make = staticmethod(make_values)
 
     values: dict[int, dict[str, Any]] = field(default_factory=dict)
 
@@ -126,7 +126,6 @@ class Registry(CourseDriver):
         self.plan = make_plan(COLUMNS)
 
     def create(self) -> None:
-        """Create the table, with tokens in each row."""
         tokens = SQL(", ").join(
             SQL("{} {}").format(
                 Identifier(f"{name}_token"), SQL("text" if name == _TEXT else "bytea")
@@ -139,17 +138,11 @@ class Registry(CourseDriver):
                 " {})"
             ).format(Identifier(_INDEX), tokens)
         )
+        self.execute("ALTER TABLE members ALTER email_index SET DEFAULT NULL")
         for number in range(1, ROWS + 1):
             self.write_old(number, make_values(number))
 
-    def drop(self) -> None:
-        """Drop what :meth:`create` created, and what migrations left."""
-        self.execute("DROP TABLE members CASCADE")
-        self.execute("DROP SCHEMA IF EXISTS strongroom_migration CASCADE")
-        self.close()
-
     def open_cipher(self, table: MigratedTable) -> RowCipher:
-        """Return a cipher as the service's keys make it."""
         return RowCipher(table, {}, {}, SourceCipher(table, self.fields, {_INDEX: self.index}))
 
     def write_old(self, number: int, values: Mapping[str, Any]) -> None:
@@ -203,30 +196,13 @@ class Registry(CourseDriver):
             for number, *values in self._select(COLUMNS)
         }
 
-    def columns(self) -> list[tuple[str, str, bool]]:
-        """Return the columns, their types, and whether they are NOT NULL."""
-        return self.execute(
-            "SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute"
-            " WHERE attrelid = 'members'::regclass AND attnum > 0 AND NOT attisdropped"
-            " ORDER BY attnum"
-        )
-
     def _select(self, names: Any) -> list[Any]:
         return self.execute(
             SQL("SELECT id, {} FROM members").format(SQL(", ").join(map(Identifier, names)))
         )
 
     def _store(self, number: int, values: Mapping[str, Any], row: Mapping[str, Any]) -> None:
-        row = {"id": number, **row}
-        names = [Identifier(name) for name in row]
-        statement = SQL(
-            "INSERT INTO members ({}) VALUES ({}) ON CONFLICT (id) DO UPDATE SET {}"
-        ).format(
-            SQL(", ").join(names),
-            SQL(", ").join([SQL("%s")] * len(row)),
-            SQL(", ").join(SQL("{0} = EXCLUDED.{0}").format(name) for name in names),
-        )
-        self.execute(statement, *row.values())
+        self.upsert({"id": number, **row})
         self.values[number] = {**self.values.get(number, dict.fromkeys(COLUMNS)), **values}
 
 
@@ -250,20 +226,8 @@ def make_plan(columns: Mapping[str, tuple[str, str | None]]) -> MigrationPlan:
             "service": "club",
             "table": "members",
             "columns": declared,
-            "quiet_for": "1s",
         }
     )
-
-
-@contextmanager
-def open_registry(database: OwnDatabase) -> Iterator[Registry]:
-    """Yield a registry with a table of its own."""
-    registry = Registry(database)
-    registry.create()
-    try:
-        yield registry
-    finally:
-        registry.drop()
 
 
 def _adapt(values: Mapping[str, Any]) -> dict[str, Any]:

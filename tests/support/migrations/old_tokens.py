@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,7 +16,6 @@ from app_integration.encryption.tokens.associated_data import Binding
 from migration.rows.row_cipher import RowCipher
 from migration.rows.source_cipher import SourceCipher
 from migration.table.migrated_table import MigratedTable
-from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations.course_driver import CourseDriver
 from tests.support.models import cipher_parts, index_parts
 from vault.declare.schema.migration import MigrationPlan
@@ -30,12 +28,7 @@ _SETUP: Final = """
 """
 _INDEX: Final = {"rows": 100_000, "normalise": "email"}
 _NEW_INDEX: Final = {**_INDEX, "column": "lookup_2"}
-_PLAN: Final = {
-    "migration": "patients",
-    "service": "clinic",
-    "table": "patients",
-    "quiet_for": "1s",
-}
+_PLAN: Final = {"migration": "patients", "service": "clinic", "table": "patients"}
 _CONSTANTS: Final[Mapping[str, str | int]] = {"use": "email", "version": 2}
 #: How plans re-encrypt: what they say of the old tokens, and of the new ones beside their field.
 KINDS: Final[Mapping[str, tuple[dict[str, Any], dict[str, Any]]]] = {
@@ -143,56 +136,42 @@ class Clinic(CourseDriver):
         return Encryption(field_, indexes.index(index, rows=100_000, normalise=normalise), context)
 
     def create(self) -> None:
-        """Create the table, with a token in each row."""
         kind = "text" if self.kind == "text" else "bytea"
         self.execute(SQL(_SETUP).format(SQL(kind)))
         for patient in range(1, ROWS + 1):
-            self.write_old(patient, f"Patient{patient}@example.com")
+            self.write_old(patient, self.make(patient))
 
-    def drop(self) -> None:
-        """Drop what :meth:`create` created, and what migrations left."""
-        self.execute("DROP TABLE patients CASCADE")
-        self.execute("DROP SCHEMA IF EXISTS strongroom_migration CASCADE")
-        self.close()
+    def make(self, patient: int) -> str:
+        """Return an e-mail address."""
+        return f"Patient{patient}@example.com"
 
     def open_cipher(self, table: MigratedTable) -> RowCipher:
-        """Return a cipher as the service's keys make it."""
         sources = SourceCipher(table, self.old_fields, {"email_index": self.old.index})
         return RowCipher(table, self.fields, {"lookup_2": self.new.index}, sources)
 
     def write_old(self, patient: int, email: str | None) -> None:
         """Write as the version before the migration: the old token alone."""
-        self._write(patient, email, ("email", "email_index"), ())
+        self._store(patient, email, self._old(patient, email))
 
     def write_both(self, patient: int, email: str | None) -> None:
         """Write as in the phases ``dual-writing`` and ``switched``."""
-        self._write(patient, email, ("email", "email_index"), ("email_2", "lookup_2"))
+        self._store(patient, email, {**self._old(patient, email), **self._new(patient, email)})
 
     def write_new(self, patient: int, email: str | None) -> None:
         """Write as in the phase ``nulling``: the new token, and NULL into the old columns."""
-        row = {"id": patient, "ward": f"w{patient}"}
-        written = dict(zip(("email_2", "lookup_2"), self.new.written(row, email), strict=True))
-        self._store(patient, email, {**row, "email": None, "email_index": None, **written})
+        written = self._new(patient, email)
+        self._store(patient, email, {"email": None, "email_index": None, **written})
 
-    def _write(
-        self, patient: int, email: str | None, old: tuple[str, ...], new: tuple[str, ...]
-    ) -> None:
-        row: dict[str, Any] = {"id": patient, "ward": f"w{patient}"}
-        written = dict(zip(old, self.old.written(row, email), strict=True))
-        if new:
-            written |= zip(new, self.new.written(row, email), strict=True)
-        self._store(patient, email, {**row, **written})
+    def _old(self, patient: int, email: str | None) -> dict[str, Any]:
+        token, index = self.old.written(_bound(patient), email)
+        return {"email": token, "email_index": index}
 
-    def _store(self, patient: int, email: str | None, row: Mapping[str, Any]) -> None:
-        names = [Identifier(name) for name in row]
-        statement = SQL(
-            "INSERT INTO patients ({}) VALUES ({}) ON CONFLICT (id) DO UPDATE SET {}"
-        ).format(
-            SQL(", ").join(names),
-            SQL(", ").join([SQL("%s")] * len(row)),
-            SQL(", ").join(SQL("{0} = EXCLUDED.{0}").format(name) for name in names),
-        )
-        self.execute(statement, *row.values())
+    def _new(self, patient: int, email: str | None) -> dict[str, Any]:
+        token, index = self.new.written(_bound(patient), email)
+        return {"email_2": token, "lookup_2": index}
+
+    def _store(self, patient: int, email: str | None, written: Mapping[str, Any]) -> None:
+        self.upsert({**_bound(patient), **written})
         self.values[patient] = email
 
     def read(self, encryption: Encryption, token: str, index: str) -> dict[int, Any]:
@@ -214,20 +193,7 @@ class Clinic(CourseDriver):
         """Return the values of the new tokens."""
         return self.read(self.new, "email_2", "lookup_2")
 
-    def columns(self) -> list[tuple[str, bool]]:
-        """Return the columns, and whether they are NOT NULL."""
-        return self.execute(
-            "SELECT attname, attnotnull FROM pg_attribute WHERE attrelid = 'patients'::regclass"
-            " AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
-        )
 
-
-@contextmanager
-def open_clinic(database: OwnDatabase, kind: str) -> Iterator[Clinic]:
-    """Yield a clinic with a table of its own."""
-    clinic = Clinic(database, kind)
-    clinic.create()
-    try:
-        yield clinic
-    finally:
-        clinic.drop()
+def _bound(patient: int) -> dict[str, Any]:
+    """Return the columns of a row to which its tokens are bound."""
+    return {"id": patient, "ward": f"w{patient}"}

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from io import FileIO
-from itertools import count
 from pathlib import Path
 from typing import Any, Final
-
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.names import Environment, Scope
@@ -29,18 +26,14 @@ START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 def file_cipher() -> FileCipher:
     """Return a cipher with the same key in every process."""
-    service = KeyService()
-    service._keys = [AESGCM(bytes(32))]
-    return FileCipher(lambda _key: service, SCOPE, "audit")
+    return FileCipher(lambda _key: KeyService(bytes(32)), SCOPE, "audit")
 
 
 def at(day: float) -> datetime:
-    """Return an invented time."""
     return START + timedelta(days=day)
 
 
 def line(time: datetime, **fields: Any) -> bytes:
-    """Return a line of an audit log."""
     text = time.isoformat().replace("+00:00", "Z")
     return json.dumps({"time": text, "type": "response", **fields}, separators=(",", ":")).encode()
 
@@ -88,7 +81,6 @@ class Site:
         return Archiver(self.folder, logs, **{**options, **changed})
 
     def archive(self, day: float, keep: int | None = None, lines: Sequence[bytes] = ()) -> Archived:
-        """Archive what was written on a day."""
         self.day = day
         for device in self.devices:
             device.write(*(lines or [line(at(day) - timedelta(hours=1), path="secret")]))
@@ -100,7 +92,6 @@ class Site:
 
     @property
     def files(self) -> list[Path]:
-        """Return the files of segments, in the order of their rotation."""
         return sorted(self.folder.glob("*.encrypted"))
 
 
@@ -114,15 +105,3 @@ def archive_site(path: Path, *names: str) -> Iterator[Site]:
     yield Site(path / "archive", devices)
     for device in devices:
         device.file.close()
-
-
-def interrupt_at(owner: Any, name: str, call: int, end: Callable[[], None]) -> None:
-    """Call *end* in place of a call of a function."""
-    original, calls = getattr(owner, name), count(1)
-
-    def replaced(*arguments: Any, **options: Any) -> Any:
-        if next(calls) == call:
-            end()
-        return original(*arguments, **options)
-
-    setattr(owner, name, replaced)

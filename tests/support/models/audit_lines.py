@@ -31,7 +31,6 @@ def line(
     error: str | None = None,
     **request: Any,
 ) -> dict[str, Any]:
-    """Return a line."""
     request = {"id": str(UUID(int=next(_ids))), "remote_address": "10.0.0.1"} | request
     document = {
         "time": time,
@@ -58,7 +57,6 @@ def program(role: str, host: str | None = None, token: str = "t1", **auth: Any) 
 
 
 def secret(version: int) -> dict[str, Any]:
-    """Return the response of a read of a secret."""
     data = {"value": f"{SALT}value"}
     return {"mount_type": "kv", "data": {"data": data, "metadata": {"version": version}}}
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +15,7 @@ from vault.audit.report.report import build_report
 from vault.audit.store import open_store
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+    pass
 
 DEV = Environment.DEV
 JWT = "secret/data/shop/dev/jwt"
@@ -35,13 +33,6 @@ DECLARED = Declared(
         DeclaredObject("kv", "mail/dev/smtp", "mail", DEV, "secret", "smtp"),
     ),
 )
-
-
-@contextmanager
-def opened(store: Path) -> Iterator[DuckDBPyConnection]:
-    """Yield a connection of a store."""
-    with open_store(store) as connection:
-        yield connection
 
 
 def report(store: Path, **options: Any) -> dict[str, Any]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Final
 
 from app_integration.names import Environment, Scope
 from aws.account import Account
+from tests.support.models.declaration_files import write_declaration
 from tests.support.servers.moto_server import REGION
 from vault.declare.declaration import Declaration
-from vault.declare.load import load
 
 #: The account that moto's server has.
 ACCOUNT: Final = Account("123456789012", REGION)
@@ -52,13 +51,7 @@ def declare_on_aws(
     folder: Path, *, service: dict[str, Any] | None = None, **sections: Any
 ) -> Declaration:
     """Write the declaration of the service ``shop`` in the environment ``cloud``, and load it."""
-    for name in ("services", "environments"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    environment = {**ENVIRONMENT, **sections}
-    # JSON is YAML.
-    (folder / "services/shop.yaml").write_text(json.dumps({**SERVICE, **(service or {})}))
-    (folder / "environments/cloud.yaml").write_text(json.dumps(environment))
-    return load(folder, folder)
+    return write_declaration(folder, {**ENVIRONMENT, **sections}, {**SERVICE, **(service or {})})
 
 
 def declare_watched(

@@ -20,13 +20,14 @@ STORE = Scope("gaara-store", Environment.DEV)
 class KeyService:
     """A key service in memory that wraps with AES-GCM and records its requests.
 
-    It wraps with the newest key and uses the scope as associated data.
+    It wraps with the newest key, of which the first may be given, and uses the scope as associated
+    data.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, key: bytes | None = None) -> None:
         self.requests: list[tuple[str, int]] = []
         self.oldest = 1
-        self._keys = [AESGCM(os.urandom(32))]
+        self._keys = [AESGCM(key or os.urandom(32))]
 
     def rotate(self) -> None:
         self._keys.append(AESGCM(os.urandom(32)))
@@ -66,8 +67,6 @@ class KeyService:
 
 
 class Rows:
-    """A store of data keys in memory."""
-
     def __init__(self) -> None:
         self.keys: dict[int, WrappedKey] = {}
         self.lookups = 0
@@ -96,11 +95,9 @@ class World:
         self.service, self.rows = KeyService(), Rows()
 
     def process(self, scope: Scope = STORE, key_name: str = "pii", **options: Any) -> FieldCipher:
-        """Return a cipher that writes keyring tokens."""
         return FieldCipher(self.service, scope, key_name, data_keys=self.rows, **options)
 
     def text_process(self, scope: Scope = STORE, **options: Any) -> FieldCipher:
-        """Return a cipher that writes text tokens."""
         return FieldCipher(self.service, scope, **options)
 
 

@@ -17,7 +17,6 @@ _SUFFIX: Final = "AbCdEf"
 
 
 def role(name: str, account: str = ACCOUNT.id) -> Event:
-    """Return the identity of a session of a role."""
     issuer = {
         "type": "Role",
         "principalId": "AROAEXAMPLE",
@@ -36,7 +35,6 @@ def role(name: str, account: str = ACCOUNT.id) -> Event:
 
 
 def user(name: str) -> Event:
-    """Return the identity of an IAM user."""
     arn = f"arn:aws:iam::{ACCOUNT.id}:user/{name}"
     return {"type": "IAMUser", "arn": arn, "accountId": ACCOUNT.id, "userName": name}
 
@@ -73,7 +71,6 @@ def _call(source: str, name: str, identity: Event, parameters: Event | None) -> 
 
 
 def read(secret: str, identity: Event, *, by_arn: bool = False) -> Event:
-    """Return the event of a read."""
     name = ACCOUNT.secret(secret, _SUFFIX) if by_arn else secret
     parameters = {"secretId": name, "versionStage": "AWSCURRENT"}
     return _call("secretsmanager", "GetSecretValue", identity, parameters)
@@ -119,7 +116,6 @@ def denied_read(secret: str, identity: Event, *, by_arn: bool = False) -> Event:
 
 
 def throttled(source: str, name: str, identity: Event) -> Event:
-    """Return the event of a throttled request."""
     event = _call(source, name, identity, None)
     return failed(event, "ThrottlingException", "Rate exceeded")
 

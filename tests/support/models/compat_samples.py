@@ -18,7 +18,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import create_engine
 
 from agent.supervisor.run_settings import RunSettings
@@ -60,14 +59,7 @@ VALUE: Final = "ada@example.com"
 INDEX: Final = "users.email"
 ROWS: Final = 1_000_000
 DEPLOYMENT: Final = "shop"
-
-
-class SampleService(KeyService):
-    """A key service whose key is invented and never changes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._keys = [AESGCM(bytes(range(32)))]
+_KEY: Final = bytes(range(32))
 
 
 class Recorded(dict[str, Mapping[str, Any]]):
@@ -82,13 +74,11 @@ class Recorded(dict[str, Mapping[str, Any]]):
 
 
 def cipher(data_keys: DataKeyStore | None = None) -> FieldCipher:
-    """Return the cipher that the samples are encrypted with."""
-    return FieldCipher(SampleService(), SCOPE, data_keys=data_keys)
+    return FieldCipher(KeyService(_KEY), SCOPE, data_keys=data_keys)
 
 
 def indexes(store: TableIndexKeys) -> BlindIndexes:
-    """Return the blind indexes that the samples are computed with."""
-    return BlindIndexes(SampleService(), store, SCOPE)
+    return BlindIndexes(KeyService(_KEY), store, SCOPE)
 
 
 def write_samples(folder: Path) -> None:

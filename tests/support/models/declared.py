@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,8 @@ from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from policies.render import render_policies
+from tests.support.models.declaration_files import write_declaration
 from vault.declare.declaration import Declaration
-from vault.declare.load import load
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
@@ -42,16 +41,10 @@ def declare(
     **sections: Any,
 ) -> Declaration:
     """Write the declaration of the service ``shop`` in dev to *folder*, and load it."""
-    for name in ("services", "environments"):
-        (folder / name).mkdir(parents=True)
-    for name, text in (pems or {}).items():
-        (folder / "environments" / name).write_text(text)
     services = {"shop": {"login": {"approle": {}, **(login or {})}}}
     environment = {**_ENVIRONMENT, **sections, "services": services}
-    # JSON is YAML.
-    (folder / "services/shop.yaml").write_text(json.dumps(_SERVICE))
-    (folder / "environments/dev.yaml").write_text(json.dumps(environment))
-    return load(folder, folder)
+    files = {f"environments/{name}": text for name, text in (pems or {}).items()}
+    return write_declaration(folder, environment, _SERVICE, files=files)
 
 
 def plan(
@@ -62,7 +55,6 @@ def plan(
     prune: bool = False,
     environment: Environment = Environment.DEV,
 ) -> Plan:
-    """Return the plan for *declared*."""
     inputs = Inputs({path: Secret(value) for path, value in (values or {}).items()})
     policies = render_policies(declared, environment)
     resources = desired_resources(declared, environment, policies, inputs)

@@ -64,7 +64,7 @@ def _auth(address: str) -> Auth:
             "kubernetes": {"host": "https://cluster.example.com:6443", "ca": "ca.pem"},
             "cert": {"ca": "ca.pem"},
             "oidc": {
-                "discovery": _provider(address, _PROVIDERS[0]),
+                "discovery": f"{address}/v1/identity/oidc/provider/{_PROVIDERS[0]}",
                 "client_id": "strongroom",
                 "roles": {"default": role},
             },
@@ -72,12 +72,7 @@ def _auth(address: str) -> Auth:
     )
 
 
-def _provider(address: str, name: str) -> str:
-    return f"{address}/v1/identity/oidc/provider/{name}"
-
-
 def create_providers(session: Session, address: str) -> None:
-    """Create the two OIDC providers on the server."""
     for name in _PROVIDERS:
         session.post(f"identity/oidc/provider/{name}", {"issuer": address})
 

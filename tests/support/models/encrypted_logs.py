@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,15 +15,12 @@ HEADER_SIZE = 4096
 
 @dataclass
 class ReadLog:
-    """What a reader found."""
-
     records: list[str]
     said: list[str] = field(default_factory=list)
     has_fault: bool = False
 
 
 def read_log(files: FileCipher, *paths: Path, scope: Scope | None = None) -> ReadLog:
-    """Return all that a reader finds at *paths*."""
     said: list[str] = []
     reader = LogReader(paths, files.unwrap, said.append, scope)
     records = [record.decode() for record in reader.read()]
@@ -39,14 +33,3 @@ def names(folder: Path) -> list[str]:
     return [
         f"{each.name.split('-')[0]}-{each.name.split('-')[-1]}" for each in find_files([folder])
     ]
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Limit each file of this process to *size* bytes, so that a write beyond it is short."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -35,7 +35,6 @@ class FileServices:
 def file_cipher(
     services: FileServices | None = None, *, scope: Scope = SCOPE, key: str | None = "pii"
 ) -> FileCipher:
-    """Return a cipher whose key service is in memory."""
     return FileCipher(services or FileServices(), scope, key)
 
 

@@ -25,7 +25,6 @@ class UnknownPattern(ValueError):
 
 
 def matches(pattern: str, event: Event) -> bool:
-    """Return whether CloudWatch would count *event*."""
     reader = _Reader(pattern, event)
     reader.take("{")
     found = reader.read_terms()

@@ -96,9 +96,9 @@ class World:
         """Return the indexes of a process that creates a key for each index it declares."""
         return CreatedIndexes(self.service, self.rows, scope, now=lambda: self.now)
 
-    def process_without_keys(self, scope: Scope = SHOP) -> BlindIndexes:
+    def process_without_keys(self) -> BlindIndexes:
         """Return the indexes of a process whose service has no index keys yet."""
-        return BlindIndexes(self.service, self.rows, scope, now=lambda: self.now)
+        return BlindIndexes(self.service, self.rows, SHOP, now=lambda: self.now)
 
 
 class CreatedIndexes(BlindIndexes):

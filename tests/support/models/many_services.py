@@ -19,7 +19,6 @@ _LACKING: dict[int, tuple[str, ...]] = {1: ("keys",), 2: ("database",), 3: ("con
 
 
 def service_names(count: int) -> list[str]:
-    """Return the names of *count* services."""
     return [f"part-{number:02d}" for number in range(count)]
 
 

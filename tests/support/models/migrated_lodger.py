@@ -48,7 +48,6 @@ VERSIONS: Final = ("before", "dual-writing", "switched", "nulling", "after")
 
 
 def read_attribute(version: str) -> str:
-    """Return the attribute that *version* reads."""
     return "name_old" if version in VERSIONS[:2] else "name_new"
 
 
@@ -85,8 +84,6 @@ def text_property() -> Any:
 
 
 def lodger_class(kind: str, version: str) -> Any:
-    """Return the mapped class of one version of the application."""
-
     class Base(DeclarativeBase):
         pass
 

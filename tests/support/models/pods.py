@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Final
 
 from app_integration.names import Environment, Scope
+from tests.support.models.declaration_files import write_declaration
 from vault.declare.declaration import Declaration
-from vault.declare.load import load
 
 SCOPE: Final = Scope("parcels", Environment("staging"))
 TOKEN_FILE: Final = "/var/run/secrets/strongroom/token"
@@ -82,10 +81,6 @@ def declare_pod(
     **deployment: Any,
 ) -> Declaration:
     """Write the declaration of the service ``parcels`` in staging to *folder*, and load it."""
-    for name in ("services", "environments", "templates/parcels"):
-        (folder / name).mkdir(parents=True)
-    (folder / "environments/cluster.pem").write_text(pem)
-    (folder / "templates/parcels/app.json.j2").write_text(TEMPLATE)
     logins = login or {"kubernetes": KUBERNETES}
     auth = {
         "kubernetes": {"host": host, "ca": "cluster.pem"},
@@ -102,7 +97,5 @@ def declare_pod(
     changed = {**CONFIG, **(config or {})}
     kept = {key: value for key, value in changed.items() if value is not None}
     service = {**SERVICE, "config": kept, "keys": keys or {}}
-    # JSON is YAML.
-    (folder / "services/parcels.yaml").write_text(json.dumps(service))
-    (folder / "environments/staging.yaml").write_text(json.dumps(environment))
-    return load(folder, folder / "templates")
+    files = {"environments/cluster.pem": pem, "templates/parcels/app.json.j2": TEMPLATE}
+    return write_declaration(folder, environment, service, files=files)

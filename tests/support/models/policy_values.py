@@ -45,7 +45,8 @@ class AllowedValue:
     def count_accepted(self, rng: random.Random, near: int) -> tuple[int, int, list[str]]:
         """Allow values and write near ones."""
         drawn, allowed, wrong = 0, 0, []
-        with root(self._address) as admin, self._login() as session:
+        login = StaticToken(self._token)
+        with root(self._address) as admin, Session(self._address, login) as session:
             while drawn < near:
                 value = draw_value(rng)
                 self._write_policy(admin, exact(value))
@@ -55,9 +56,6 @@ class AllowedValue:
                     if self._is_accepted(session, body):
                         wrong.append(f"{body} beside {value!r}")
         return drawn, allowed, wrong
-
-    def _login(self) -> Session:
-        return Session(self._address, StaticToken(self._token))
 
     @staticmethod
     def _is_accepted(session: Session, body: dict[str, Any]) -> bool:

@@ -68,8 +68,6 @@ versions = st.integers(1, 4)
 
 @dataclass
 class CachedEntry:
-    """A value that the store has cached."""
-
     value: str
     version: int | str
     fetched_at: float
@@ -78,8 +76,6 @@ class CachedEntry:
 
 @dataclass
 class NegativeEntry:
-    """An error that the store has cached."""
-
     kind: type[StrongroomError]
     since: float
     ttl: float

@@ -20,7 +20,6 @@ ADDRESS = "https://vault.example.com:8200"
 def tracking_settings(
     address: str = ADDRESS, extra: Sequence[str] = (), **fields: Any
 ) -> TargetSettings:
-    """Return the settings of the service ``tracking`` in staging."""
     agent = {key: value for key, value in fields.items() if key in Agent.model_fields}
     config = {key: value for key, value in fields.items() if key in Config.model_fields}
     compiled = compile_text(

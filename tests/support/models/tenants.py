@@ -15,9 +15,9 @@ from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from policies.render import render_policies, scoped_apply_policy
+from tests.support.models.declaration_files import write_declaration
 from tests.support.servers.dev_server import root
 from vault.declare.declaration import Declaration
-from vault.declare.load import load
 from vault.declare.schema.field_types import Endpoint
 from vault.reconcile.credentials import bootstrap, ensure_credential
 from vault.reconcile.desired.desired import JOB_TOKEN_TTL, apply_role_resources, desired_resources
@@ -57,8 +57,6 @@ class Tenant:
 
     def declare(self) -> Declaration:
         """Write the declaration as files, and load it."""
-        for name in ("services", "environments"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
         service = {
             "service": self.service,
             "owner": "its-team",
@@ -81,13 +79,9 @@ class Tenant:
             "agent": {"render_interval": "5s"},
             **self.environment,
         }
-        # JSON is YAML.
-        (self.folder / "services" / f"{self.service}.yaml").write_text(json.dumps(service))
-        (self.folder / "environments/dev.yaml").write_text(json.dumps(environment))
-        return load(self.folder, self.folder)
+        return write_declaration(self.folder, environment, service)
 
     def resources(self) -> list[Resource]:
-        """Return what the deployment declares."""
         declared = self.declare()
         values = {f"{self.mounts.database}/config/{self.scope}": Secret(MANAGER_PASSWORD)}
         policies = render_policies(declared, DEV)
@@ -129,12 +123,11 @@ class Tenant:
         """Return the plan, with the deletion of orphans."""
         return build_plan(session, self.resources(), Prune(DEV, destroy) if prune else None)
 
-    def apply(self, address: str, *destroy: str, prune: bool = True) -> list[str]:
+    def apply(self, address: str, *destroy: str) -> list[str]:
         """Apply the declaration with the apply role, and return the changes as text."""
         done: list[str] = []
         with self.session(address) as session:
-            found = self.plan(session, *destroy, prune=prune)
-            apply(session, found, lambda change: done.append(str(change)))
+            apply(session, self.plan(session, *destroy), lambda change: done.append(str(change)))
         return done
 
     def with_more(self, **sections: Any) -> Tenant:

@@ -37,8 +37,6 @@ _FIELDS: dict[type, Any] = {
 
 
 class DjangoOrm:
-    """The default connection of the process."""
-
     loaded_rows = LoadedRows
     database_error: type[Exception] = DatabaseError
     integrity_error: type[Exception] = IntegrityError
@@ -138,7 +136,6 @@ class DjangoOrm:
 
 @functools.cache
 def build(table: Table) -> Any:
-    """Return the class of a table."""
     meta = type(
         "Meta", (), {"app_label": f"orm_{table.class_name.lower()}", "db_table": table.name}
     )

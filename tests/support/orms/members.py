@@ -16,8 +16,6 @@ VERSIONS: Final = (*Phase, None)
 
 @functools.cache
 def members(key: Key, phase: Phase | None) -> Table:
-    """Return the table as one version has it."""
-
     def attribute(name: str, kind: type, **index: Any) -> Encrypted:
         plaintext = None if phase is None else name
         bound: dict[str, Any] = {"context": ("id", "club"), "column": f"{name}_token"}

@@ -22,8 +22,6 @@ class Key(Enum):
 
 @dataclass(frozen=True)
 class Plain:
-    """A column that is not encrypted."""
-
     kind: type = str
     default: Any = None
     unique: bool = False
@@ -62,8 +60,6 @@ class Compound:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table."""
-
     class_name: str
     name: str
     attributes: Mapping[str, Plain | Encrypted | Compound] = field(default_factory=dict)

@@ -44,7 +44,6 @@ class SqlAlchemyOrm:
 
     @contextmanager
     def tables(self, *tables: Table) -> Iterator[None]:
-        """Create the tables and the keys of their indexes for the block."""
         owners = [build(table) for table in tables]
         for owner in owners:
             owner.metadata.create_all(self.engine)
@@ -62,12 +61,10 @@ class SqlAlchemyOrm:
                 self.session.flush()
 
     def add_all(self, rows: list[Any]) -> None:
-        """Insert objects together."""
         self.session.add_all(rows)
         self.save()
 
     def save(self, *rows: Any) -> None:
-        """Write the changes of objects."""
         del rows  # the session knows them
         with self._committed():
             pass
@@ -164,7 +161,6 @@ class SqlAlchemyOrm:
 
 @functools.cache
 def build(table: Table) -> Any:
-    """Return the class of a table."""
     base = type("Base", (DeclarativeBase,), {})
     space = {name: _attribute(each) for name, each in table.attributes.items()}
     space = {"__tablename__": table.name, "__module__": __name__, "id": _key(table), **space}

@@ -7,11 +7,10 @@ forked child, which kills itself, and prints the signal.
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +24,7 @@ from console.commands.start.env_files import EnvFiles
 from console.target.checkout import Checkout
 from console.target.environment_plan import PlanOptions, build_vault_plan
 from console.target.target import open_target
+from tests.support.processes.killed_steps import kill, run_lines
 from vault.adoption import adopt, undo
 from vault.adoption.adopt import AdoptionContext
 from vault.declare.server_names import APPLY_JOB
@@ -98,34 +98,19 @@ def do_undo(context: AdoptionContext, say: ProgressCallback) -> Any:
 ACTS: Final[dict[str, Act]] = {"adopt": do_adopt, "undo": do_undo}
 
 
-def _run_and_die(root: Path, act: str, kill_after: int) -> None:
+def _run_and_die(root: Path, line: str) -> None:
+    act, kill_after = line.split()
     steps = 0
 
     def say(_line: str) -> None:
         nonlocal steps
         steps += 1
-        if steps == kill_after:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if steps == int(kill_after):
+            kill()
 
     with adoption_context(root) as context:
         ACTS[act](context, say)
 
 
-def main(root: Path) -> None:
-    for line in sys.stdin:
-        act, kill_after = line.split()
-        child = os.fork()
-        if child == 0:
-            code = 1
-            with suppress(BaseException):
-                _run_and_die(root, act, int(kill_after))
-                code = 0
-            os._exit(code)
-        _, status = os.waitpid(child, 0)
-        killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status)
-        sys.stdout.write(f"{killed}\n")
-        sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    run_lines(partial(_run_and_die, Path(sys.argv[1])))

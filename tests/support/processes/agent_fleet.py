@@ -208,7 +208,6 @@ class AgentFleet:
         return (self.folder / "log").read_text(encoding="utf-8")
 
     def add(self, name: str, value: str) -> ServiceUnit:
-        """Register a service, write its secret and its unit's files, and return it."""
         unit = ServiceUnit(self.server, self.folder, Scope(name, Environment.DEV))
         unit.register()
         unit.put(value)
@@ -222,7 +221,6 @@ class AgentFleet:
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Send the signal to the supervisor and return its exit code."""
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(timeout=PATIENCE)
@@ -240,7 +238,6 @@ class AgentFleet:
         ]
 
     def check(self) -> tuple[int, list[str]]:
-        """Return the exit code and the lines of ``--check``."""
         command = [sys.executable, "-m", "agent.supervisor", "--check", str(self.units_folder)]
         run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         return run.returncode, run.stdout.splitlines()
@@ -258,5 +255,4 @@ def agent_fleet(server: AuditedServer, folder: Path) -> Iterator[AgentFleet]:
 
 
 def wait_until_delivered(units: Iterable[ServiceUnit], value: str) -> None:
-    """Wait until each of *units* has delivered *value*."""
     wait_until(lambda: all(unit.has_delivered(value) for unit in units), "the deliveries", PATIENCE)

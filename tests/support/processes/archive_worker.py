@@ -1,24 +1,19 @@
-"""Runs of the archive in a process that is killed.
-
-The processes are forked from a server that has imported everything, because the imports take longer
-than a run.
-"""
+"""Runs of the archive in a process that is killed."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Sequence
-from functools import cache
-from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final
 
 from app_integration._internal import private_file
 from app_integration._internal.pending_file import PendingFile
-from tests.support.models.audit_archive import SCOPE, file_cipher, interrupt_at
+from tests.support.models.audit_archive import SCOPE, file_cipher
+from tests.support.processes import fork_server
+from tests.support.processes.killed_steps import interrupt_at, kill
 from vault.audit.archive import chain, segment_file
 from vault.audit.archive import reload as reloading
 from vault.audit.archive.archive_run import Archived, Archiver
@@ -47,7 +42,7 @@ MOMENTS: Final[dict[str, tuple[Any, str, int]]] = {
 def archive(folder: Path, logs: Sequence[Path], pid: int, moment: str | None = None) -> Archived:
     """Archive logs of the server."""
     if moment is not None:
-        interrupt_at(*MOMENTS[moment], lambda: os.kill(os.getpid(), signal.SIGKILL))
+        interrupt_at(*MOMENTS[moment], kill)
     key = file_cipher().new_file_key()
     return Archiver(
         folder,
@@ -57,15 +52,6 @@ def archive(folder: Path, logs: Sequence[Path], pid: int, moment: str | None = N
     ).run()
 
 
-@cache
-def _context() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
-
-
 def start(*arguments: Any) -> BaseProcess:
     """Call :func:`archive` with *arguments* in a process of its own."""
-    process = _context().Process(target=archive, args=arguments)
-    process.start()
-    return process
+    return fork_server.start(archive, *arguments)

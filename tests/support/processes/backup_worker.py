@@ -1,28 +1,16 @@
-"""Backups and restores in a process that is killed.
-
-The processes are forked from a server that has imported everything, because the imports take longer
-than a backup of a small database.
-"""
+"""Backups and restores in a process that is killed."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from itertools import count
-from multiprocessing.context import ForkServerContext
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final
 
 import psutil
 import psycopg
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app_integration._internal import private_file
 from app_integration.encryption.files.file_cipher import FileCipher
@@ -35,6 +23,7 @@ from backup.login import read_url_file
 from backup.restore import Backup, Restored
 from backup.source import Source, autocommit
 from tests.support.models.cipher_parts import KeyService
+from tests.support.processes.killed_steps import interrupt_at, kill
 from vault.progress import no_progress
 
 SCOPE: Final = Scope("parcel-api", Environment.DEV)
@@ -61,15 +50,13 @@ RESTORE_MOMENTS: Final[dict[str, tuple[Any, str, int]]] = {
 
 def file_cipher() -> FileCipher:
     """Return a cipher with the same key in every process."""
-    service = KeyService()
-    service._keys = [AESGCM(bytes(32))]
-    return FileCipher(lambda _key: service, SCOPE)
+    return FileCipher(lambda _key: KeyService(bytes(32)), SCOPE)
 
 
 def back_up(url_file: Path, folder: Path, now: datetime, moment: str | None = None) -> None:
     """Back up the database of a URL, and remove backups of the day before."""
     if moment is not None:
-        _kill_at(*BACKUP_MOMENTS[moment])
+        interrupt_at(*BACKUP_MOMENTS[moment], kill)
     if moment in _VERIFIED:
         Backup.drill = trust  # type: ignore[method-assign] # only in this process
     login = read_url_file(url_file)
@@ -93,7 +80,7 @@ def back_up(url_file: Path, folder: Path, now: datetime, moment: str | None = No
 def restore_into(url_file: Path, file: Path, moment: str | None = None) -> None:
     """Restore a backup into the empty database of a URL. See :func:`back_up`."""
     if moment is not None:
-        _kill_at(*RESTORE_MOMENTS[moment])
+        interrupt_at(*RESTORE_MOMENTS[moment], kill)
     Backup(file, read_label(file), file_cipher(), no_progress).restore_into(read_url_file(url_file))
 
 
@@ -101,31 +88,6 @@ def trust(self: Backup) -> Restored:
     """Return the facts of a backup, in place of its drill."""
     facts, _entries = self._read_contents()
     return Restored(self._label, facts, 0.0)
-
-
-def _kill_at(owner: Any, name: str, call: int) -> None:
-    original, calls = getattr(owner, name), count(1)
-
-    def replaced(*arguments: Any, **options: Any) -> Any:
-        if next(calls) == call:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return original(*arguments, **options)
-
-    setattr(owner, name, replaced)
-
-
-@cache
-def _context() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
-
-
-def start(target: Any, *arguments: Any) -> BaseProcess:
-    """Call *target* with *arguments* in a process of its own."""
-    process = _context().Process(target=target, args=arguments)
-    process.start()
-    return process
 
 
 def abandoned_folders() -> list[Path]:
@@ -158,5 +120,4 @@ def abandoned_processes() -> list[int]:
 
 
 def at(minute: int) -> datetime:
-    """Return an invented time."""
     return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)

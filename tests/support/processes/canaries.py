@@ -112,7 +112,6 @@ def plant(layout: Layout) -> None:
 
 @pytest.hookimpl(trylast=True)  # because pytest creates its temporary folder in this hook too
 def pytest_configure(config: pytest.Config) -> None:
-    """Start to collect evidence."""
     global _sweep  # noqa: PLW0603 (one for each run)
     if config.option.collectonly or getattr(config.option, "numprocesses", None):
         return
@@ -122,60 +121,43 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _watch(sweep: Sweep) -> None:
-    _wrap(secret_registry.SecretRegistry, "add", _learn_live, sweep)
-    _wrap(methods.Token, "from_auth", _learn_token, sweep)
-    _wrap(subprocess.Popen, "__init__", _note_child, sweep)
-    _wrap(StartedDeployment, "reset", _gather_first, sweep)
-    _wrap(StrongroomError, "__init__", _note_error, sweep)
-
-
-def _wrap(owner: Any, name: str, around: Callable[..., Any], sweep: Sweep) -> None:
-    own = owner.__dict__.get(name)
-    setattr(owner, name, around(own or getattr(owner, name), sweep))
-    _undo.append((lambda: setattr(owner, name, own)) if own else (lambda: delattr(owner, name)))
-
-
-def _learn_live(before: Any, sweep: Sweep) -> Any:
-    def add(self: secret_registry.SecretRegistry, value: str) -> None:
-        if self is secret_registry.live:
+    def learn_live(registry: secret_registry.SecretRegistry, value: str) -> None:
+        if registry is secret_registry.live:
             sweep.add_secret(value)
-        before(self, value)
 
-    return add
-
-
-def _learn_token(before: Any, sweep: Sweep) -> Any:
-    def from_auth(cls: type[methods.Token], auth: Auth) -> Any:
+    def learn_token(_kind: type[methods.Token], auth: Auth) -> None:
         sweep.add_secret(auth.client_token)
-        return before.__func__(cls, auth)
 
-    return classmethod(from_auth)
-
-
-def _note_child(before: Any, sweep: Sweep) -> Any:
-    def start(self: Any, args: Any, *rest: Any, **options: Any) -> None:
+    def note_child(_child: Any, args: Any, *_: Any, **options: Any) -> None:
         variables = options.get("env") or os.environ
         sweep.note("children", f"{args!r} {dict(variables)!r}")
-        before(self, args, *rest, **options)
 
-    return start
+    def gather_first(started: StartedDeployment) -> None:
+        if started.layout.root.exists():
+            _gather_deployment(sweep, started.layout)
 
-
-def _gather_first(before: Any, sweep: Sweep) -> Any:
-    def reset(self: StartedDeployment) -> None:
-        if self.layout.root.exists():
-            _gather_deployment(sweep, self.layout)
-        before(self)
-
-    return reset
-
-
-def _note_error(before: Any, sweep: Sweep) -> Any:
-    def init(self: StrongroomError, *args: object) -> None:
+    def note_error(_error: StrongroomError, *args: object) -> None:
         sweep.note("errors", repr(args))
-        before(self, *args)
 
-    return init
+    _call_before(secret_registry.SecretRegistry, "add", learn_live)
+    _call_before(methods.Token, "from_auth", learn_token)
+    _call_before(subprocess.Popen, "__init__", note_child)
+    _call_before(StartedDeployment, "reset", gather_first)
+    _call_before(StrongroomError, "__init__", note_error)
+
+
+def _call_before(owner: Any, name: str, hook: Callable[..., None]) -> None:
+    """Call *hook* before each call of a method, with the same arguments."""
+    own = owner.__dict__.get(name)
+    is_of_class = isinstance(own, classmethod)
+    original = own.__func__ if is_of_class else getattr(owner, name)
+
+    def method(first: Any, *arguments: Any, **options: Any) -> Any:
+        hook(first, *arguments, **options)
+        return original(first, *arguments, **options)
+
+    setattr(owner, name, classmethod(method) if is_of_class else method)
+    _undo.append((lambda: setattr(owner, name, own)) if own else (lambda: delattr(owner, name)))
 
 
 def _gather_deployment(sweep: Sweep, layout: Layout) -> None:

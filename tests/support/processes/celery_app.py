@@ -23,7 +23,6 @@ use_leased_redis(app, url=os.environ["VISITS_REDIS"])
 
 @app.task(name="visits.record")  # type: ignore[untyped-decorator] # Celery has no types
 def record(number: int) -> int:
-    """Append *number* to the file of executed tasks, and return it."""
     with Path(os.environ["VISITS_EXECUTED"]).open("a", encoding="ascii", buffering=1) as file:
         file.write(f"{number}\n")
     return number

@@ -11,7 +11,6 @@ from console import cli
 
 
 def run_command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """Run the command, and return its exit code."""
     monkeypatch.setattr(sys, "argv", ["strongroom", *arguments])
     with pytest.raises(SystemExit) as exited:
         cli.main()
@@ -27,6 +26,5 @@ class CommandLine:
     capsys: pytest.CaptureFixture[str]
 
     def assert_rejected(self, code: int, message: str, *arguments: str) -> None:
-        """Run a command that must fail with an exit code and a message."""
         assert run_command(self.monkeypatch, *arguments) == code
         assert message in self.capsys.readouterr().err

@@ -46,7 +46,6 @@ def write_identity(folder: Path) -> Path:
 
 
 def work(cipher: FileCipher, operation: str, source: Path, target: Path, identity: Path) -> None:
-    """Encrypt or decrypt *source* as *target*."""
     if operation == "encrypt":
         cipher.encrypt_file(source, target, recipients=[RECIPIENT])
     else:

@@ -80,7 +80,6 @@ def child_of_a_transaction(_orders: IO[str], answers: IO[str]) -> None:
 
 
 def main(kind: str) -> dict[str, Any]:
-    """Run the scenario, and return what was seen."""
     with leased_database(**KINDS[kind]):
         before = state()
         children = [start_child(child) for _ in range(CHILDREN)]

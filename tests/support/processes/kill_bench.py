@@ -54,7 +54,6 @@ class Bench:
     workers: SimpleQueue[subprocess.Popen[str]] = field(repr=False)
 
     def create_namespace(self, namespace: str) -> None:
-        """Create *namespace* and its database users."""
         with root(self.address) as session:
             session.post(f"sys/namespaces/{namespace}")
         with psycopg.connect(self.superuser, autocommit=True) as connection:
@@ -69,7 +68,6 @@ class Bench:
                 connection.execute(statement.encode())
 
     def apply_in_child(self, job: Job) -> int:
-        """Run *job* in a child process."""
         worker = self.workers.get()
         assert worker.stdin
         assert worker.stdout
@@ -80,12 +78,10 @@ class Bench:
         return int(answer)
 
     def users(self) -> set[str]:
-        """Return the users that may log in to the database."""
         with psycopg.connect(self.superuser) as connection:
             return {name for (name,) in connection.execute("SELECT usename FROM pg_user")}
 
     def password(self, namespace: str, user: str = "manager") -> str:
-        """Return the password hash of a user of *namespace* in the database."""
         with psycopg.connect(self.superuser) as connection:
             row = connection.execute(
                 "SELECT rolpassword FROM pg_authid WHERE rolname = %s", (f"{namespace}_{user}",)
@@ -107,7 +103,6 @@ class Bench:
             session.delete("database/config/gaara-store-dev")
 
     def session(self, namespace: str) -> NamespacedSession:
-        """Return a session with all rights in *namespace*."""
         return NamespacedSession(self.address, ROOT_TOKEN, namespace)
 
 

@@ -7,8 +7,6 @@ itself after a number of writes, and prints the signal.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 import threading
 from collections.abc import Mapping
@@ -25,6 +23,7 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.transport.request import Request
 from policies.render import render_policies
+from tests.support.processes.killed_steps import kill, run_lines
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
 from vault.declare.schema.adopted_secret import Adoption
@@ -59,8 +58,6 @@ PRUNE: Final = Prune(
 
 @dataclass(frozen=True)
 class Job:
-    """One apply."""
-
     namespace: str
     kill_after: int = 0
     workers: int = 1
@@ -88,7 +85,7 @@ class NamespacedSession(Session):
             with self._counting:
                 self._writes += 1
                 if self._writes == self._kill_after:
-                    os.kill(os.getpid(), signal.SIGKILL)
+                    kill()
         return answer
 
 
@@ -144,7 +141,6 @@ def declared(database: int, variant: str, user: str) -> Declaration:
 
 
 def _annex(store: ServiceDeclaration) -> ServiceDeclaration:
-    """Return a small second service."""
     token = Generated(source="generated", length=32, alphabet="alphanumeric")
     return store.model_copy(
         update={
@@ -212,16 +208,8 @@ def main() -> None:
     """Read the settings from the first line of standard input, then run the job of each line."""
     settings = json.loads(sys.stdin.readline())
     _load()
-    for line in sys.stdin:
-        job = Job(**json.loads(line))
-        child = os.fork()
-        if child == 0:
-            with quick_stretching():
-                _do(job, settings)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        sys.stdout.write(f"{-os.waitstatus_to_exitcode(status)}\n")
-        sys.stdout.flush()
+    with quick_stretching():
+        run_lines(lambda line: _do(Job(**json.loads(line)), settings))
 
 
 if __name__ == "__main__":

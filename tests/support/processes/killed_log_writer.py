@@ -21,14 +21,11 @@ _SIZES: Final = (40, 400, 30_000)
 
 @dataclass(frozen=True, slots=True)
 class Killed:
-    """What is known of a killed process."""
-
     written: int
     log: ReadLog
 
 
 def log_until_killed(files: FileCipher, place: LogPlace, seconds: float) -> Killed:
-    """Fork a process that logs, and kill it."""
     done = mmap.mmap(-1, _NUMBER)
     writer = LogWriter(place, files.new_file_key, Rotation(max_bytes=200_000))
     writer.prepare()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
+from itertools import count
 from typing import Any
 
 
@@ -40,11 +43,40 @@ class Killer:
     def _step(self) -> None:
         self._left -= 1
         if not self._left:
-            os.kill(os.getpid(), signal.SIGKILL)
+            kill()
+
+
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def interrupt_at(owner: Any, name: str, call: int, end: Callable[[], None]) -> None:
+    """Call *end* in place of a call of a function."""
+    original, calls = getattr(owner, name), count(1)
+
+    def replaced(*arguments: Any, **options: Any) -> Any:
+        if next(calls) == call:
+            end()
+        return original(*arguments, **options)
+
+    setattr(owner, name, replaced)
 
 
 def run_killed(run: Callable[[], object]) -> bool:
     """Run *run* in a child that may be killed, and return whether it ended before."""
+    code = _run_in_child(run)
+    assert code <= 0
+    return code == 0
+
+
+def run_lines(run: Callable[[str], object]) -> None:
+    """Run each line of standard input in a child, and print the signal that has killed it."""
+    for line in sys.stdin:
+        sys.stdout.write(f"{-_run_in_child(partial(run, line))}\n")
+        sys.stdout.flush()
+
+
+def _run_in_child(run: Callable[[], object]) -> int:
     child = os.fork()
     if not child:
         try:
@@ -53,6 +85,4 @@ def run_killed(run: Callable[[], object]) -> bool:
             traceback.print_exc()
             os._exit(1)
         os._exit(0)
-    status = os.waitpid(child, 0)[1]
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFEXITED(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 _ROOT: Final = Path(__file__).parents[3]
 
@@ -35,7 +36,7 @@ def not_installed_with(extra: str) -> frozenset[str]:
     return frozenset(
         module
         for module, names in metadata.packages_distributions().items()
-        if installed.isdisjoint(map(_normalised, names))
+        if installed.isdisjoint(map(canonicalize_name, names))
     )
 
 
@@ -44,14 +45,10 @@ def _with_dependencies(distribution: str, *extras: str) -> set[str]:
     found: set[str] = set()
     pending = [(distribution, extra) for extra in ("", *extras)]
     for name, extra in pending:  # which grows meanwhile
-        found.add(_normalised(name))
+        found.add(canonicalize_name(name))
         for text in metadata.requires(name) or ():
             needed = Requirement(text)
             if needed.marker is None or needed.marker.evaluate({"extra": extra}):
                 pairs = [(needed.name, each) for each in ("", *needed.extras)]
                 pending += [pair for pair in pairs if pair not in pending]
     return found
-
-
-def _normalised(name: str) -> str:
-    return name.lower().replace("_", "-").replace(".", "-")

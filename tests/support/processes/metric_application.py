@@ -26,8 +26,6 @@ from app_integration.sources.vault import VaultSource
 
 
 class Document:
-    """A model that accepts any document."""
-
     @classmethod
     def model_validate(cls, _document: object, /) -> Document:
         """Return a model of nothing."""
@@ -35,7 +33,6 @@ class Document:
 
 
 def main(address: str, service: str, name: str, file: str) -> None:
-    """Run the application until its standard input ends."""
     scope = Scope(service, Environment.DEV)
     metrics.set_environment("dev")
     session = Session(address, StaticToken(Secret(sys.stdin.readline().strip())))

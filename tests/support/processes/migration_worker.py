@@ -1,20 +1,12 @@
-"""Workers of a migration in processes that are killed.
-
-The processes are forked from a server that has imported everything, because the imports take longer
-than many batches.
-"""
+"""Workers of a migration in processes that are killed."""
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from multiprocessing.connection import Connection as Pipe
-from multiprocessing.context import ForkServerContext
-from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
 import psycopg
@@ -28,6 +20,7 @@ from migration.table.table_lock import Pacing
 from tests.support.migrations import guests
 from tests.support.migrations.guest_kinds import KINDS
 from tests.support.migrations.guests import GUESTS, MIGRATION
+from tests.support.processes.fork_server import fork_server, start
 
 #: ``application_name`` of a worker.
 APPLICATION: Final = "backfill"
@@ -73,21 +66,13 @@ def _connect(url: str) -> Iterator[psycopg.Connection]:
             raise
 
 
-@cache
-def _context() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
-
-
 class Worker:
     """A process that has begun its work."""
 
     def __init__(self, target: Any, *arguments: Any) -> None:
         """Call *target* with *arguments* in a process, and wait until it has connected."""
-        receiver, sender = _context().Pipe(duplex=False)
+        receiver, sender = fork_server(__name__).Pipe(duplex=False)
         with receiver:
-            self.process: BaseProcess = _context().Process(target=target, args=(*arguments, sender))
-            self.process.start()
+            self.process = start(target, *arguments, sender)
             sender.close()
             self.backend: int = receiver.recv()

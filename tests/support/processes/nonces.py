@@ -52,5 +52,4 @@ def _work(cipher: object, count: int) -> bytes:
 
 
 def count_repeated(prefixes: np.ndarray[tuple[int], np.dtype[np.bytes_]]) -> int:
-    """Return the number of *prefixes* that repeat an earlier one."""
     return len(prefixes) - len(np.unique(prefixes))

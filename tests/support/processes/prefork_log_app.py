@@ -17,7 +17,6 @@ logger.info("%d is ready", os.getpid())
 
 
 def application(environ: dict[str, Any], start: Callable[..., object]) -> Iterable[bytes]:
-    """Log the request, and return the process id."""
     logger.info("%d got %s", os.getpid(), environ["PATH_INFO"])
     start("200 OK", [("Content-Type", "text/plain")])
     return [b"%d" % os.getpid()]

@@ -27,8 +27,6 @@ ANSWER_SECONDS: Final = 30.0  # longer than the SDK's deadline
 
 @dataclass(frozen=True)
 class Person:
-    """A customer with a password and personal data."""
-
     username: str
     password: str
     email: str
@@ -43,8 +41,6 @@ class Person:
 
 @dataclass
 class RunningStore:
-    """One store."""
-
     variables: dict[str, str]
     port: int
     log_file: Path
@@ -78,21 +74,17 @@ class RunningStore:
 
     @property
     def log(self) -> str:
-        """Return the store's output."""
         return self.log_file.read_text(encoding="utf-8")
 
     def health(self) -> dict[str, Any]:
-        """Return the body of ``/health``."""
         body: dict[str, Any] = self.request("GET", "/health").json()
         return body
 
     def register(self, person: Person) -> None:
-        """Register *person*."""
         answer = self.request("POST", "/register", body=vars(person))
         assert answer.status_code == 201, answer.text
 
     def login(self, person: Person) -> str:
-        """Log in as *person* and return the token."""
         body = {"username": person.username, "password": person.password}
         answer = self.request("POST", "/login", body=body)
         assert answer.status_code == 200, answer.text
@@ -101,21 +93,17 @@ class RunningStore:
         return token
 
     def login_by_email(self, person: Person) -> str:
-        """Log in as *person* by e-mail address and return the token."""
         return self.login(replace(person, username=person.email))
 
     def me(self, token: str) -> requests.Response:
-        """Request the data of the user of *token*."""
         return self.request("GET", "/me", token=token)
 
     def export(self, token: str) -> requests.Response:
-        """Request an export of the data of the user of *token*."""
         return self.request("POST", "/export", token=token)
 
     def request(
         self, method: str, path: str, *, token: str = "", body: dict[str, str] | None = None
     ) -> requests.Response:
-        """Send one request and return the response."""
         return requests.request(
             method,
             f"http://{HOST}:{self.port}{path}",
@@ -137,8 +125,6 @@ class RunningStore:
 
 
 class StoreInContainer(RunningStore):
-    """Store of a containers deployment."""
-
     def __init__(self, servers: ContainerRuntime) -> None:
         super().__init__({}, servers.ports.store, Path(os.devnull), host="0.0.0.0")  # noqa: S104 (of its container)
         self._servers = servers
@@ -157,7 +143,6 @@ class StoreInContainer(RunningStore):
 
     @property
     def log(self) -> str:
-        """Return the container's log."""
         with container(self._servers, "store") as found:
             text: str = found.logs().decode()
             return text

@@ -98,7 +98,6 @@ class Commands:
     """Commands of one version of the tool, and an application with its SDK, on the site."""
 
     def __init__(self, program: list[str], interpreter: Path) -> None:
-        """Choose free ports."""
         self._program, self._interpreter = program, interpreter
         ports = Ports(*free_ports(6)).by_name()
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -110,7 +109,6 @@ class Commands:
         return self._run([*self._program, *arguments], self._variables, folder, typed)
 
     def application(self, code: str, service: str = "tracking") -> str:
-        """Run *code* as *service*, and return what it prints."""
         lines = Layout(SITE / ".strongroom").service_env(service).read_text().splitlines()[1:]
         pairs = [line.split("=", 1) for line in lines]
         variables = {name: shlex.split(text)[0] for name, text in pairs}

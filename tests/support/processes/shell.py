@@ -27,7 +27,6 @@ class Shell:
     def __init__(
         self, root: Path, variables: Mapping[str, str] | None = None, *, project: Path = ROOT
     ) -> None:
-        """Choose free ports."""
         self._project = project
         self.layout = Layout(root)
         self.ports = Ports(*free_ports(6))
@@ -93,7 +92,5 @@ class Shell:
 
 
 class PlainShell(Shell):
-    """Shell whose variables set no port."""
-
     def _settings(self) -> dict[str, str]:
         return {}

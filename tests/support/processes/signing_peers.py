@@ -55,8 +55,6 @@ def known_keys(secrets: SecretStore) -> Keys:
 
 @dataclass
 class Tally:
-    """What one process has done."""
-
     verified: int = 0
     failed: int = 0
     keys: int = 0
@@ -64,8 +62,6 @@ class Tally:
 
 @dataclass
 class Peers:
-    """The processes."""
-
     scale: int
     inboxes: list[Any]
     stopping: Any = field(default_factory=_CONTEXT.Event)
@@ -75,7 +71,6 @@ class Peers:
     start: float = field(default_factory=time.monotonic)
 
     def clock(self) -> datetime:
-        """Return the time of the rotations."""
         return self.begin + timedelta(seconds=(time.monotonic() - self.start) * self.scale)
 
     def end(self) -> list[Tally]:
@@ -185,7 +180,6 @@ def signing_key_rotation(
 
 
 def rotate(rotation: Rotation, times: int) -> None:
-    """Run *times* rotations to their end."""
     for _ in range(times):
         wait_until(lambda: rotation.run().record.step.is_end, "the end of a rotation", 60)
 

@@ -12,7 +12,6 @@ from examples.gaara_store.app import create_app
 
 
 def create_slow_app() -> Flask:
-    """Return the store, whose requests wait before they are answered."""
     app = create_app()
     app.before_request(lambda: time.sleep(0.1))
     return app

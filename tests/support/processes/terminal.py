@@ -23,8 +23,6 @@ _PATIENCE: Final = 60.0  # seconds
 
 @dataclass(slots=True)
 class Terminal:
-    """Terminal of one program."""
-
     process: subprocess.Popen[bytes]
     _file: int
     _unread: bytes = b""
@@ -53,7 +51,6 @@ class Terminal:
         return _decode(self._unread)
 
     def shows_typing(self) -> bool:
-        """Return whether the terminal shows what is typed."""
         return bool(termios.tcgetattr(self._file)[3] & termios.ECHO)
 
     def _waits(self) -> bool:

@@ -42,7 +42,6 @@ def write_unit(folder: Path, **changes: object) -> Path:
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    """Wait until *condition* returns a true value."""
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 (other processes make it true)
             await asyncio.sleep(0.01)

@@ -25,8 +25,6 @@ _PATIENCE: Final = 20.0  # seconds
 
 
 class Unit:
-    """A unit in the folder of a machine."""
-
     def __init__(self, machine: Path, name: str) -> None:
         self.name = name.removesuffix(".service")
         self._machine = machine
@@ -38,7 +36,6 @@ class Unit:
 
     @property
     def credentials(self) -> Path:
-        """Return the folder of its credentials."""
         return self._machine / "run/credentials" / f"{self.name}.service"
 
     def start(self) -> None:
@@ -103,7 +100,6 @@ def _is_zombie(pid: int) -> bool:
 
 
 def main(machine: str, action: str, *names: str) -> None:
-    """Start or stop units."""
     for name in names:
         unit = Unit(Path(machine), name)
         unit.start() if action == "start" else unit.stop()

@@ -58,8 +58,6 @@ class Outcome:
 
 
 def memory_exchange(server: MemoryVault) -> Exchange:
-    """Return what sends to *server*."""
-
     def exchange(
         method: str, path: str, token: str | None, body: Any, wrap_ttl: str | None
     ) -> tuple[int, Any]:
@@ -70,7 +68,6 @@ def memory_exchange(server: MemoryVault) -> Exchange:
 
 
 def real_exchange(server: RealServer) -> Exchange:
-    """Return what sends to *server* over HTTP."""
     pool = urllib3.PoolManager(retries=False, timeout=_TIMEOUT)
 
     def exchange(
@@ -88,7 +85,6 @@ def real_exchange(server: RealServer) -> Exchange:
 
 
 def add_mounts(exchange: Exchange, values: Mapping[str, str]) -> None:
-    """Mount ``<kv>``, ``<transit>`` and ``<approle>``, and wait until they are ready."""
     for path, body in _MOUNTS.items():
         exchange("POST", _fill(path, values), values["root"], body, None)
     config = _fill("<kv>/config", values)

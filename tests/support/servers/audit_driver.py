@@ -63,11 +63,9 @@ class Driver:
         return self.token(f"auth/userpass/login/{name}", password)
 
     def token(self, path: str, body: Mapping[str, Any]) -> str:
-        """Return the token of a login."""
         return str(self.send("POST", path, "", body)["auth"]["client_token"])
 
     def lines(self) -> list[Line]:
-        """Return the lines since the last call."""
         content = (self._server.folder / "audit.log").read_bytes()[self._offset :]
         self._offset += len(content)
         return [json.loads(line) for line in content.splitlines()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,19 +15,16 @@ from app_integration.auth.methods import AppRole, StaticToken
 from app_integration.errors import ServerError
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.testing.ports import free_ports
+from app_integration.testing.application import approle_files
 from local.servers import audit_logs
 from tests.support.polling import wait_until
-from tests.support.servers.server_program import server_program
+from tests.support.servers.dev_server import AUTHORITY, ROOT_TOKEN, started_server
 
-ROOT_TOKEN = "root"
-PATIENCE = 20.0  # seconds
+__all__ = ["ROOT_TOKEN", "AuditedServer", "audited_server"]
 
 
 @dataclass
 class AuditedServer:
-    """A running server."""
-
     address: str
     folder: Path
     cacert: Path | None
@@ -45,19 +41,15 @@ class AuditedServer:
         return [entry for entry in entries if entry["type"] == "request"]
 
     def count(self, path: str) -> int:
-        """Return the number of requests for the API path *path*."""
         return len(self.requests(path))
 
     def approle(self, folder: Path, name: str = "shop-dev", **options: Any) -> AppRole:
-        """Create the AppRole *name* and return its auth method."""
         role = f"auth/approle/role/{name}"
         self.root.delete(role)  # because an earlier test may have set other parameters
         self.root.post(role, options)
         role_id = self.root.get(f"{role}/role-id")["data"]["role_id"]
         secret_id = self.root.post(f"{role}/secret-id", retry=False)["data"]["secret_id"]
-        (folder / "role-id").write_text(role_id)
-        (folder / "secret-id").write_text(secret_id)
-        return AppRole(folder / "role-id", folder / "secret-id")
+        return approle_files(folder, role_id, secret_id)
 
     def reload(self, devices: Sequence[str] = ("audit",)) -> None:
         """Let the server open its audit logs again, and take exactly *devices*.
@@ -84,7 +76,6 @@ class AuditedServer:
         wait_until(has_single_writer, "one descriptor for each log")
 
     def allow(self, policy: str, *paths: str) -> None:
-        """Write a policy that grants reading and updating *paths*."""
         rules = (f'path "{path}" {{ capabilities = ["read", "update"] }}' for path in paths)
         self.root.post(f"sys/policies/acl/{policy}", {"policy": "\n".join(rules)})
 
@@ -97,28 +88,19 @@ def audited_server(
     configuration = folder / "audit.hcl"
     log_files = [folder / name for name in logs]
     configuration.write_text(audit_logs.declare(log_files))
-    listen = f"127.0.0.1:{free_ports(2)[0]}"
-    command = [
-        *(str(server_program()), "server", "-dev", f"-config={configuration}"),
-        *(f"-dev-root-token-id={ROOT_TOKEN}", f"-dev-listen-address={listen}"),
-        *(("-dev-tls", f"-dev-tls-cert-dir={folder}") if tls else ()),
-    ]
-    cacert = folder / "vault-ca.pem" if tls else None
-    with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, env={"HOME": str(folder)}, stdout=log, stderr=log)
-    try:
+    cacert = folder / AUTHORITY if tls else None
+    option = f"-config={configuration}"
+    with (
+        (folder / "server.log").open("wb") as log,
+        started_server(folder, folder if tls else None, option, log=log) as (address, pid),
+    ):
         wait_until(lambda: cacert is None or _is_whole(cacert), "the server's certificates")
-        server = AuditedServer(
-            f"{'https' if tls else 'http'}://{listen}", folder, cacert, process.pid
-        )
+        server = AuditedServer(address, folder, cacert, pid)
         wait_until(lambda: _is_ready(server.root), "a ready server")
         audit_logs.enable_missing(server.root, log_files)
         server.root.post("sys/auth/approle", {"type": "approle"})
         with server.root:
             yield server
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
 
 
 def _open_files(pid: int) -> Iterator[str]:

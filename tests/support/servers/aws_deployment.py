@@ -40,20 +40,16 @@ class AwsDeployment:
 
     @property
     def variables(self) -> dict[str, str]:
-        """Return the variables of the store."""
         return self.local.service(SERVICE).variables()
 
     @property
     def settings(self) -> Settings:
-        """Return the settings that the store's own process would have."""
         return from_environment(self.variables)
 
     def open_client(self) -> Client:
-        """Return an SDK client with the store's settings."""
         return Client(self.settings, aws=self.local.connection())
 
     def write_secret(self, name: str, value: str) -> None:
-        """Write the next version of a secret of the store."""
         client = MotoServer(self.local.ports.aws_address).client("secretsmanager")
         client.put_secret_value(
             SecretId=Scope(SERVICE, Environment.DEV).secret(name), SecretString=value

@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 from urllib.parse import parse_qs
+
+from tests.support.servers.local_server import LocalServer, serve
 
 JSON: Final = "application/x-amz-json-1.1"
 _ACCOUNT: Final = "123456789012"
@@ -26,8 +28,6 @@ _DRIP_LIMIT: Final = 60.0  # seconds, after which a dripping body is cut
 
 @dataclass(frozen=True)
 class Fault:
-    """One response."""
-
     status: int = 200
     body: Any = field(default_factory=dict)
     interval: float = 0.0
@@ -37,7 +37,6 @@ class Fault:
 
 
 def refused(code: str, message: str = "", status: int = 400) -> Fault:
-    """Return an error response with an error code."""
     return Fault(status, {"__type": code, "message": message})
 
 
@@ -80,25 +79,26 @@ def late(fault: Fault) -> Fault:
     return replace(fault, is_late=True)
 
 
-def dripping(body: dict[str, Any], interval: float = 0.1) -> Fault:
-    return Fault(body=body, interval=interval)
+def dripping(body: dict[str, Any]) -> Fault:
+    return Fault(body=body, interval=0.1)
 
 
-def cut(body: dict[str, Any], keep: int = 10, *, has_length: bool = True) -> Fault:
-    return Fault(body=body, keep=keep, has_length=has_length)
+def cut(body: dict[str, Any], *, has_length: bool = True) -> Fault:
+    return Fault(body=body, keep=10, has_length=has_length)
 
 
-class AwsFaultServer:
-    """A running server."""
-
-    def __init__(self, url: str, upstream: str | None) -> None:
-        self.url = url
+class AwsFaultServer(LocalServer):
+    def __init__(self, upstream: str | None) -> None:
         self.faults: dict[str, list[Fault]] = {}
         self.operations: list[str] = []
         self.bodies: list[str] = []
+        self.over = threading.Event()
         self._upstream = upstream
         self._lock = threading.Lock()
-        self.stopping = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return self.address
 
     def forget(self) -> None:
         """Forget the scripted responses and the requests, for the next test."""
@@ -107,7 +107,26 @@ class AwsFaultServer:
             self.operations.clear()
             self.bodies.clear()
 
-    def next_fault(self, operation: str, body: str) -> Fault | None:
+    def handle(self, request: BaseHTTPRequestHandler) -> None:
+        body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        # CloudWatch's bodies are CBOR, which no test reads.
+        text = body.decode(errors="replace")
+        fault = self._next_fault(_operation(request, text), text)
+        if fault is None:
+            status, headers, content = self._pass_on(request, body)
+            _start(request, status, headers, len(content))
+            request.wfile.write(content)
+            return
+        if fault.is_late:
+            self._pass_on(request, body)
+        content = _encode(request, fault)
+        length = len(content) if fault.has_length else None
+        _start(request, fault.status, {"Content-Type": JSON}, length)
+        self._send_slowly(request, content[: fault.keep], fault.interval)
+        if fault.keep is not None or not fault.has_length:
+            request.close_connection = True
+
+    def _next_fault(self, operation: str, body: str) -> Fault | None:
         """Record a request and return its scripted response; None passes the request on."""
         with self._lock:
             self.operations.append(operation)
@@ -119,98 +138,67 @@ class AwsFaultServer:
                 return script[0] if script else None
         return refused("UnknownOperationException", f"no response is scripted for {operation}")
 
-    def pass_on(
-        self, path: str, body: bytes, headers: dict[str, str]
+    def _pass_on(
+        self, request: BaseHTTPRequestHandler, body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
         """Return status, headers and body of the upstream's response."""
-        kept = {name: text for name, text in headers.items() if name.lower() not in _HOP_HEADERS}
-        request = urllib.request.Request(f"{self._upstream}{path}", data=body, headers=kept)  # noqa: S310 (http)
+        kept = {
+            name: text for name, text in request.headers.items() if name.lower() not in _HOP_HEADERS
+        }
+        passed = urllib.request.Request(f"{self._upstream}{request.path}", body, kept)  # noqa: S310 (http)
         try:
-            response = urllib.request.urlopen(request, timeout=_DRIP_LIMIT)  # noqa: S310
+            response = urllib.request.urlopen(passed, timeout=_DRIP_LIMIT)  # noqa: S310
         except urllib.error.HTTPError as error:
             response = error
         with response:
             return response.status, dict(response.headers), response.read()
 
+    def _send_slowly(
+        self, request: BaseHTTPRequestHandler, content: bytes, interval: float
+    ) -> None:
+        if not interval:
+            request.wfile.write(content)
+            return
+        for byte in content:
+            if self.over.wait(interval):
+                return
+            try:
+                request.wfile.write(bytes([byte]))
+            except OSError:  # the client has gone
+                return
+
 
 @contextmanager
 def aws_fault_server(upstream: str | None = None) -> Iterator[AwsFaultServer]:
     """Run a server in this process and yield it."""
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    listener.daemon_threads = True
-    server = AwsFaultServer(f"http://127.0.0.1:{listener.server_address[1]}", upstream)
-    listener.site = server  # type: ignore[attr-defined]
-    thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with serve(AwsFaultServer(upstream), protocol="HTTP/1.1") as server:
         yield server
-    finally:
-        server.stopping.set()
-        listener.shutdown()
-        thread.join()
-        listener.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    # Otherwise each body waits 40 ms for the acknowledgement of its headers.
-    disable_nagle_algorithm = True
+def _operation(request: BaseHTTPRequestHandler, body: str) -> str:
+    if target := request.headers.get("X-Amz-Target", ""):
+        return target.rpartition(".")[2]
+    if request.path != "/":
+        return request.path.rpartition("/operation/")[2]
+    return parse_qs(body).get("Action", [""])[0]
 
-    def do_POST(self) -> None:
-        site: AwsFaultServer = self.server.site  # type: ignore[attr-defined]
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        # CloudWatch's bodies are CBOR, which no test reads.
-        text = body.decode(errors="replace")
-        fault = site.next_fault(self._operation(text), text)
-        if fault is None:
-            status, headers, content = site.pass_on(self.path, body, dict(self.headers))
-            self._start(status, headers, len(content))
-            self.wfile.write(content)
-            return
-        if fault.is_late:
-            site.pass_on(self.path, body, dict(self.headers))
-        content = self._encode(fault)
-        length = len(content) if fault.has_length else None
-        self._start(fault.status, {"Content-Type": JSON}, length)
-        self._send_slowly(content[: fault.keep], fault.interval, site.stopping)
-        if fault.keep is not None or not fault.has_length:
-            self.close_connection = True
 
-    def _operation(self, body: str) -> str:
-        if target := self.headers.get("X-Amz-Target", ""):
-            return target.rpartition(".")[2]
-        if self.path != "/":
-            return self.path.rpartition("/operation/")[2]
-        return parse_qs(body).get("Action", [""])[0]
+def _encode(request: BaseHTTPRequestHandler, fault: Fault) -> bytes:
+    """Return the body of *fault*: JSON, or for an error of STS, XML."""
+    if "X-Amz-Target" in request.headers or fault.status < HTTPStatus.BAD_REQUEST:
+        return json.dumps(fault.body).encode()
+    code, message = fault.body["__type"], fault.body["message"]
+    error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+    return f"<ErrorResponse>{error}</ErrorResponse>".encode()
 
-    def _encode(self, fault: Fault) -> bytes:
-        """Return the body of *fault*: JSON, or for an error of STS, XML."""
-        if "X-Amz-Target" in self.headers or fault.status < HTTPStatus.BAD_REQUEST:
-            return json.dumps(fault.body).encode()
-        code, message = fault.body["__type"], fault.body["message"]
-        error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
-        return f"<ErrorResponse>{error}</ErrorResponse>".encode()
 
-    def _start(self, status: int, headers: dict[str, str], length: int | None) -> None:
-        self.send_response_only(status)
-        for name, text in headers.items():
-            if name.lower() not in _HOP_HEADERS:
-                self.send_header(name, text)
-        if length is not None:
-            self.send_header("Content-Length", str(length))
-        self.end_headers()
-
-    def _send_slowly(self, content: bytes, interval: float, stopping: threading.Event) -> None:
-        if not interval:
-            self.wfile.write(content)
-            return
-        for byte in content:
-            if stopping.wait(interval):
-                return
-            try:
-                self.wfile.write(bytes([byte]))
-            except OSError:  # the client has gone
-                return
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base's parameter)
-        """Log nothing."""
+def _start(
+    request: BaseHTTPRequestHandler, status: int, headers: dict[str, str], length: int | None
+) -> None:
+    request.send_response_only(status)
+    for name, text in headers.items():
+        if name.lower() not in _HOP_HEADERS:
+            request.send_header(name, text)
+    if length is not None:
+        request.send_header("Content-Length", str(length))
+    request.end_headers()

@@ -18,13 +18,10 @@ from tests.support.processes.running_store import ROOT
 
 @dataclass
 class Stack:
-    """Containers of the deployment *local*."""
-
     local: LocalDeployment
 
     @property
     def servers(self) -> ContainerRuntime:
-        """Return the runtime of the deployment."""
         assert isinstance(self.local.servers, ContainerRuntime)
         return self.local.servers
 
@@ -55,18 +52,15 @@ class Stack:
         return done.stdout, done.stderr
 
     def inspect(self) -> dict[str, dict[str, Any]]:
-        """Return the output of ``docker inspect`` by service."""
         with open_engine() as engine:
             found = engine.containers.list(all=True, filters=self._project_filter)
             return {each.labels[SERVICE]: each.attrs for each in found}
 
     def volumes(self) -> list[dict[str, Any]]:
-        """Return the output of ``docker volume inspect``."""
         with open_engine() as engine:
             return [each.attrs for each in engine.volumes.list(filters=self._project_filter)]
 
     def images(self) -> list[Any]:
-        """Return the output of ``docker image inspect`` and ``docker history`` of each image."""
         with open_engine() as engine:
             names = {container["Config"]["Image"] for container in self.inspect().values()}
             found = [engine.images.get(name) for name in sorted(names)]

@@ -61,7 +61,6 @@ class CopySite:
         }
 
     def vault_resources(self) -> list[Resource]:
-        """Return the declared resources on Vault."""
         return [*vault_resources(self.declaration, SCOPE, Inputs(), self.owner)]
 
     def copy(self, source: str, target: str, **sessions: Any) -> SecretCopy:
@@ -70,7 +69,6 @@ class CopySite:
         return SecretCopy(found[source], found[target], secrets)
 
     def compare(self, source: str, target: str) -> dict[str, Comparison]:
-        """Return the comparison of each secret by its name."""
         found = self.copy(source, target).compare()
         return {each.secret.path.rpartition("/")[2]: each for each in found}
 
@@ -96,16 +94,13 @@ class CopySite:
             self.put(name, fields)
 
     def fields(self) -> dict[str, Any]:
-        """Return the fields on Vault of each secret that has a value."""
         found = {name: read_data(self.session, data_path(SCOPE.secret(name))) for name in VALUES}
         return {name: data["data"] for name, data in found.items() if data}
 
     def texts(self) -> dict[str, str]:
-        """Return the texts on AWS of each secret that has a value."""
         return {name: self.aws.value(name) for name in VALUES}
 
     def versions(self, backend: str) -> dict[str, int]:
-        """Return how many versions each secret has."""
         return {name: self._count(backend, SCOPE.secret(name)) for name in VALUES}
 
     def _count(self, backend: str, path: str) -> int:
@@ -166,7 +161,6 @@ def declare(folder: Path) -> Declaration:
 
 @contextmanager
 def copy_site(session: Session, aws: ProvisioningSite, folder: Path) -> Iterator[CopySite]:
-    """Yield a site without secrets."""
     site = CopySite(session, aws, declare(folder))
     site.erase("vault")
     try:

@@ -37,7 +37,6 @@ def container(servers: ContainerRuntime, service: str) -> Iterator[Any]:
 
 
 def health(found: Any) -> str:
-    """Return the current result of the container's health check."""
     found.reload()
     status: str = found.attrs["State"]["Health"]["Status"]
     return status
@@ -78,15 +77,12 @@ class Deployment:
 
     @property
     def settings(self) -> Settings:
-        """Return the settings that the store's own process would have."""
         return from_environment(self.variables)
 
     def open_client(self) -> Client:
-        """Return an SDK client with the store's settings."""
         return Client(self.settings)
 
     def write_secret(self, name: str, value: str) -> None:
-        """Write the next version of a secret of the store."""
         self.operator.post(f"secret/data/gaara-store/dev/{name}", {"data": {"value": value}})
 
     def kill(self, name: str) -> None:

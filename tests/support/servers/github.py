@@ -18,8 +18,6 @@ BEARER = "the job's own"
 
 @dataclass
 class GitHub(Server):
-    """The endpoint where a job gets its token."""
-
     signer: Signer = field(default_factory=lambda: Signer(ISSUER))
     claims: dict[str, str] = field(default_factory=dict)
     requests: int = 0

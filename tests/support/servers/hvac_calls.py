@@ -5,14 +5,20 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import attrgetter, getitem
 from typing import Any, Final
 
 import requests
 
 #: What earlier calls of a run returned, by name, and the settings of the database.
 State = dict[str, Any]
-#: Sends one call through the client.
-Call = Callable[[Any, State], Any]
+#: Clients of hvac, by the groups in the names of calls.
+_CLIENTS: Final = {
+    **{group: f"secrets.{group}" for group in ("kv.v1", "kv.v2", "transit", "database")},
+    **{group: f"auth.{group}" for group in ("approle", "token")},
+    "sys": "sys",
+}
 
 #: Keys whose values differ between two runs. Their type is compared.
 VOLATILE: Final = frozenset(
@@ -32,20 +38,49 @@ VOLATILE: Final = frozenset(
 VOLATILE_BELOW: Final = frozenset({"keys"})
 
 
-def kept(key: str, send: Call) -> Call:
-    """Return *send*, whose result later calls find under *key*."""
+class From(str):
+    """Place of an argument in :data:`State`, as keys between dots."""
 
-    def send_and_keep(client: Any, state: State) -> Any:
-        state[key] = send(client, state)
-        return state[key]
+    __slots__ = ()
 
-    return send_and_keep
+
+@dataclass(frozen=True)
+class Sent:
+    """Arguments of the method that a call is named after, whose result is kept under *keep*."""
+
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any]
+    keep: str
+
+    def send(self, name: str, client: Any, state: State) -> Any:
+        group, _, method = name.partition(" ")[0].rpartition(".")
+        owner = attrgetter(_CLIENTS[group])(client) if group in _CLIENTS else client
+        arguments, options = _filled([*self.arguments], state), _filled(self.options, state)
+        found = getattr(owner, method)(*arguments, **options)
+        if self.keep:
+            state[self.keep] = found
+        return found
+
+
+#: A call, or a function that sends it through the client.
+Call = Sent | Callable[[Any, State], Any]
+
+
+def call(*arguments: Any, keep: str = "", **options: Any) -> Sent:
+    """Return a call with these arguments. Later calls find its result under *keep*."""
+    return Sent(arguments, options, keep)
+
+
+def _filled(value: Any, state: State) -> Any:
+    if isinstance(value, From):
+        return reduce(getitem, value.split("."), state)
+    if isinstance(value, Mapping):
+        return {name: _filled(inner, state) for name, inner in value.items()}
+    return [_filled(each, state) for each in value] if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the caller of one call sees."""
-
     kind: str
     value: Any = None
 
@@ -54,12 +89,12 @@ def run_calls(calls: Mapping[str, Call], client: Any, state: State) -> dict[str,
     """Return the outcome of each of *calls*, which are sent in order."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return {name: _outcome(send, client, state) for name, send in calls.items()}
+        return {name: _outcome(name, each, client, state) for name, each in calls.items()}
 
 
-def _outcome(send: Call, client: Any, state: State) -> Outcome:
+def _outcome(name: str, each: Call, client: Any, state: State) -> Outcome:
     try:
-        found = send(client, state)
+        found = each.send(name, client, state) if isinstance(each, Sent) else each(client, state)
     except Exception as error:  # noqa: BLE001 (compared with that of another client)
         return Outcome(type(error).__name__)
     if isinstance(found, requests.Response):

@@ -8,109 +8,41 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from tests.support.servers.hvac_engine_calls import KV1
+from tests.support.servers.hvac_system_calls import REFUSED_BY_SERVER
+
+
+def _of(group: str, names: str) -> set[str]:
+    return {f"{group}.{name}" for name in names.split()}
+
+
 #: Calls that it refuses, or that need the result of one that it refuses.
 REFUSED: Final = frozenset(
-    line.strip()
-    for line in """
-    sys.enable_secrets_engine kv v1
-    kv.v1.create_or_update_secret
-    kv.v1.create_or_update_secret PUT
-    kv.v1.read_secret
-    kv.v1.read_secret absent
-    kv.v1.list_secrets
-    kv.v1.delete_secret
-    transit.trim_key
-    transit.generate_random_bytes
-    transit.hash_data
-    transit.export_key
-    transit.backup_key
-    transit.restore_key
-    sys.enable_secrets_engine database
-    database.configure
-    database.read_connection
-    database.list_connections
-    database.reset_connection
-    database.create_role
-    database.read_role
-    database.list_roles
-    database.create_static_role
-    database.read_static_role
-    database.list_static_roles
-    database.rotate_root_credentials
-    database.delete_static_role
-    database.delete_role
-    database.delete_connection
-    token.tidy
-    sys.read_health_status GET
-    sys.tune_mount_configuration
-    sys.enable_secrets_engine
-    sys.move_backend
-    sys.enable_auth_method
-    sys.tune_auth_method
-    sys.create_or_update_quota
-    sys.read_quota
-    sys.list_quotas
-    sys.delete_quota
-    sys.create_namespace
-    sys.list_namespaces
-    sys.delete_namespace
-    sys.get_encryption_key_status
-    sys.rotate_encryption_key
-    sys.read_root_generation_progress
-    sys.read_rekey_progress
-    sys.read_raft_config
-    sys.take_raft_snapshot
-    sys.step_down
-    sys.initialize
-    sys.disable_audit_device
-    sys.start_root_token_generation
-    sys.generate_root
-    sys.cancel_root_generation
-    sys.start_rekey
-    sys.rekey
-    sys.rekey_multi
-    sys.cancel_rekey
-    sys.read_backup_keys
-    sys.read_rekey_verify_progress
-    sys.rekey_verify
-    sys.rekey_verify_multi
-    sys.cancel_rekey_verify
-    sys.join_raft_cluster
-    sys.remove_raft_node
-    sys.restore_raft_snapshot
-    sys.force_restore_raft_snapshot
-    sys.create_or_update_raft_auto_snapshot_config
-    sys.read_raft_auto_snapshot_config
-    sys.read_raft_auto_snapshot_status
-    sys.list_raft_auto_snapshot_configs
-    sys.delete_raft_auto_snapshot_config
-    sys.create_or_update_rgp_policy
-    sys.read_rgp_policy
-    sys.list_rgp_policies
-    sys.delete_rgp_policy
-    sys.create_or_update_egp_policy
-    sys.read_egp_policy
-    sys.list_egp_policies
-    sys.delete_egp_policy
-    """.strip().splitlines()
+    KV1.keys()
+    | REFUSED_BY_SERVER.keys() - {"sys.enable_audit_device"}
+    | _of("transit", "trim_key generate_random_bytes hash_data export_key backup_key restore_key")
+    | _of("database", "configure read_connection list_connections reset_connection create_role")
+    | _of("database", "read_role list_roles create_static_role read_static_role list_static_roles")
+    | _of("database", "rotate_root_credentials delete_static_role delete_role delete_connection")
+    | {"sys.enable_secrets_engine database", "token.tidy", "sys.read_health_status GET"}
+    | _of("sys", "tune_mount_configuration enable_secrets_engine move_backend enable_auth_method")
+    | _of("sys", "tune_auth_method create_or_update_quota read_quota list_quotas delete_quota")
+    | _of("sys", "create_namespace list_namespaces delete_namespace get_encryption_key_status")
+    | _of("sys", "rotate_encryption_key read_root_generation_progress read_rekey_progress")
+    | _of("sys", "read_raft_config take_raft_snapshot step_down")
 )
 #: Calls whose result has other fields, or other values in them.
 CHANGED: Final = frozenset(
-    line.strip()
-    for line in """
-    sys.enable_secrets_engine kv
-    kv.v2.read_secret_metadata
-    sys.enable_secrets_engine transit
-    database.get_static_credentials
-    sys.read_lease
-    sys.enable_auth_method approle
-    approle.generate_secret_id wrapped
-    sys.read_seal_status
-    sys.list_mounted_secrets_engines
-    sys.read_auth_method_tuning
-    sys.list_enabled_audit_devices
-    sys.calculate_hash
-    """.strip().splitlines()
+    {
+        "sys.enable_secrets_engine kv",
+        "sys.enable_secrets_engine transit",
+        "sys.enable_auth_method approle",
+        "kv.v2.read_secret_metadata",
+        "database.get_static_credentials",
+        "approle.generate_secret_id wrapped",
+    }
+    | _of("sys", "read_lease read_seal_status list_mounted_secrets_engines calculate_hash")
+    | _of("sys", "read_auth_method_tuning list_enabled_audit_devices")
 )
 
 

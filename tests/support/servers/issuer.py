@@ -45,20 +45,16 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 
 
 def public(key: ec.EllipticCurvePrivateKey) -> str:
-    """Return the public key of *key* in PEM."""
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     return key.public_key().public_bytes(PEM, form).decode()
 
 
 @dataclass
 class Signer:
-    """An issuer of JWTs with one signing key."""
-
     issuer: str
     key: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
 
     def token(self, *, life: float = 60.0, **claims: Any) -> str:
-        """Return a JWT."""
         now = time.time()
         defaults = {
             "iss": self.issuer,
@@ -83,11 +79,9 @@ class Signer:
 
     @property
     def key_id(self) -> str:
-        """Return the key's ``kid``, which identifies it."""
         return str(self.key.public_key().public_numbers().x)[:12]
 
     def key_set(self) -> dict[str, Any]:
-        """Return the public key as a JWKS."""
         key = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(self.key.public_key()))
         return {"keys": [{**key, "kid": self.key_id, "use": "sig", "alg": "ES256"}]}
 
@@ -182,13 +176,10 @@ class Provider(Server):
 
 @dataclass
 class Authority:
-    """A certificate authority."""
-
     key: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
 
     @property
     def pem(self) -> str:
-        """Return its own certificate in PEM."""
         signed = _certificate("authority", self.key, "authority", self.key)
         return signed.public_bytes(PEM).decode()
 

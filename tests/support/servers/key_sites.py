@@ -99,8 +99,6 @@ class KeySite(ABC):
 
 
 class VaultSite(KeySite):
-    """A service whose keys are in Transit."""
-
     backend = "vault"
     address: str
     operator: Session
@@ -116,8 +114,6 @@ class VaultSite(KeySite):
 
 
 class CountingSession(Session):
-    """A session that notes the paths that it posts to."""
-
     def __init__(self, address: str, posted: list[str]) -> None:
         super().__init__(address, StaticToken(Secret(ROOT_TOKEN)))
         self._posted = posted

@@ -45,8 +45,6 @@ class Kill:
 
 
 class KilledDatabase(Database):
-    """A database whose calls may end the invocation."""
-
     def __init__(self, kill: Kill) -> None:
         self.find_login = kill.wrap(super().find_login)  # type: ignore[method-assign]
         self.set_password = kill.wrap(super().set_password)  # type: ignore[method-assign]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -22,8 +23,19 @@ DRIP = 0.1  # seconds between the bytes of a dripping response
 PATIENCE = 5.0  # seconds to wait for a client
 
 
+class LocalServer(ABC):
+    """What a local server does with a request. *over* is set when it is stopped."""
+
+    address: str
+    over: threading.Event
+
+    @abstractmethod
+    def handle(self, request: BaseHTTPRequestHandler) -> None:
+        """Respond to *request*."""
+
+
 @dataclass
-class Server:
+class Server(LocalServer):
     """A local server that returns the same response to each request, and records the requests."""
 
     status: int = 200
@@ -58,8 +70,13 @@ class Server:
                 return
 
 
+_Server = TypeVar("_Server", bound=LocalServer)
+
+
 class Handler(BaseHTTPRequestHandler):
-    server_of: ClassVar[Callable[[BaseHTTPRequestHandler], Server]]
+    server_of: ClassVar[Callable[[BaseHTTPRequestHandler], LocalServer]]
+    # Otherwise each body waits 40 ms for the acknowledgement of its headers.
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         type(self).server_of(self).handle(self)
@@ -79,8 +96,8 @@ class Listener(ThreadingHTTPServer):
 
 @contextmanager
 def serve(
-    server: Server, certificate: Path | None = None, *, protocol: str = "HTTP/1.0"
-) -> Iterator[Server]:
+    server: _Server, certificate: Path | None = None, *, protocol: str = "HTTP/1.0"
+) -> Iterator[_Server]:
     """Run *server* on a free port, with TLS if *certificate* is given.
 
     With HTTP/1.1 as *protocol*, connections stay open.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import threading
 import time
@@ -24,10 +23,12 @@ from local.ports import HOST
 from local.servers.accounts import DatabaseAccounts
 from policies.render import render_policies
 from tests.support.databases.store_postgres import store_postgres
+from tests.support.models.declaration_files import write_declaration
 from tests.support.polling import wait_until
+from tests.support.servers.raft_cluster import Node, raft_cluster
 from tests.support.servers.store_parts import Servers, running_servers
-from tests.support.servers.tls_server import TlsServer, tls_server
-from vault.declare.load import ROOT, TEMPLATES, load
+from vault.declare.declaration import Declaration
+from vault.declare.load import ROOT, TEMPLATES
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import apply
@@ -50,25 +51,22 @@ class Orders:
 
     @property
     def failed(self) -> list[str]:
-        """Return the orders without exactly one mail, and the reasons of rejected messages."""
         return [each for each in self.placed if len(self.mails.get(each, ())) != 1] + self.rejected
 
     @property
     def longest_wait(self) -> float:
-        """Return the longest time between an order and its mail, in seconds."""
         return max(self.mails[each][0] - placed for each, placed in self.placed.items())
 
-    def wait_for_more(self, count: int = 5) -> None:
-        """Wait until *count* more orders are placed."""
-        goal = len(self.placed) + count
-        wait_until(lambda: len(self.placed) >= goal, f"{count} more orders")
+    def wait_for_more(self) -> None:
+        goal = len(self.placed) + 5
+        wait_until(lambda: len(self.placed) >= goal, "5 more orders")
 
 
 @dataclass
 class MailSite:
     """Servers of the worker, with the repository's declaration applied in staging."""
 
-    vault: TlsServer
+    vault: Node
     root: Session
     servers: Servers
     accounts: DatabaseAccounts
@@ -79,7 +77,6 @@ class MailSite:
         self.queue_url = self.servers.document["redis"]["url"]
 
     def redis(self) -> Any:
-        """Return a client of Redis with its first password, which no test removes from it."""
         return redis.Redis.from_url(self.queue_url)
 
     @contextmanager
@@ -121,12 +118,10 @@ def mail_site(folder: Path) -> Iterator[MailSite]:
     with (
         _database(folder / "postgres") as accounts,
         running_servers(folder) as servers,
-        tls_server(folder) as vault,
-        vault.initialise() as root,
+        raft_cluster(folder, size=1, tls=True) as cluster,
     ):
-        site = MailSite(vault, root, servers, accounts, folder / "declaration")
-        _declare(site)
-        _apply(site)
+        site = MailSite(cluster.nodes[0], cluster.root, servers, accounts, folder / "declaration")
+        _apply(site, _declare(site))
         yield site
 
 
@@ -140,7 +135,7 @@ def _database(folder: Path) -> Iterator[DatabaseAccounts]:
         yield accounts
 
 
-def _declare(site: MailSite) -> None:
+def _declare(site: MailSite) -> Declaration:
     """Write the declaration: the repository's services, in staging at the addresses of *site*."""
     shutil.copytree(ROOT / "services", site.declaration / "services")
     shutil.copytree(TEMPLATES, site.declaration / "templates")
@@ -162,11 +157,10 @@ def _declare(site: MailSite) -> None:
             },
         },
     }
-    (site.declaration / "environments").mkdir()
-    (site.declaration / "environments/staging.yaml").write_text(json.dumps(environment))
+    return write_declaration(site.declaration, environment)
 
 
-def _apply(site: MailSite) -> None:
+def _apply(site: MailSite, declared: Declaration) -> None:
     port, database = site.accounts.superuser.port, site.accounts.roles.database
     given = {
         "database-url": f"postgresql+psycopg://{HOST}:{port}/{database}",
@@ -181,7 +175,6 @@ def _apply(site: MailSite) -> None:
     values[f"database/config/{STORE}"] = site.accounts.password("manager").reveal()
     manager = site.servers.redis_manager.password().reveal()
     values[f"database/config/{STORE.redis_role()}"] = manager
-    declared = load(site.declaration, site.declaration / "templates")
     inputs = Inputs({path: Secret(value) for path, value in values.items()})
     resources = desired_resources(declared, STAGING, render_policies(declared, STAGING), inputs)
     apply(site.root, build_plan(site.root, resources), lambda _: None)

@@ -40,12 +40,9 @@ def set_identity(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass(frozen=True)
 class MotoServer:
-    """A running server."""
-
     url: str
 
     def reset(self) -> None:
-        """Erase what the server stores."""
         self._post("reset", "")
 
     @contextmanager
@@ -79,7 +76,6 @@ class MotoServer:
 
 @contextmanager
 def moto_server() -> Iterator[MotoServer]:
-    """Run a server and yield it."""
     port = free_ports(1)[0]
     server = MotoServer(f"http://127.0.0.1:{port}")
     process = subprocess.Popen(

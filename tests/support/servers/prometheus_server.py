@@ -22,13 +22,29 @@ _TIMEOUT: Final = 5.0  # seconds
 
 
 @contextmanager
+def monitoring_program(name: str, *options: str) -> Iterator[str]:
+    """Run a program of Prometheus on a free port, and yield its address."""
+    program = shutil.which(name)
+    if program is None:
+        pytest.skip(f"needs {name}")
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    process = subprocess.Popen(
+        (program, *options, f"--web.listen-address={address}"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield f"http://{address}"
+    finally:
+        process.kill()
+        process.wait(_TIMEOUT)
+
+
+@contextmanager
 def prometheus_server(
     folder: Path, targets: Mapping[str, Mapping[str, str]], *, up: int | None = None
 ) -> Iterator[str]:
     """Run Prometheus, and yield its address when it has scraped the targets, after 5 s."""
-    program = shutil.which("prometheus")
-    if program is None:
-        pytest.skip("needs prometheus")
     groups = [{"targets": [target], "labels": dict(each)} for target, each in targets.items()]
     configuration = {
         "global": {"scrape_interval": INTERVAL, "scrape_timeout": INTERVAL},
@@ -36,31 +52,20 @@ def prometheus_server(
     }
     file = folder / "prometheus.yml"  # JSON is YAML
     file.write_text(json.dumps(configuration))
-    address = f"127.0.0.1:{free_ports(1)[0]}"
     options = (f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}")
-    process = subprocess.Popen(
-        (program, *options, f"--web.listen-address={address}"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
+    with monitoring_program("prometheus", *options) as address:
         expected = len(targets) if up is None else up
-        wait_until(lambda: _count_up(f"http://{address}") == expected, "scraped targets")
-        yield f"http://{address}"
-    finally:
-        process.kill()
-        process.wait(_TIMEOUT)
+        wait_until(lambda: _count_up(address) == expected, "scraped targets")
+        yield address
 
 
 def query(address: str, text: str) -> list[dict[str, object]]:
-    """Return the result of the query *text*."""
     response = requests.get(f"{address}/api/v1/query", {"query": text}, timeout=_TIMEOUT)
     found: list[dict[str, object]] = response.json()["data"]["result"]
     return found
 
 
 def _count_up(address: str) -> int:
-    """Return the number of targets that respond."""
     try:
         return len(query(address, "up == 1"))
     except (requests.RequestException, ValueError, KeyError):

@@ -69,7 +69,6 @@ class ProvisioningSite:
                 self.logs.delete_metric_filter(logGroupName=group, filterName=name)
 
     def key(self) -> str:
-        """Return the id of the key that the alias stands for."""
         found: str = self.kms.describe_key(KeyId=ALIAS)["KeyMetadata"]["KeyId"]
         return found
 
@@ -83,7 +82,6 @@ class ProvisioningSite:
         return found
 
     def current(self, name: str) -> str:
-        """Return the id of the current version of a secret."""
         stages = self.stages(name).items()
         return next(version for version, labels in stages if "AWSCURRENT" in labels)
 

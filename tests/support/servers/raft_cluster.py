@@ -1,11 +1,11 @@
-"""Raft cluster with auto-unseal, of three servers or of one, for tests that kill one."""
+"""Raft cluster with auto-unseal, of three servers or of one, for tests that stop or kill one."""
 
 from __future__ import annotations
 
 import secrets
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from app_integration.transport.http import Transport
 from local.processes import binaries
 from local.servers import vault_state
 from tests.support.polling import wait_until
+from tests.support.servers.issuer import Authority
 
 HOST = "127.0.0.1"
 AUDIT_DEVICE = "log"
@@ -36,7 +37,7 @@ storage "raft" {{
 listener "tcp" {{
   address = "{host}:{port}"
   cluster_address = "{host}:{cluster}"
-  tls_disable = true
+  {tls}
 }}
 seal "static" {{
   current_key_id = "1"
@@ -53,6 +54,7 @@ class Node:
     name: str
     address: str
     home: Path
+    cacert: Path | None = None
     process: subprocess.Popen[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,16 +76,19 @@ class Node:
                 stderr=log,
             )
 
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(_STOP)
+
+    def transport(self) -> Transport:
+        return Transport(self.address, cacert=self.cacert, connect_timeout=1.0)
+
     def health(self) -> dict[str, Any]:
         """Return the body of ``sys/health``, or an empty dict if the node is unreachable."""
-        transport = Transport(self.address, cacert=None, connect_timeout=1.0)
-        try:
+        with closing(self.transport()) as transport:
             return vault_state.health(transport)
-        finally:
-            transport.close()
 
     def is_leader(self) -> bool:
-        """Return whether this is the active node."""
         state = self.health()
         return bool(state) and not state["sealed"] and not state["standby"]
 
@@ -98,7 +103,12 @@ class Cluster:
 
     def __post_init__(self) -> None:
         first, *further = self.addresses
-        self.root = Session(first, StaticToken(self.root_token), extra_addresses=further)
+        self.root = Session(
+            first,
+            StaticToken(self.root_token),
+            extra_addresses=further,
+            cacert=self.nodes[0].cacert,
+        )
 
     @property
     def addresses(self) -> list[str]:
@@ -111,17 +121,18 @@ class Cluster:
 
 
 @contextmanager
-def raft_cluster(folder: Path, size: int = _NODES) -> Iterator[Cluster]:
+def raft_cluster(folder: Path, size: int = _NODES, *, tls: bool = False) -> Iterator[Cluster]:
     """Run a cluster in *folder*, and wait until all its nodes are unsealed and voters."""
     key = folder / "seal-key"
     key.write_text(secrets.token_hex(32))
     ports = free_ports(2 * size)
-    addresses = [f"http://{HOST}:{port}" for port in ports[:size]]
+    addresses = [f"{'https' if tls else 'http'}://{HOST}:{port}" for port in ports[:size]]
+    authority = Authority() if tls else None
     nodes: list[Node] = []
     try:
-        nodes.append(_start(folder, 0, addresses, ports, key))
+        nodes.append(_start(folder, 0, addresses, ports, key, authority))
         token = _initialise(nodes[0])
-        nodes += [_start(folder, each, addresses, ports, key) for each in range(1, size)]
+        nodes += [_start(folder, each, addresses, ports, key, authority) for each in range(1, size)]
         cluster = Cluster(nodes, token)
         wait_until(lambda: all(_is_unsealed(node) for node in nodes), "an unsealed cluster", 60)
         wait_until(lambda: _voters(cluster.root) == size, "voters", 60)
@@ -134,10 +145,23 @@ def raft_cluster(folder: Path, size: int = _NODES) -> Iterator[Cluster]:
             node.process.wait(_STOP)
 
 
-def _start(folder: Path, position: int, addresses: list[str], ports: range, key: Path) -> Node:
+def _start(
+    folder: Path,
+    position: int,
+    addresses: list[str],
+    ports: range,
+    key: Path,
+    authority: Authority | None,
+) -> Node:
     home = folder / f"node-{position}"
     (home / "data").mkdir(parents=True)
     others = [each for each in addresses if each != addresses[position]]
+    tls, cacert = "tls_disable = true", None
+    if authority is not None:
+        certificate, private = authority.issue_server(home)
+        tls = f'tls_cert_file = "{certificate}"\n  tls_key_file = "{private}"'
+        cacert = home / "vault-ca.pem"
+        cacert.write_text(authority.pem)
     configuration = home / "server.hcl"
     configuration.write_text(
         _CONFIGURATION.format(
@@ -148,18 +172,18 @@ def _start(folder: Path, position: int, addresses: list[str], ports: range, key:
             folder=home,
             name=f"node-{position}",
             key=key,
+            tls=tls,
             device=AUDIT_DEVICE,
             joins="\n  ".join(f'retry_join {{ leader_api_addr = "{each}" }}' for each in others),
         )
     )
-    return Node(f"node-{position}", addresses[position], home)
+    return Node(f"node-{position}", addresses[position], home, cacert)
 
 
 def _initialise(node: Node) -> Secret:
-    transport = Transport(node.address, cacert=None, connect_timeout=1.0)
     wait_until(lambda: bool(node.health()), "a response of the first node")
-    answer = vault_state.initialise(transport, {"recovery_shares": 1, "recovery_threshold": 1})
-    transport.close()
+    with closing(node.transport()) as transport:
+        answer = vault_state.initialise(transport, {"recovery_shares": 1, "recovery_threshold": 1})
     wait_until(node.is_leader, "the first node as leader")
     return Secret(answer["root_token"])
 

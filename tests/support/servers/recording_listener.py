@@ -11,8 +11,6 @@ from local.ports import HOST
 
 
 class RecordingListener:
-    """Listener that accepts every connection and records what it receives."""
-
     def __init__(self, server: socket.socket) -> None:
         self._server = server
         self.connections = 0

@@ -88,16 +88,12 @@ def create_function(moto: MotoServer) -> str:
 
 @dataclass(frozen=True)
 class Function:
-    """The function."""
-
     arn: str
     connection: AwsConnection
 
 
 @dataclass
 class RotatedSecret:
-    """One secret with its rotations."""
-
     site: AwsSite
     function: Function
     name: str
@@ -147,7 +143,6 @@ class RotatedSecret:
         return token
 
     def run(self, step: Step, token: str, call: Call | None = None) -> Outcome:
-        """Run a step as Lambda does."""
         event = {"Step": step.value, "SecretId": self.name, "ClientRequestToken": token}
         return run(event, call or self.function.connection.call, lambda: self.now)
 
@@ -246,5 +241,4 @@ def pair_secret(
 
 
 def user_of(value: Secret) -> str:
-    """Return the user in a URL."""
     return DatabaseUrl.parse(value, "url").username

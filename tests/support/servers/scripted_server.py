@@ -72,8 +72,6 @@ class Server(RequestSender):
 
 
 class Clock:
-    """A clock that :meth:`sleep` advances."""
-
     def __init__(self) -> None:
         self.now = 1000.0
         self.pauses: list[float] = []

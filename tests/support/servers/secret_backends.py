@@ -58,6 +58,7 @@ class SecretBackend(ABC):
 
     source: str
     client: Client
+    clock: Clock
     audit_file: Path
 
     @abstractmethod
@@ -68,12 +69,11 @@ class SecretBackend(ABC):
     def delete(self, name: str) -> None:
         """Delete a secret in the way that can be undone."""
 
-    @abstractmethod
     def advance(self, seconds: float) -> None:
         """Advance the clock of the client's caches."""
+        self.clock.sleep(seconds)
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the access records."""
         return [json.loads(line) for line in self.audit_file.read_text("utf-8").splitlines()]
 
 
@@ -94,8 +94,6 @@ class ServerBackend(SecretBackend):
 
 
 class VaultBackend(ServerBackend):
-    """Vault, either in memory or real."""
-
     source = "vault"
 
     def __init__(self, application: Application, client: Client) -> None:
@@ -114,8 +112,6 @@ class VaultBackend(ServerBackend):
 
 
 class MemoryVaultBackend(VaultBackend):
-    """Vault in memory."""
-
     application: MemoryApplication
 
     def advance(self, seconds: float) -> None:
@@ -153,9 +149,6 @@ class RealVaultBackend(VaultBackend):
         self._senders.append(CountingSender(sender))
         return self._senders[-1]
 
-    def advance(self, seconds: float) -> None:
-        self.clock.sleep(seconds)
-
     def count_reads(self) -> int:
         return sum(sender.reads for sender in self._senders)
 
@@ -175,8 +168,6 @@ class RealVaultBackend(VaultBackend):
 
 
 class CountingSender(RequestSender):
-    """A sender that counts the reads of secrets."""
-
     def __init__(self, sender: RequestSender) -> None:
         self._sender = sender
         self.reads = 0
@@ -242,9 +233,6 @@ class AwsBackend(ServerBackend):
     def delete(self, name: str) -> None:
         self.operator.delete_secret(SecretId=self.scope.secret(name))
 
-    def advance(self, seconds: float) -> None:
-        self.clock.sleep(seconds)
-
     def count_reads(self) -> int:
         return sum(each in _READS for each in self.proxy.operations)
 
@@ -291,20 +279,15 @@ class DotenvBackend(SecretBackend):
         lines = [f'{name.replace("-", "_").upper()}="{value}"\n' for name, value in values.items()]
         self._path.write_text("".join(lines), encoding="utf-8")
 
-    def advance(self, seconds: float) -> None:
-        self.clock.sleep(seconds)
-
 
 @contextmanager
 def memory_vault(folder: Path) -> Iterator[ServerBackend]:
-    """Yield an application on a server in memory."""
     with in_memory("test", folder) as application:
         yield MemoryVaultBackend(application, application.client)
 
 
 @contextmanager
 def real_vault(server: RealServer, folder: Path) -> Iterator[ServerBackend]:
-    """Yield an application on a real server."""
     with (
         application_on_server(server.address, server.root_token, folder) as application,
         tcp_proxy(server.address) as proxy,
@@ -325,7 +308,6 @@ def aws(site: AwsSite, folder: Path) -> Iterator[AwsBackend]:
 
 @contextmanager
 def dotenv(folder: Path) -> Iterator[SecretBackend]:
-    """Yield an application in development with a ``.env`` file."""
     backend = DotenvBackend(folder)
     yield backend
     backend.client.close()

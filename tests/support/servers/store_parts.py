@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +12,6 @@ from typing import Any
 
 import pytest
 import redis
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from flask.testing import FlaskClient
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -44,6 +41,8 @@ from local.servers.redis_accounts import RedisManager
 from local.servers.smtp import Smtp
 from local.servers.valkey import Valkey
 from tests.support.clock import Clock
+from tests.support.databases.redis_site import running_valkey
+from tests.support.models.cipher_parts import KeyService
 
 DOCUMENT: dict[str, Any] = {
     "database": {"url": "postgresql+psycopg://nobody:unused-database-password@127.0.0.1/store"},
@@ -77,71 +76,40 @@ class Servers:
 @contextmanager
 def running_servers(root: Path) -> Iterator[Servers]:
     """Run Valkey and the SMTP sink, with their files below *root*."""
-    layout, ports = Layout(root / ".strongroom"), Ports(*free_ports(6))
-    layout.create()
-    processes = ProcessManager(layout)
+    layout = Layout(root / ".strongroom")
     manager = RedisManager(layout, SCOPE)
-    valkey = Valkey(layout, ports, processes, [manager])
-    smtp = Smtp(layout, ports, processes, ["gaara-store"])
-    document = copy.deepcopy(DOCUMENT)
-    try:
-        valkey.start()
-        smtp.start()
+    with running_valkey(root, manager) as valkey:
+        smtp = Smtp(layout, Ports(*free_ports(6)), ProcessManager(layout), ["gaara-store"])
+        document = copy.deepcopy(DOCUMENT)
         document["redis"]["url"] = valkey.url().reveal()
-        document["smtp"] |= {
-            "port": smtp.port,
-            "password": mail_password(layout, "gaara-store").reveal(),
-        }
-        yield Servers(valkey, manager, smtp, layout.mail, document)
-    finally:
-        valkey.stop()
-        smtp.stop()
+        try:
+            smtp.start()
+            password = mail_password(layout, "gaara-store").reveal()
+            document["smtp"] |= {"port": smtp.port, "password": password}
+            yield Servers(valkey, manager, smtp, layout.mail, document)
+        finally:
+            smtp.stop()
 
 
 def deliver(document: dict[str, Any], path: Path) -> None:
-    """Write *document* to *path*, as the agent does."""
     write_private(path, f"{json.dumps(document)}\n")
 
 
-class LocalKeys:
+class LocalKeys(KeyService):
     """A key service in this process. Set *unavailable* to make its requests fail."""
 
-    def __init__(self) -> None:
-        self.unavailable = False
-        self._cipher = AESGCM(os.urandom(32))
-
-    def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:
-        self._check()
-        nonce = os.urandom(12)
-        return [nonce + self._cipher.encrypt(nonce, key, scope) for key in data_keys]
-
-    def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
-        self._check()
-        return [self._decrypt(key, scope) for key in wrapped]
-
-    def rewrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
-        return [key and self.wrap([key], scope)[0] for key in self.unwrap(wrapped, scope)]
-
-    def version(self, wrapped: bytes) -> int:
-        assert wrapped
-        return 1
+    unavailable = False
 
     def encrypt(self, plaintext: bytes, context: bytes) -> str:
         return self.wrap([plaintext], context)[0].hex()
 
     def decrypt(self, ciphertext: str, context: bytes) -> bytes:
-        self._check()
-        return self._decrypt(bytes.fromhex(ciphertext), context) or raise_decryption_failed()
+        return self.unwrap([bytes.fromhex(ciphertext)], context)[0] or raise_decryption_failed()
 
-    def _decrypt(self, key: bytes, scope: bytes) -> bytes | None:
-        try:
-            return self._cipher.decrypt(key[:12], key[12:], scope)
-        except InvalidTag:
-            return None
-
-    def _check(self) -> None:
+    def _record(self, operation: str, items: Sequence[bytes]) -> None:
         if self.unavailable:
             raise KeyUnavailable("the key service is unavailable")
+        super()._record(operation, items)
 
 
 class LocalClient:
@@ -221,7 +189,6 @@ class Shop:
         return self.client.post("/login", json={"username": username, "password": password})
 
     def register_and_login(self, username: str) -> dict[str, str]:
-        """Register *username*, log in, and return the ``Authorization`` header."""
         assert self.register(username).status_code == 201
         return {"Authorization": f"Bearer {self.login(username).get_json()['token']}"}
 

@@ -6,7 +6,6 @@ import random
 import socket
 import struct
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -40,7 +39,6 @@ class TcpProxy:
     _random: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311 (not for secrets)
 
     def serve(self, listening: socket.socket) -> None:
-        """Accept connections until *listening* is closed."""
         while not self._stopped.is_set():
             try:
                 client, _ = listening.accept()
@@ -50,7 +48,6 @@ class TcpProxy:
             threading.Thread(target=self._connect, args=(client,), daemon=True).start()
 
     def stop(self) -> None:
-        """Stop, and wake the threads that wait."""
         self._stopped.set()
 
     def _connect(self, client: socket.socket) -> None:
@@ -106,8 +103,3 @@ def tcp_proxy(address: str) -> Iterator[TcpProxy]:
             proxy.stop()
             with suppress(OSError):
                 listening.shutdown(socket.SHUT_RDWR)
-
-
-def seconds_since(begun: float) -> float:
-    """Return the seconds since *begun* on the monotonic clock."""
-    return time.monotonic() - begun

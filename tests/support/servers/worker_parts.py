@@ -69,7 +69,6 @@ class MailRoom:
 
     @property
     def url(self) -> str:
-        """Return the URL of the queue."""
         return str(self.servers.document["redis"]["url"])
 
     def place(self, item: str = "a gourd of sand", recipient: str = ADDRESS) -> UUID:
@@ -81,7 +80,6 @@ class MailRoom:
         return order_id
 
     def announce(self, order_id: UUID, recipient: str = ADDRESS, url: str = "") -> None:
-        """Add a message about the order."""
         self.client.xadd(STREAM, {**seal_message(order_id, recipient, url or self.url).fields()})
 
     def deliver(self, section: str, **values: Any) -> None:
@@ -91,31 +89,26 @@ class MailRoom:
         self.clock.now += CHECK_INTERVAL
 
     def mails(self) -> list[EmailMessage]:
-        """Return the sent mail, the first first."""
         return [
             email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
             for path in sorted(self.servers.mail.glob("*.eml"))
         ]
 
     def dead(self) -> list[str]:
-        """Return the reasons of the rejected messages."""
         return [fields[b"reason"].decode() for _, fields in self.client.xrange(DEAD)]
 
     def pending(self) -> int:
-        """Return the number of messages that were delivered and not acknowledged."""
         groups = self.client.xinfo_groups(STREAM)
         return sum(group["pending"] for group in groups)
 
     def is_empty(self) -> bool:
-        """Return whether every message was acknowledged or rejected."""
         return bool(self.client.xlen(STREAM) == 0)
 
-    def queue(self, consumer: str = "one", claim_after: float = 0.0) -> OrderQueue:
+    def queue(self, consumer: str = "one") -> OrderQueue:
         """Return a queue, which delivers unacknowledged messages again at once."""
-        return OrderQueue(self.url, consumer, claim_after)
+        return OrderQueue(self.url, consumer, 0.0)
 
     def worker(self) -> Worker:
-        """Return a worker that does not run yet."""
         return Worker(
             ConfigFile(WorkerConfig, self.config_path, clock=self.clock),
             engine=lambda _url: self.engine,
@@ -137,7 +130,6 @@ class MailRoom:
         assert not thread.is_alive()
 
     def work_until_empty(self) -> None:
-        """Run a worker until every message is acknowledged or rejected."""
         with self.running():
             wait_until(self.is_empty, "an empty queue", 20)
 

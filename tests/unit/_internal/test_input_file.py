@@ -12,11 +12,6 @@ import pytest
 from app_integration._internal.input_file import NotRegular, open_input, read_input
 
 
-def make_socket(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(path))
-
-
 @pytest.mark.parametrize(
     "make",
     [
@@ -38,7 +33,8 @@ def test_what_is_no_regular_file_is_rejected(
 
 def test_socket_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # because the path of a socket is short
-    make_socket(Path("input"))
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("input")
     with pytest.raises(OSError, match="input"):
         open_input(Path("input"))
 

@@ -39,7 +39,7 @@ OF_JWT: Final[dict[str, Any]] = {
     "agent": {**pods.AGENT, "login": "jwt"},
     "login": {"jwt": JWT},
 }
-CONFIG_MAP: Final = "strongroom-parcels-agent"
+CERT: Final = {"certificate_file": "/c", "key_file": "/k"}
 
 
 def built(folder: Path, host: Host | None = None, **declared: Any) -> dict[str, str]:
@@ -381,55 +381,50 @@ def test_injector_renders_the_same_file_for_the_same_command(
     [
         (
             {"agent": {"render_interval": "5s"}, "login": {"approle": {}}},
-            Host(command=COMMAND),
+            {},
             f"staging.yaml: agent.login is approle.*token_file: {pods.TOKEN_FILE}.* of parcels",
         ),
         (
             {
-                "agent": {
-                    "render_interval": "5s",
-                    "login": "cert",
-                    "certificate_file": "/c",
-                    "key_file": "/k",
-                },
+                "agent": {"render_interval": "5s", "login": "cert", **CERT},
                 "login": {"cert": {"names": ["parcels"]}},
             },
-            Host(command=COMMAND),
+            {},
             "environments/staging.yaml: agent.login is cert",
         ),
         (
             {"agent": {**pods.AGENT, "token_file": "/etc/token"}},
-            Host(command=COMMAND),
+            {},
             f"staging.yaml: agent.token_file is /etc/token.*declare {pods.TOKEN_FILE}",
         ),
         (
             {"agent": {**pods.AGENT, "token_file": "/var/run/secrets/token"}},
-            Host(command=COMMAND),
+            {},
             "agent.token_file is /var/run/secrets/token",
         ),
         (
             {"agent": {**pods.AGENT, "token_file": "/var/run/secrets/a/../../../etc/token"}},
-            Host(command=COMMAND),
+            {},
             "agent.token_file is /var/run/secrets/a/../../../etc/token",
         ),
         (
             {**OF_JWT, "login": {"jwt": {**JWT, "subject": "shop"}}},
-            Host(command=COMMAND),
+            {},
             r"services\.parcels\.login\.jwt\.subject is no service account's",
         ),
-        ({}, Host(command=("a\udc80",)), "is not Unicode"),
+        ({}, {"command": ("a\udc80",)}, "is not Unicode"),
         (
             {},
-            Host(command=COMMAND, cacert=Path("/etc/strongroom/ca.pem")),
+            {"cacert": Path("/etc/strongroom/ca.pem")},
             "/etc/strongroom/ca.pem is in a folder of the agent",
         ),
     ],
 )
 def test_what_a_pod_cannot_do_is_rejected(
-    tmp_path: Path, declared: dict[str, Any], host: Host, error: str
+    tmp_path: Path, declared: dict[str, Any], host: dict[str, Any], error: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=error):
-        built(tmp_path, host, **declared)
+        built(tmp_path, Host(**{"command": COMMAND, **host}), **declared)
 
 
 @pytest.mark.parametrize("file", ["deployment.yaml", "injector.yaml"])

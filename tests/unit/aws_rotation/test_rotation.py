@@ -147,9 +147,7 @@ def test_connection_beyond_this_machine_verifies_the_server(host: str, sslmode: 
     "instructions",
     [PairInstructions(("shop_app_a", "shop-app-b")), GeneratedInstructions(48, "urlsafe")],
 )
-def test_instructions_survive_a_tag(
-    instructions: PairInstructions | GeneratedInstructions,
-) -> None:
+def test_instructions_survive_a_tag(instructions: PairInstructions | GeneratedInstructions) -> None:
     assert parse_instructions({HOW_TAG: str(instructions)}) == instructions
 
 

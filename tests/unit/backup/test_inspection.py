@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from backup.inspection import Observation, judge
+from backup.inspection import Inspection, Observation, judge
 from backup.manifest import Entry
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -23,10 +25,17 @@ def intact(found: Entry) -> Observation:
     return Observation(found.size, found.digest, found.file)
 
 
+def inspect(
+    entries: list[Entry], *observed: Entry, others: Collection[str] = (), **options: Any
+) -> Inspection:
+    """Judge a folder in which the *observed* backups are intact."""
+    found = {each.file: intact(each) for each in observed}
+    return judge(entries, found, others, **{"now": NOW, "max_age": 26 * HOUR, **options})
+
+
 def test_judge_of_an_intact_folder_finds_nothing() -> None:
     entries = [entry(25), entry(1)]
-    observed = {each.file: intact(each) for each in entries}
-    found = judge(entries, observed, (), now=NOW, max_age=26 * HOUR)
+    found = inspect(entries, *entries)
     assert found.findings == ()
     assert found.intact == (entries[1], entries[0])
 
@@ -54,43 +63,29 @@ def test_judge_of_a_faulty_file_names_the_fault(
 
 def test_judge_counts_the_age_of_the_newest_intact_backup_of_each_service() -> None:
     old, mail = entry(60), entry(1, "mail")
-    found = judge(
-        [old, entry(1), mail],
-        {old.file: intact(old), mail.file: intact(mail)},
-        (),
-        now=NOW,
-        max_age=26 * HOUR,
-    )
+    found = inspect([old, entry(1), mail], old, mail)
     assert found.findings[-1] == "shop-prod: the newest intact backup is 2 d 12 h old"
     assert not any(finding.startswith("mail") for finding in found.findings)
 
 
 def test_judge_of_a_service_without_an_intact_backup_says_so() -> None:
-    assert (
-        "shop-prod: no backup is intact"
-        in judge([entry(1)], {}, (), now=NOW, max_age=None).findings
-    )
+    assert "shop-prod: no backup is intact" in inspect([entry(1)], max_age=None).findings
 
 
 def test_judge_of_an_empty_folder_finds_that_there_is_no_backup() -> None:
-    found = judge([], {}, (), now=NOW, max_age=None)
-    assert found.findings == ("there is no backup in the folder",)
+    assert inspect([], max_age=None).findings == ("there is no backup in the folder",)
 
 
 def test_judge_reports_files_without_an_entry() -> None:
     good, other = entry(1), entry(5)
-    found = judge([good], {good.file: intact(good)}, {other.file}, now=NOW, max_age=None)
-    (finding,) = found.findings
+    (finding,) = inspect([good], good, others={other.file}, max_age=None).findings
     assert finding.startswith(f"{other.file}: not in the manifest")
 
 
 def test_judge_does_not_count_the_age_of_a_backup_from_the_future() -> None:
     old, future = entry(60), entry(-9000)
-    observed = {each.file: intact(each) for each in (old, future)}
-    found = judge([old, future], observed, (), now=NOW, max_age=26 * HOUR)
+    found = inspect([old, future], old, future)
     assert found.findings == ("shop-prod: the newest intact backup is 2 d 12 h old",)
-    found = judge([future], observed, (), now=NOW, max_age=26 * HOUR)
+    found = inspect([future], old, future)
     assert "each intact backup is from the future" in found.findings[0]
-    assert not judge(
-        [entry(0)], {entry(0).file: intact(entry(0))}, (), now=NOW - HOUR, max_age=HOUR
-    ).findings
+    assert not inspect([entry(0)], entry(0), now=NOW - HOUR, max_age=HOUR).findings

@@ -42,14 +42,20 @@ def test_engine_loads_no_orm() -> None:
     assert not {"sqlalchemy.orm", "sqlalchemy.ext.asyncio"} & loaded
 
 
+@pytest.fixture
+def user_file(tmp_path: Path) -> Path:
+    path = tmp_path / "user.json"
+    write_private(path, '{"username": "ada", "password": "invented-password"}')
+    return path
+
+
 def test_factory_in_a_forked_child_does_not_wait_for_the_parents_lock(
-    tmp_path: Path,
+    user_file: Path, tmp_path: Path
 ) -> None:
-    first, second = tmp_path / "first.json", tmp_path / "second.json"
-    for path in (first, second):
-        write_private(path, '{"username": "ada", "password": "invented-password"}')
+    second = tmp_path / "second.json"
+    write_private(second, user_file.read_text())
     client = Client(Settings(Scope("shop", Environment.PROD), "https://vault"))
-    client.databases.create("engine", URL, {}, credentials=first)
+    client.databases.create("engine", URL, {}, credentials=user_file)
     acquired, done = threading.Event(), threading.Event()
 
     def hold(lock: AbstractContextManager[object]) -> None:
@@ -74,9 +80,7 @@ def test_factory_in_a_forked_child_does_not_wait_for_the_parents_lock(
     client.close()
 
 
-def test_parameters_are_those_of_the_url_and_the_provider_is_shared(tmp_path: Path) -> None:
-    file = tmp_path / "user.json"
-    write_private(file, '{"username": "ada", "password": "invented-password"}')
+def test_parameters_are_those_of_the_url_and_the_provider_is_shared(user_file: Path) -> None:
     url = "postgresql+psycopg://bob:other@127.0.0.1:5433/shop?sslmode=require"
     databases = databases_with(url)
     assert databases.find_parameters() == {
@@ -85,22 +89,24 @@ def test_parameters_are_those_of_the_url_and_the_provider_is_shared(tmp_path: Pa
         "dbname": "shop",
         "sslmode": "require",
     }
-    provider = databases.find_provider(credentials=file)
-    assert provider is databases.find_provider(credentials=file)
-    assert provider is databases.find_provider(credentials=str(file))
+    provider = databases.find_provider(credentials=user_file)
+    assert provider is databases.find_provider(credentials=user_file)
+    assert provider is databases.find_provider(credentials=str(user_file))
     assert provider.current().username == "ada"
+
+
+def factory(
+    settings: Settings, secret: Callable[[str, bool], Any], session: Any = pytest.fail
+) -> DatabaseFactory:
+    return DatabaseFactory(
+        session, secret, settings, lock=nullcontext, closers=[], clock=time.monotonic
+    )
 
 
 def databases_with(url: str) -> DatabaseFactory:
     """Return a factory whose secrets all are *url*, and which has no server."""
-    return DatabaseFactory(
-        pytest.fail,
-        lambda _name, _stale: Secret(url),
-        Settings(Scope("shop", Environment.PROD), "https://vault"),
-        lock=nullcontext,
-        closers=[],
-        clock=lambda: 0.0,
-    )
+    settings = Settings(Scope("shop", Environment.PROD), "https://vault")
+    return factory(settings, lambda _name, _stale: Secret(url))
 
 
 @pytest.mark.parametrize(
@@ -122,11 +128,9 @@ def test_url_that_cannot_be_read_is_not_shown(url: str) -> None:
 @pytest.mark.parametrize(
     "url", ["secret", "postgresql://u:p@art@h/db", "postgresql://u:p@h:art@h:5432/db"]
 )
-def test_engines_url_that_cannot_be_read_is_not_shown(kind: str, url: str, tmp_path: Path) -> None:
-    file = tmp_path / "user.json"
-    write_private(file, '{"username": "ada", "password": "invented-password"}')
+def test_engines_url_that_cannot_be_read_is_not_shown(kind: str, url: str, user_file: Path) -> None:
     with pytest.raises(ConfigurationError, match="percent-encode") as caught:
-        databases_with(url).create(kind, None, {}, credentials=file)
+        databases_with(url).create(kind, None, {}, credentials=user_file)
     assert caught.value.__context__ is None
     assert "art" not in locals_of_the_sdk(caught.value)
 
@@ -135,10 +139,9 @@ def test_engines_url_that_cannot_be_read_is_not_shown(kind: str, url: str, tmp_p
 @pytest.mark.parametrize(
     "scheme", ["postgres", "postgresql", "postgres+psycopg", "postgresql+psycopg"]
 )
-def test_engine_of_postgresql_takes_psycopg(kind: str, scheme: str, tmp_path: Path) -> None:
-    file = tmp_path / "user.json"
-    write_private(file, '{"username": "ada", "password": "invented-password"}')
-    engine = databases_with(f"{scheme}://bob:old@h/shop").create(kind, None, {}, credentials=file)
+def test_engine_of_postgresql_takes_psycopg(kind: str, scheme: str, user_file: Path) -> None:
+    databases = databases_with(f"{scheme}://bob:old@h/shop")
+    engine = databases.create(kind, None, {}, credentials=user_file)
     assert str(engine.url) == "postgresql+psycopg://h/shop"
 
 
@@ -206,11 +209,8 @@ def test_redis_client_on_aws_uses_the_user_in_redis_url(role: str | None) -> Non
         return Secret("redis://:invented-password@127.0.0.1:1/0")
 
     settings = Settings(Scope("shop", Environment.PROD), "https://vault", backend="aws")
-    factory = DatabaseFactory(
-        pytest.fail, read, settings, lock=nullcontext, closers=[], clock=time.monotonic
-    )
     with (
-        closing(factory.create("redis", None, {}, role=role)) as client,
+        closing(factory(settings, read).create("redis", None, {}, role=role)) as client,
         pytest.raises(redis.ConnectionError),
     ):
         client.ping()
@@ -230,12 +230,6 @@ def located(backend: str = "vault", **urls: Any) -> DatabaseFactory:
     """Return a factory with these addresses in the settings, and a URL in each secret."""
     settings = Settings(SCOPE, "http://127.0.0.1", backend=backend, **urls)
     return factory(settings, lambda name, _: Secret(f"the secret {name}"))
-
-
-def factory(settings: Settings, secret: Callable[[str, bool], Any]) -> DatabaseFactory:
-    return DatabaseFactory(
-        Mock(), secret, settings, lock=nullcontext, closers=[], clock=time.monotonic
-    )
 
 
 @pytest.mark.parametrize(
@@ -271,7 +265,7 @@ def test_missing_secret_names_the_variable_that_has_the_address(kind: type[Excep
     def deny(_name: str, _force: bool) -> Any:
         raise kind("not there")
 
-    lacking = factory(Settings(SCOPE, "http://127.0.0.1"), deny)
+    lacking = factory(Settings(SCOPE, "http://127.0.0.1"), deny, Mock())
     with pytest.raises(kind, match=r"^not there; or set STRONGROOM_DATABASE_URL to the declared"):
         lacking.create("engine", None, {})
     with pytest.raises(kind, match="STRONGROOM_REDIS_URL"):

@@ -263,9 +263,7 @@ def test_cached_keys_are_used_during_an_outage_up_to_their_age(world: World) -> 
     assert index.value("ada@example.com") == value
 
 
-def test_rows_are_read_once_per_refresh_interval(
-    world: World,
-) -> None:
+def test_rows_are_read_once_per_refresh_interval(world: World) -> None:
     index = email_index(world)
     index.value("ada@example.com")
     before = world.rows.lookups
@@ -281,8 +279,7 @@ def test_rows_are_read_once_per_refresh_interval(
 def test_key_moved_to_another_index_is_rejected(world: World) -> None:
     email_index(world).value("ada@example.com")
     (row,) = world.rows.keys.values()
-    moved = type(row)(row.scope, "users.phone", 1, row.bits, row.wrapped, row.writes_from)
-    world.rows.put(moved)
+    world.rows.put(replace(row, index="users.phone"))
     with pytest.raises(IndexKeyLost):
         world.process_without_keys().index("users.phone", rows=ROWS).value("+4930")
 

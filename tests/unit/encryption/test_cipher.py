@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import base64
 import itertools
-import os
 import pickle
 import traceback
-from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 import pytest
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app_integration.encryption.cipher import FieldCipher
 from app_integration.encryption.keys.data_key import TEXT_PURPOSES, DataKey
@@ -23,48 +17,18 @@ from app_integration.encryption.tokens import envelope, value_codec
 from app_integration.errors import DecryptionFailed, EncryptionError, InvalidContext
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
+from tests.support.models.cipher_parts import STORE, KeyService
 
-STORE = Scope("gaara-store", Environment.DEV)
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
-class Service:
-    """A key service with one AES key and the scope as associated data; it counts its calls."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self._key = AESGCM(bytes(32))
-
-    def wrap(self, data_keys: Sequence[bytes], scope: bytes) -> list[bytes]:
-        self.calls += 1
-        nonce = os.urandom(12)
-        return [nonce + self._key.encrypt(nonce, key, scope) for key in data_keys]
-
-    def unwrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
-        self.calls += 1
-        return [self._unwrapped(key, scope) for key in wrapped]
-
-    def rewrap(self, wrapped: Sequence[bytes], scope: bytes) -> list[bytes | None]:
-        return [key and self.wrap([key], scope)[0] for key in self.unwrap(wrapped, scope)]
-
-    def version(self, wrapped: bytes) -> int:
-        assert wrapped
-        return 1
-
-    def _unwrapped(self, key: bytes, scope: bytes) -> bytes | None:
-        try:
-            return self._key.decrypt(key[:12], key[12:], scope)
-        except (InvalidTag, ValueError):
-            return None
+@pytest.fixture
+def service() -> KeyService:
+    return KeyService()
 
 
 @pytest.fixture
-def service() -> Service:
-    return Service()
-
-
-@pytest.fixture
-def cipher(service: Service) -> FieldCipher:
+def cipher(service: KeyService) -> FieldCipher:
     return FieldCipher(service, STORE)
 
 
@@ -83,37 +47,12 @@ def token_text(raw: bytes) -> str:
     return "sr3." + base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        "gaara@example.com",
-        "",
-        "Größe 砂 🏜",
-        b"\x00\xff",
-        7,
-        -(2**70),
-        True,
-        False,
-        Decimal("1.10"),
-        date(2026, 1, 31),
-        datetime(2026, 1, 31, 9, 30, tzinfo=UTC),
-        UUID(int=7),
-        {"street": "Dune 1", "floors": [1, 2.5, None]},
-        [],
-    ],
-    ids=repr,
-)
-def test_value_is_decrypted_as_its_own_type(cipher: FieldCipher, value: object) -> None:
-    token = encrypt(cipher, value, {"user_id": 7})
-    back = cipher.decrypt_field(token, {"user_id": 7})
-    assert back == value
-    assert type(back) is type(value)
-
-
-def test_none_is_returned_as_none_without_a_request(cipher: FieldCipher, service: Service) -> None:
+def test_none_is_returned_as_none_without_a_request(
+    cipher: FieldCipher, service: KeyService
+) -> None:
     assert cipher.encrypt_field(None, {"user_id": 7}) is None
     assert cipher.decrypt_field(None, {"user_id": 7}) is None
-    assert service.calls == 0
+    assert service.requests == []
 
 
 def test_secret_is_decrypted_as_its_text(cipher: FieldCipher) -> None:
@@ -129,12 +68,6 @@ def test_text_token_is_printable_and_128_bytes_longer_than_the_value() -> None:
 
 def test_same_value_is_never_encrypted_to_the_same_token(cipher: FieldCipher) -> None:
     assert len({cipher.encrypt_field("x") for _ in range(1000)}) == 1000
-
-
-def test_token_is_decrypted_by_another_process(service: Service, cipher: FieldCipher) -> None:
-    token = encrypt(cipher, "gaara@example.com", {"user_id": 7})
-    other = FieldCipher(service, STORE)
-    assert other.decrypt_field(token, {"user_id": 7}) == "gaara@example.com"
 
 
 @pytest.mark.parametrize(
@@ -165,7 +98,7 @@ def test_token_under_another_context_is_rejected(cipher: FieldCipher, context: A
     ids=str,
 )
 def test_token_of_another_service_environment_or_key_is_rejected(
-    service: Service, cipher: FieldCipher, scope: Scope, key_name: str
+    service: KeyService, cipher: FieldCipher, scope: Scope, key_name: str
 ) -> None:
     """Use one wrapping key for all, so that the scope alone makes the difference."""
     token = encrypt(cipher, "gaara@example.com")
@@ -268,7 +201,7 @@ def parts(token: str) -> list[bytes]:
     return [whole[one:other] for one, other in itertools.pairwise(cuts)]
 
 
-def test_mixture_of_two_tokens_is_rejected(service: Service) -> None:
+def test_mixture_of_two_tokens_is_rejected(service: KeyService) -> None:
     """Try all 254 mixtures of the parts of two tokens under different data keys."""
     cipher, other = FieldCipher(service, STORE), FieldCipher(service, STORE)
     mine, theirs = parts(encrypt(cipher, "sand")), parts(encrypt(other, b"dune"))
@@ -286,12 +219,12 @@ def test_mixture_of_two_tokens_is_rejected(service: Service) -> None:
 
 @pytest.mark.parametrize("length", [0, 1, 75, 77, 255, 1024, 1025, 0x7FFF, 0xFFFF], ids=str)
 def test_token_with_a_false_wrapped_length_is_rejected_without_a_request(
-    service: Service, cipher: FieldCipher, length: int
+    service: KeyService, cipher: FieldCipher, length: int
 ) -> None:
     whole = token_bytes(encrypt(cipher, "sand"))
     with pytest.raises(DecryptionFailed):
         cipher.decrypt_field(token_text(whole[:2] + length.to_bytes(2, "big") + whole[4:64]))
-    assert service.calls == 1
+    assert service.requests == [("wrap", 1)]
 
 
 @pytest.mark.parametrize(
@@ -305,11 +238,11 @@ def test_token_with_a_false_wrapped_length_is_rejected_without_a_request(
     ids=lambda bomb: f"{len(bomb)} characters",
 )
 def test_oversized_token_is_rejected_without_a_request(
-    service: Service, cipher: FieldCipher, bomb: str
+    service: KeyService, cipher: FieldCipher, bomb: str
 ) -> None:
     with pytest.raises(DecryptionFailed):
         cipher.decrypt_field(bomb)
-    assert service.calls == 0
+    assert service.requests == []
 
 
 @pytest.mark.parametrize(
@@ -342,7 +275,7 @@ def test_decryption_failures_have_the_same_message(cipher: FieldCipher) -> None:
 
 
 def test_invalid_context_or_value_is_rejected_without_a_request(
-    cipher: FieldCipher, service: Service
+    cipher: FieldCipher, service: KeyService
 ) -> None:
     unbound: Any = {"user_id": None}
     with pytest.raises(InvalidContext):
@@ -351,12 +284,7 @@ def test_invalid_context_or_value_is_rejected_without_a_request(
         cipher.decrypt_field("sr3.AwEA", unbound)
     with pytest.raises(EncryptionError):
         cipher.encrypt_field(1.5)
-    assert service.calls == 0
-
-
-def test_largest_value_is_encrypted_and_decrypted(cipher: FieldCipher) -> None:
-    value = os.urandom(value_codec.MAX_SIZE)
-    assert cipher.decrypt_field(encrypt(cipher, value)) == value
+    assert service.requests == []
 
 
 def test_cipher_shows_no_key_and_is_not_pickled(cipher: FieldCipher) -> None:

@@ -34,7 +34,7 @@ def typed(context: dict[str, Any] | None) -> frozenset[Any] | None:
     return frozenset((name, type(value), value) for name, value in context.items())
 
 
-@settings(max_examples=1000)
+@settings(max_examples=300)
 @given(contexts, contexts)
 @example({"a": 1}, {"a": True})
 @example({"a": 1}, {"a": "1"})
@@ -68,12 +68,6 @@ def test_order_of_entries_does_not_change_the_encoding(
     entries = list(context.items())
     shuffler.shuffle(entries)
     assert encode(dict(entries)) == encode(context)
-
-
-def test_encoding_matches_the_documented_bytes() -> None:
-    assert encode(None).hex() == "00"
-    assert encode({"user_id": 7}) == b"\x01\x07user_id\x03\x00\x01\x07"
-    assert encode({"bb": True, "a": "x"}) == b"\x02\x01a\x01\x00\x01x\x02bb\x04\x00\x01\x01"
 
 
 def test_unicode_normal_forms_are_different_contexts() -> None:

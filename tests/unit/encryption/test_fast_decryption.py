@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -435,19 +435,12 @@ def test_threads_that_decrypt_while_keys_are_evicted_get_their_values() -> None:
     world = World()
     tokens = [world.text_process().encrypt_field(f"value {n}", {"user_id": n}) for n in range(6)]
     reader = world.text_process(limits=Limits(data_key_cache=2))
-    wrong: list[Any] = []
 
-    def work(first: int) -> None:
-        for turn in range(300):
-            number = (first + turn) % 6
-            value = reader.decrypt_field(tokens[number], {"user_id": number})
-            if value != f"value {number}":
-                wrong.append(value)
+    def work(first: int) -> bool:
+        numbers = [(first + turn) % 6 for turn in range(300)]
+        values = [reader.decrypt_field(tokens[each], {"user_id": each}) for each in numbers]
+        return values == [f"value {each}" for each in numbers]
 
-    threads = [threading.Thread(target=work, args=(each,)) for each in range(4)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    assert wrong == []
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(4)))
     assert len(reader.keyring.constants) <= 2

@@ -312,9 +312,7 @@ def test_last_message_of_a_key_is_consumed_by_one_thread() -> None:
     assert sorted(granted) == [False, True]
 
 
-def test_late_thread_uses_the_key_that_was_just_unwrapped(
-    service: Service,
-) -> None:
+def test_late_thread_uses_the_key_that_was_just_unwrapped(service: Service) -> None:
     (key,) = keys_of_other_processes(service, 1)
     ring = keyring(service)
     cached = ring.read_carried(key.wrapped, key.commitment)

@@ -61,21 +61,6 @@ def world() -> World:
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
-def test_value_of_each_type_is_decrypted_from_a_token_33_bytes_longer(
-    world: World, value: Any
-) -> None:
-    cipher = world.process()
-    token = cipher.encrypt_field(value, {"user_id": 7})
-    assert isinstance(token, bytes)
-    assert token[0] & 0x0F == 1
-    back = world.process().decrypt_field(token, {"user_id": 7})
-    assert back == value
-    assert type(back) is type(value)
-    if type(value) in (str, bytes):
-        assert len(token) == 33 + len(value.encode() if type(value) is str else value)
-
-
-@pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_declared_field_returns_its_type_on_fast_and_slow_path(world: World, value: Any) -> None:
     for cipher in (world.process(), world.text_process()):
         field = cipher.field("users.thing", ["user_id"], type(value))
@@ -215,18 +200,13 @@ def test_context_that_cannot_be_bound_is_rejected(world: World, bound: Any) -> N
             field.decrypt(token, bound)
 
 
-@pytest.mark.parametrize("name", ["", "é", "a b", "x" * 129, ".a", "a\n"])
-def test_invalid_field_id_is_rejected(world: World, name: str) -> None:
+def test_invalid_field_id_or_context_names_are_rejected(world: World) -> None:
     with pytest.raises(InvalidName):
-        world.process().field(name)
+        world.process().field("a b")
     with pytest.raises(InvalidName):
-        world.process().encrypt_field("x", field=name)
-
-
-@pytest.mark.parametrize("names", ["user_id", ["a", "a"], [""], ["x"] * 33, [7]], ids=str)
-def test_invalid_context_names_are_rejected(world: World, names: Any) -> None:
-    with pytest.raises((InvalidContext, InvalidName)):
-        world.process().field("users.email", names)
+        world.process().encrypt_field("x", field="a b")
+    with pytest.raises(InvalidContext):
+        world.process().field("users.email", ["a", "a"])
 
 
 def test_field_of_an_unknown_type_is_rejected(world: World) -> None:
@@ -259,9 +239,7 @@ def test_exchanged_row_decrypts_nothing(world: World) -> None:
         (first.wrapped[:-1], first.commitment),
         (b"", first.commitment),
     ):
-        world.rows.keys[first.number] = type(first)(
-            first.number, first.scope, wrapped, commitment, first.created, 1
-        )
+        world.rows.keys[first.number] = replace(first, wrapped=wrapped, commitment=commitment)
         reader = world.process()
         with pytest.raises(DecryptionFailed):
             reader.decrypt_field(tokens[0])
@@ -338,14 +316,14 @@ def _typed(place: tuple[str | None, dict[str, Any] | None]) -> Any:
     return field, context and {name: (type(value), value) for name, value in context.items()}
 
 
-@settings(max_examples=1500)
+@settings(max_examples=500)
 @given(_field_contexts, _field_contexts)
 def test_bindings_are_equal_only_for_the_same_field_and_context(one: Any, other: Any) -> None:
     alike = _typed(one) == _typed(other)
     assert (associated_data.encode(*one) == associated_data.encode(*other)) is alike
 
 
-@settings(max_examples=2000)
+@settings(max_examples=500)
 @given(st.binary(max_size=60) | st.binary(max_size=60).map(b"\x01".__add__))
 def test_random_bytes_are_rejected_as_a_token(raw: bytes) -> None:
     with pytest.raises(DecryptionFailed):

@@ -122,11 +122,8 @@ def test_rewrapped_key_stays_in_use(world: World) -> None:
     assert [each for each in world.service.requests if each[0] == "unwrap"] == [("unwrap", 1)]
 
 
-class UnavailableRows:
-    """Rows that cannot be read."""
-
-    def __call__(self, _numbers: object) -> Any:
-        raise KeyUnavailable("the table data_keys cannot be used now")
+def fail(_numbers: object) -> Any:
+    raise KeyUnavailable("the table data_keys cannot be used now")
 
 
 def test_key_encrypts_nothing_while_the_store_cannot_confirm_it(
@@ -135,7 +132,7 @@ def test_key_encrypts_nothing_while_the_store_cannot_confirm_it(
     writer = Writer(world)
     first = writer.methods["encrypt_field"]()
     with monkeypatch.context() as patch:
-        patch.setattr(world.rows, "get", UnavailableRows())
+        patch.setattr(world.rows, "get", fail)
         writer.clock.now += CHECK_VALID_FOR - 1
         assert writer.number(writer.methods["encrypt_field"]()) == writer.number(first)
         writer.background()  # logs a warning and changes nothing

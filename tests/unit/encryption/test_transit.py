@@ -228,33 +228,25 @@ def test_invalid_key_name_is_rejected(server: Server, name: str) -> None:
         Transit(server.post, name)
 
 
+def transit_with_response(data: Any) -> Transit:
+    """Return Transit on a server whose every response has *data*."""
+    return Transit(lambda *_: {"data": data}, KEY)
+
+
 @pytest.mark.parametrize(
     "data",
     [{}, {"batch_results": []}, {"batch_results": [{}, {}]}, {"batch_results": "x"}, None],
     ids=repr,
 )
 def test_malformed_response_raises_server_fault(data: Any) -> None:
-    class MalformedServer:
-        def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-            assert path
-            assert body
-            return {"data": data}
-
     with pytest.raises(ServerFault):
-        Transit(MalformedServer().post, KEY).encrypt(b"x", b"7")
+        transit_with_response(data).encrypt(b"x", b"7")
 
 
 @pytest.mark.parametrize("answer", [{}, {"plaintext": "?"}, {"plaintext": 7}, "x", None], ids=repr)
 def test_item_without_a_result_is_failed(answer: Any) -> None:
-    class MalformedServer:
-        def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-            assert path
-            assert body
-            return {"data": {"batch_results": [answer]}}
-
-    assert Transit(MalformedServer().post, KEY).decrypt_many([("vault:v1:AAAA", b"7")]).failed == (
-        0,
-    )
+    transit = transit_with_response({"batch_results": [answer]})
+    assert transit.decrypt_many([("vault:v1:AAAA", b"7")]).failed == (0,)
 
 
 @pytest.mark.parametrize("text", ["vault:v1:AAAA", "vault:v4294967295:AA==", "vault:v12:AAE="])

@@ -251,13 +251,8 @@ def test_json_at_its_bounds_is_encoded_and_decoded() -> None:
 
 NOT_WRITTEN: Final[dict[str, Any]] = {
     "a level too many": nested(json_codec.MAX_DEPTH + 1),
-    "infinity": {"a": float("inf")},
     "half a pair in a key": {"\ud800": 1},
-    "half a pair": ["\ud800"],
     "a digit too many": [10**json_codec.MAX_DIGITS],
-    "a key that is no text": {1: "one"},
-    "a tuple": [(1, 2)],
-    "an offset of a microsecond": datetime(2026, 1, 31, tzinfo=timezone(timedelta(microseconds=1))),
     "an offset with a microsecond": datetime(
         2026, 1, 31, tzinfo=timezone(timedelta(hours=1, microseconds=1))
     ),

@@ -180,9 +180,7 @@ def test_library_rejects_the_invalid_token(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", SCOPES, ids=lambda case: case["service"])
-def test_wrap_scope_and_compact_ciphertext_match_the_document(
-    case: dict[str, str],
-) -> None:
+def test_wrap_scope_and_compact_ciphertext_match_the_document(case: dict[str, str]) -> None:
     scope = names.Scope(case["service"], names.parse_environment(case["environment"]))
     assert wrap_scope(scope, case["key"]).bound.hex() == case["encoded"]
     assert transit_ciphertext.compact(case["transit_ciphertext"]).hex() == case["wrapped"]

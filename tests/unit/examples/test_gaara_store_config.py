@@ -45,27 +45,18 @@ def test_config_registers_its_secrets_for_redaction() -> None:
     assert redaction.live.scrub(" ".join(SECRETS)) == " ".join(["[REDACTED]"] * 4)
 
 
-@pytest.mark.parametrize(
-    "document",
-    [
-        changed("jwt", secret="x" * 31),
-        changed("jwt", secrets="x" * 32),
-        changed("smtp", port=0),
-        changed("smtp", host=""),
-        changed("redis", url=""),
-        {**DOCUMENT, "debug": True},
-        {key: value for key, value in DOCUMENT.items() if key != "database"},
-    ],
-    ids=[
-        "short signing key",
-        "misspelt key",
-        "port 0",
-        "no host",
-        "no URL",
-        "unknown section",
-        "missing section",
-    ],
-)
+INVALID = {
+    "short signing key": changed("jwt", secret="x" * 31),
+    "misspelt key": changed("jwt", secrets="x" * 32),
+    "port 0": changed("smtp", port=0),
+    "no host": changed("smtp", host=""),
+    "no URL": changed("redis", url=""),
+    "unknown section": {**DOCUMENT, "debug": True},
+    "missing section": {key: value for key, value in DOCUMENT.items() if key != "database"},
+}
+
+
+@pytest.mark.parametrize("document", INVALID.values(), ids=INVALID)
 def test_invalid_document_is_rejected(document: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         StoreConfig.model_validate(document)

@@ -67,24 +67,30 @@ def test_databases_of_other_backends_keep_their_credentials(
     assert DatabaseWrapper(with_defaults(), "orders").connection is None
 
 
-def test_empty_settings_take_the_place_of_the_url() -> None:
-    found = database_options.add_place(with_defaults(OPTIONS={"connect_timeout": 3}), URL)
-    assert (found["NAME"], found["HOST"], found["PORT"]) == ("shop", "db.example.com", "5433")
-    assert found["OPTIONS"] == {"connect_timeout": 3, "sslmode": "require"}
+@pytest.mark.parametrize(
+    ("settings", "place", "options"),
+    [
+        (
+            {"OPTIONS": {"connect_timeout": 3}},
+            ("shop", "db.example.com", "5433"),
+            {"connect_timeout": 3, "sslmode": "require"},
+        ),
+        (
+            {"NAME": "reports", "PORT": "6432", "OPTIONS": {"sslmode": "verify-full"}},
+            ("reports", "db.example.com", "6432"),
+            {"sslmode": "verify-full"},
+        ),
+        ({"HOST": "replica.example.com"}, ("shop", "replica.example.com", ""), {}),
+    ],
+    ids=["none set", "some set", "host set, so only the name is taken"],
+)
+def test_settings_win_over_the_url(
+    settings: dict[str, Any], place: tuple[str, str, str], options: dict[str, Any]
+) -> None:
+    found = database_options.add_place(with_defaults(**settings), URL)
+    assert (found["NAME"], found["HOST"], found["PORT"]) == place
+    assert found["OPTIONS"] == options
     assert database_options.has_place(found)
-
-
-def test_settings_win_over_the_url() -> None:
-    settings = with_defaults(NAME="reports", PORT="6432", OPTIONS={"sslmode": "verify-full"})
-    found = database_options.add_place(settings, URL)
-    assert (found["NAME"], found["HOST"], found["PORT"]) == ("reports", "db.example.com", "6432")
-    assert found["OPTIONS"] == {"sslmode": "verify-full"}
-
-
-def test_settings_with_a_host_take_only_the_name_of_the_url() -> None:
-    found = database_options.add_place(with_defaults(HOST="replica.example.com"), URL)
-    assert (found["NAME"], found["HOST"], found["PORT"]) == ("shop", "replica.example.com", "")
-    assert found["OPTIONS"] == {}
 
 
 def test_name_none_stays_the_maintenance_database() -> None:

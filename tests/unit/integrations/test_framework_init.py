@@ -80,9 +80,7 @@ def test_fastapi_may_have_any_function_for_ids(
     assert b'"paths":{}' in asyncio.run(get(app, "/openapi.json"))[1]
 
 
-def test_fastapi_may_have_its_own_class_of_route_and_dependencies(
-    path: Path,
-) -> None:
+def test_fastapi_may_have_its_own_class_of_route_and_dependencies(path: Path) -> None:
     app = FastAPI(dependencies=[Depends(reject)])
     app.router.route_class = OwnRoute
     fastapi.init(app, Config, path)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import pickle
 
+import pytest
+
 from app_integration.integrations.orm_values import known_values
 
 
@@ -12,23 +14,21 @@ class Row:
     """An object with a ``__dict__``, as a mapped one is."""
 
 
-def test_assignment_to_a_shallow_copy_leaves_the_original_unchanged() -> None:
+@pytest.fixture
+def row() -> Row:
     row = Row()
     known_values(row)["email"] = ("ada@example.com", None, ())
+    return row
+
+
+def test_shallow_copy_has_the_values_of_the_original_until_it_is_assigned_to(row: Row) -> None:
     other = copy.copy(row)
+    assert known_values(other) == known_values(row)
     known_values(other)["email"] = ("eve@example.com", None, ())
     assert known_values(row)["email"][0] == "ada@example.com"
     assert known_values(other)["email"][0] == "eve@example.com"
 
 
-def test_shallow_copy_has_the_values_of_the_original() -> None:
-    row = Row()
-    known_values(row)["email"] = ("ada@example.com", None, ())
-    assert known_values(copy.copy(row)) == known_values(row)
-
-
-def test_pickle_and_deep_copy_have_no_plain_value() -> None:
-    row = Row()
-    known_values(row)["email"] = ("ada@example.com", None, ())
+def test_pickle_and_deep_copy_have_no_plain_value(row: Row) -> None:
     assert known_values(copy.deepcopy(row)) == {}
     assert known_values(pickle.loads(pickle.dumps(row))) == {}  # noqa: S301 (pickled here)

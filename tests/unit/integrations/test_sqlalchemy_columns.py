@@ -129,8 +129,11 @@ def session(engine: Engine) -> Iterator[Session]:
         yield session
 
 
-def ada() -> Person:
-    return Person(email="Ada@Example.com", name="Ada", born=date(1815, 12, 10), city="London")
+def add_ada(session: Session) -> Person:
+    born = date(1815, 12, 10)
+    session.add(person := Person(email="Ada@Example.com", name="Ada", born=born, city="London"))
+    session.commit()
+    return person
 
 
 def stored(session: Session, column: str) -> list[object]:
@@ -151,8 +154,7 @@ def test_assigned_none_is_written_over_a_token_that_was_not_loaded(engine: Engin
 
 def test_value_that_another_process_changed_meanwhile_is_found_again(engine: Engine) -> None:
     with Session(engine) as session, Session(engine) as other:
-        session.add(person := ada())
-        session.commit()
+        person = add_ada(session)
         assert person.email == "Ada@Example.com"
         other.get_one(Person, person.id).email = "other@example.com"
         other.commit()
@@ -162,8 +164,7 @@ def test_value_that_another_process_changed_meanwhile_is_found_again(engine: Eng
 
 
 def test_alias_uses_its_own_columns(session: Session) -> None:
-    session.add(ada())
-    session.commit()
+    add_ada(session)
     other = aliased(Person)
     query = select(other).where(other.email == "ada@example.com")
     assert "people_1.email_index" in str(query)
@@ -233,9 +234,7 @@ def test_find_with_an_asynchronous_session_says_what_to_call(session: Any) -> No
 
 
 def test_changed_primary_key_without_a_new_value_raises(session: Session) -> None:
-    person = ada()
-    session.add(person)
-    session.commit()
+    person = add_ada(session)
     person.id = uuid4()
     with pytest.raises(EncryptionError, match="assign the value again"):
         session.flush()
@@ -255,9 +254,7 @@ def test_changed_context_of_an_expired_object_raises(session: Session) -> None:
 def test_empty_value_is_read_again_after_a_rollback_and_a_refresh(
     engine: Engine, session: Session
 ) -> None:
-    person = ada()
-    session.add(person)
-    session.commit()
+    person = add_ada(session)
     person.name = None
     assert person.name is None
     session.rollback()
@@ -324,9 +321,7 @@ def test_error_of_a_rejected_plaintext_does_not_show_it(session: Session) -> Non
 def test_bulk_statement_with_an_encrypted_attribute_raises(
     session: Session, statement: Insert | Update
 ) -> None:
-    person = ada()
-    session.add(person)
-    session.commit()
+    person = add_ada(session)
     for value in (date(1815, 12, 11), None):
         with pytest.raises(EncryptionError, match=r"Person.born .* use column_values"):
             session.execute(statement, [{"id": person.id}, {"id": uuid4(), "born": value}])
@@ -335,9 +330,7 @@ def test_bulk_statement_with_an_encrypted_attribute_raises(
 
 
 def test_bulk_update_takes_column_values(session: Session) -> None:
-    person = ada()
-    session.add(person)
-    session.commit()
+    person = add_ada(session)
     values = {"id": person.id, "email": "eve@example.com"}
     session.execute(update(Person), [column_values(Person, values)])
     assert find(session, Person.email, "eve@example.com") == [person]
@@ -359,9 +352,7 @@ def test_column_holds_text_tokens_and_keyring_tokens(
     vault: MemoryApplication, engine: Engine
 ) -> None:
     with Session(engine) as session:
-        person = ada()
-        session.add(person)
-        session.commit()
+        person = add_ada(session)
         use_data_keys(None)
         person.name = "Augusta"
         session.commit()
@@ -383,9 +374,7 @@ def test_subclass_has_the_same_columns(session: Session) -> None:
 
 
 def test_copy_of_an_object_has_its_values(session: Session) -> None:
-    person = ada()
-    session.add(person)
-    session.commit()
+    person = add_ada(session)
     assert person.email
     assert copy.copy(person).email == person.email
 
@@ -394,8 +383,7 @@ def test_renew_after_an_index_rotation_keeps_the_row_searchable(
     vault: MemoryApplication, session: Session
 ) -> None:
     del vault
-    session.add(ada())
-    session.commit()
+    add_ada(session)
     column = Person.email.index_column
     assert column is not None
     assert column.blind_index.rotate() == 2

@@ -171,9 +171,7 @@ def test_context_that_changes_after_the_encryption_is_bound(session: Session) ->
     assert {row.note for row in stored} == {f"note {number}" for number in range(ROWS)}
 
 
-def test_context_that_is_complete_in_the_turn_of_its_object_only_is_bound(
-    session: Session,
-) -> None:
+def test_context_that_is_complete_in_the_turn_of_its_object_only_is_bound(session: Session) -> None:
     event.listen(Booking, "before_insert", assign_room, insert=True)
     try:
         rows = [Booking(note=f"note {number}") for number in range(ROWS)]

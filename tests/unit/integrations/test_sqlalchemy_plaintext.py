@@ -13,6 +13,7 @@ from sqlalchemy import (
     JSON,
     Engine,
     ForeignKey,
+    String,
     Text,
     TypeDecorator,
     func,
@@ -35,20 +36,72 @@ from sqlalchemy.orm import (
 from app_integration.errors import ConfigurationError
 from app_integration.integrations.plaintext import Phase
 from app_integration.integrations.sqlalchemy import (
+    CompoundIndex,
     Encrypted,
     EncryptedRow,
+    Index,
     Plaintext,
+    create_index_keys,
     plaintext_column,
 )
 from app_integration.testing import MemoryApplication
-from tests.support.models.migrated_user import CLASSES, user_tables
+from tests.support.databases.memory_keys import memory_key_tables
 
+ROWS: Final = 1_000_000
+
+
+def user_class(phase: Phase) -> Any:
+    """Return the mapped class of the application in *phase*, with the class ``Owner``."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Owner(Base):
+        __tablename__ = "owners"
+
+        id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+        users: Mapped[list[User]] = relationship()
+
+    class User(EncryptedRow, Base):
+        __tablename__ = "users"
+
+        id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+        owner_id: Mapped[UUID] = mapped_column(ForeignKey(Owner.id))
+        visits: Mapped[int] = mapped_column(default=0)
+        city: Mapped[str | None]
+        email = Encrypted(
+            "users.email",
+            context=["id", "owner_id"],
+            index=Index(ROWS, normalise="email", column="email_lookup"),
+            nullable=True,
+            column="email_token",
+            plaintext=Plaintext("email", phase),
+        )
+        phone = Encrypted(
+            "users.phone",
+            context=["id", "owner_id"],
+            nullable=True,
+            column="phone_token",
+            plaintext=Plaintext("phone", phase, String(40)),
+        )
+        place = CompoundIndex("users.place", ("email", "city"), rows=ROWS)
+
+    class Member(User):
+        """A subclass in the same table."""
+
+    User.owner_class, User.member_class = Owner, Member
+    return User
+
+
+CLASSES: Final = {phase: user_class(phase) for phase in Phase}
 DUAL: Final = CLASSES[Phase.DUAL_WRITING]
 
 
 @pytest.fixture
 def engine(vault: MemoryApplication) -> Iterator[Engine]:
-    with user_tables(vault) as engine:
+    with memory_key_tables(vault) as engine:
+        DUAL.metadata.create_all(engine)
+        create_index_keys(DUAL)
         yield engine
 
 

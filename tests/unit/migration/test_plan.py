@@ -37,6 +37,12 @@ LIVE = LiveTable(
 )
 
 
+def with_columns(*columns: LiveColumn, live: LiveTable = LIVE, **changes: Any) -> LiveTable:
+    """Return *live* with other or more columns."""
+    changed = {**live.columns, **{each.name: each for each in columns}}
+    return replace(live, columns=changed, **changes)
+
+
 def write(folder: Path, **parts: Any) -> Path:
     path = folder / "users.yaml"
     path.write_text(json.dumps({**PLAN, **parts}, indent=1), "utf-8")
@@ -66,15 +72,8 @@ OLD: dict[str, Any] = {
     }
 }
 SAME: dict[str, Any] = {"field": "users.email", "token": "email_2"}
-TOKENS = replace(
-    LIVE,
-    columns={
-        **LIVE.columns,
-        "email": LiveColumn("email", "bytea"),
-        "email_index": LiveColumn("email_index", "bytea"),
-        "tenant": LiveColumn("tenant", "text", is_required=True),
-    },
-)
+TENANT = LiveColumn("tenant", "text", is_required=True)
+TOKENS = with_columns(LiveColumn("email", "bytea"), LiveColumn("email_index", "bytea"), TENANT)
 
 
 def old(**changes: Any) -> dict[str, Any]:
@@ -150,7 +149,7 @@ def test_table_without_the_old_tokens_of_the_plan_is_refused(
 
 
 def test_name_that_the_driver_misreads_is_a_problem() -> None:
-    live = replace(LIVE, columns={**LIVE.columns, "tax%by": LiveColumn("tax%by", "text")})
+    live = with_columns(LiveColumn("tax%by", "text"))
     columns = {"tax%by": {"field": "users.tax", "token": "tax_token"}}
     (found,) = problems(live, columns=columns)
     assert "tax%by has a %" in found
@@ -294,18 +293,22 @@ def test_live_table_as_planned_has_no_problem() -> None:
         ({"forces_row_security": True}, "shop.users forces row security"),
         ({"is_owned": False}, "this user is not an owner of shop.users"),
         ({"key": ()}, "shop.users has no primary key"),
-        (
-            {"columns": {**LIVE.columns, "id": LiveColumn("id", "real", is_required=True)}},
-            "the key id is real (expected bigint",
-        ),
-        (
-            {"columns": {**LIVE.columns, "email_token": LiveColumn("email_token", "bytea")}},
-            "the table has a column email_token already",
-        ),
     ],
 )
 def test_unsuitable_table_is_refused(changed: dict[str, Any], message: str) -> None:
     (found,) = problems(replace(LIVE, **changed))
+    assert found.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (LiveColumn("id", "real", is_required=True), "the key id is real (expected bigint"),
+        (LiveColumn("email_token", "bytea"), "the table has a column email_token already"),
+    ],
+)
+def test_unsuitable_column_is_refused(column: LiveColumn, message: str) -> None:
+    (found,) = problems(with_columns(column))
     assert found.startswith(message)
 
 
@@ -331,8 +334,7 @@ def test_plan_that_does_not_fit_the_table_is_refused(parts: dict[str, Any], mess
 
 
 def test_context_that_the_driver_reads_as_bytes_is_refused() -> None:
-    tier = LiveColumn("tier", "shop.tier", is_required=True)
-    live = replace(LIVE, columns={**LIVE.columns, "tier": tier})
+    live = with_columns(LiveColumn("tier", "shop.tier", is_required=True))
     (found,) = problems(live, context=("id", "tier"))
     assert found.startswith("the context tier is shop.tier (expected ")
 
@@ -341,8 +343,7 @@ def test_context_that_the_driver_reads_as_bytes_is_refused() -> None:
 def test_column_that_no_token_can_be_bound_to_is_refused(type_: LiteralString) -> None:
     day = LiveColumn("day", type_, is_required=True)
     plain, tokens = (
-        replace(live, columns={**live.columns, "day": day}, key=("id", "day"))
-        for live in (LIVE, DECRYPTABLE)
+        with_columns(day, live=live, key=("id", "day")) for live in (LIVE, DECRYPTABLE)
     )
     for live, parts in ((plain, {}), (plain, {"context": ("id", "day")}), (tokens, decrypting())):
         (found,) = problems(live, **parts)
@@ -352,10 +353,7 @@ def test_column_that_no_token_can_be_bound_to_is_refused(type_: LiteralString) -
 
 
 def test_context_without_the_key_is_refused() -> None:
-    live = replace(
-        LIVE, columns={**LIVE.columns, "tenant": LiveColumn("tenant", "text", is_required=True)}
-    )
-    (found,) = problems(live, context=("tenant",))
+    (found,) = problems(with_columns(TENANT), context=("tenant",))
     assert found.startswith("context has not the key's column id")
 
 
@@ -372,14 +370,7 @@ def decrypting(**parts: Any) -> dict[str, Any]:
     }
 
 
-DECRYPTABLE = replace(
-    LIVE,
-    columns={
-        **LIVE.columns,
-        "email_token": LiveColumn("email_token", "bytea"),
-        "email_index": LiveColumn("email_index", "bytea"),
-    },
-)
+DECRYPTABLE = with_columns(LiveColumn("email_token", "bytea"), LiveColumn("email_index", "bytea"))
 
 
 def test_plan_that_decrypts_needs_no_new_key(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from app_integration.errors import AccessDenied, ConfigurationError, KeyUnavaila
 from app_integration.observability.encrypted_log import EncryptedLogHandler
 from app_integration.testing.application import MemoryApplication
 from app_integration.testing.faults import Fault
-from tests.support.models.encrypted_logs import HEADER_SIZE, largest_file, names, read_log
+from tests.support.limited_files import limited_size
+from tests.support.models.encrypted_logs import HEADER_SIZE, names, read_log
 
 
 @pytest.fixture
@@ -154,7 +155,7 @@ def test_handler_on_a_full_disk_reports_the_error_and_goes_on(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     logger.info("one")
-    with largest_file(HEADER_SIZE + 60):
+    with limited_size(HEADER_SIZE + 60):
         logger.info("x" * 100)
     logger.info("three")
     assert "--- Logging error ---" in capsys.readouterr().err

@@ -6,8 +6,9 @@ import os
 import re
 import shutil
 import stat
-import threading
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +28,8 @@ from app_integration.observability.log_writer import (
 from app_integration.testing.application import MemoryApplication
 from app_integration.testing.faults import Fault
 from tests.support.clock import Clock
-from tests.support.models.encrypted_logs import HEADER_SIZE, largest_file, names, read_log
+from tests.support.limited_files import limited_size
+from tests.support.models.encrypted_logs import HEADER_SIZE, ReadLog, names, read_log
 
 STAMP: Final = 1_790_000_000.0  # 2026-09-21T14:13:20Z
 
@@ -60,6 +62,11 @@ def make_writer(
     )
 
 
+def close_and_read(writer: LogWriter, files: FileCipher, *paths: Path) -> ReadLog:
+    writer.close()
+    return read_log(files, *paths)
+
+
 def test_file_has_its_name_and_mode(
     vault: MemoryApplication, files: FileCipher, folder: Path, clock: Clock
 ) -> None:
@@ -75,8 +82,7 @@ def test_closed_log_is_read_without_a_remark(
 ) -> None:
     for record in (b"one", b"two"):
         writer.write(record)
-    writer.close()
-    found = read_log(files, folder)
+    found = close_and_read(writer, files, folder)
     assert (found.records, found.said, found.has_fault) == (["one", "two"], [], False)
 
 
@@ -101,9 +107,8 @@ def test_writer_sends_one_request_for_all_its_files(
     writer.write(b"one")
     with vault.fault(Fault.UNREACHABLE):
         writer.write(b"two")
-    writer.close()
+    assert close_and_read(writer, files, folder).said == []
     assert names(folder) == ["access-000001.log.encrypted", "access-000002.log.encrypted"]
-    assert read_log(files, folder).said == []
 
 
 def test_file_beyond_its_size_is_closed_before_the_next_one(
@@ -129,9 +134,8 @@ def test_file_beyond_its_age_is_closed_before_the_next_one(
     for now in (0.0, 59.9, 60.0, 119.0, 120.1):
         clock.now = now
         writer.write(b"%.1f" % now)
-    writer.close()
+    assert close_and_read(writer, files, folder).said == []
     assert len(names(folder)) == 3
-    assert read_log(files, folder).said == []
 
 
 @pytest.mark.parametrize(
@@ -152,8 +156,7 @@ def test_moved_file_is_closed_and_the_next_one_starts(
     writer.write(b"two")  # within the interval it goes to the moved file
     clock.now += CHECK_INTERVAL
     writer.write(b"three")
-    writer.close()
-    found = read_log(files, moved, folder)
+    found = close_and_read(writer, files, moved, folder)
     assert (found.records, found.said) == (["one", "two", "three"], [])
 
 
@@ -164,8 +167,7 @@ def test_removed_file_is_missing_and_the_next_one_starts(
     next(folder.iterdir()).unlink()
     clock.now += CHECK_INTERVAL
     writer.write(b"two")
-    writer.close()
-    found = read_log(files, folder)
+    found = close_and_read(writer, files, folder)
     assert (found.records, found.has_fault) == (["two"], True)
     assert re.fullmatch(r"log access, writer [0-9a-f]{8}: file 1 is missing", found.said[0])
 
@@ -190,11 +192,10 @@ def test_short_write_is_cut_off_and_the_next_file_starts(
     writer: LogWriter, files: FileCipher, folder: Path
 ) -> None:
     writer.write(b"one")
-    with largest_file(HEADER_SIZE + 100), pytest.raises(OSError, match=r"space|large"):
+    with limited_size(HEADER_SIZE + 100), pytest.raises(OSError, match=r"space|large"):
         writer.write(b"x" * 200)
     writer.write(b"two")
-    writer.close()
-    found = read_log(files, folder)
+    found = close_and_read(writer, files, folder)
     assert (found.records, found.said, found.has_fault) == (["one", "two"], [], False)
     assert len(names(folder)) == 2
 
@@ -203,13 +204,12 @@ def test_short_write_without_room_for_the_last_frame_is_reported(
     writer: LogWriter, files: FileCipher, folder: Path
 ) -> None:
     writer.write(b"one")
-    with largest_file(HEADER_SIZE + 30), pytest.raises(OSError, match=r"space|large"):
+    with limited_size(HEADER_SIZE + 30), pytest.raises(OSError, match=r"space|large"):
         writer.write(b"two")
-    with largest_file(HEADER_SIZE + 30):
+    with limited_size(HEADER_SIZE + 30):
         writer.close()
     writer.write(b"three")
-    writer.close()
-    found = read_log(files, folder)
+    found = close_and_read(writer, files, folder)
     assert (found.records, found.has_fault) == (["one", "three"], True)
     assert [each.partition(": ")[2] for each in found.said] == [
         "is not closed, but its writer went on in another file"
@@ -220,12 +220,11 @@ def test_file_whose_header_cannot_be_written_leaves_nothing(
     writer: LogWriter, files: FileCipher, folder: Path
 ) -> None:
     for _ in range(2):
-        with largest_file(1000), pytest.raises(OSError, match=r"space|large"):
+        with limited_size(1000), pytest.raises(OSError, match=r"space|large"):
             writer.write(b"one")
         assert list(folder.iterdir()) == []
     writer.write(b"two")
-    writer.close()
-    found = read_log(files, folder)
+    found = close_and_read(writer, files, folder)
     assert (found.records, found.said) == (["two"], [])
     assert names(folder) == ["access-000001.log.encrypted"]
 
@@ -238,9 +237,8 @@ def test_record_of_a_wrong_size_raises_and_nothing_is_lost(
     with pytest.raises(ValueError, match="a record has"):
         writer.write(record)
     writer.write(b"two")
-    writer.close()
-    assert read_log(files, folder).records == ["one", "two"]
-    assert read_log(files, folder).said == []
+    found = close_and_read(writer, files, folder)
+    assert (found.records, found.said) == (["one", "two"], [])
 
 
 def test_interrupt_after_a_write_never_uses_a_counter_twice(
@@ -259,8 +257,7 @@ def test_interrupt_after_a_write_never_uses_a_counter_twice(
         writer.write(b"two")
     monkeypatch.undo()
     writer.write(b"three")
-    writer.close()
-    found = read_log(files, folder)
+    found = close_and_read(writer, files, folder)
     assert (found.records, found.said) == (["one", "three"], [])
     assert len(names(folder)) == 2
 
@@ -294,13 +291,9 @@ def test_threads_write_whole_records(
         for number in range(100):
             writer.write(b"%d %d" % (name, number))
 
-    threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    writer.close()
-    found = read_log(files, folder)
+    with ThreadPoolExecutor(4) as pool:
+        deque(pool.map(work, range(4)))
+    found = close_and_read(writer, files, folder)
     assert found.said == []
     assert sorted(found.records) == sorted(f"{a} {b}" for a in range(4) for b in range(100))
     for name in range(4):
@@ -324,8 +317,7 @@ def test_forked_child_writes_a_file_of_its_own_without_a_request(
             os._exit(code)
     assert os.waitpid(child, 0)[1] == 0
     writer.write(b"parent again")
-    writer.close()
-    found = read_log(files, folder)
+    found = close_and_read(writer, files, folder)
     assert (sorted(found.records), found.said) == (["child", "parent", "parent again"], [])
     assert names(folder) == ["access-000001.log.encrypted"] * 2
 

@@ -58,16 +58,22 @@ HEAVY = {
 }
 
 
+def build_wheel(folder: Path) -> zipfile.ZipFile:
+    """Return the wheel of the sources in *folder*, as pip has setuptools build it."""
+    code = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
+    command = [sys.executable, "-c", code, str(folder.parent)]
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    (wheel,) = folder.parent.glob("*.whl")
+    return zipfile.ZipFile(wheel)
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     """Return the SDK's wheel as setuptools builds it."""
-    folder = tmp_path_factory.mktemp("sdk")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    folder = tmp_path_factory.mktemp("sdk") / "copy"
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
-    shutil.copytree(SDK, folder / "copy", ignore=ignored)
-    subprocess.run([*command, "--wheel-dir", str(folder), str(folder / "copy")], check=True)
-    (wheel,) = folder.glob("*.whl")
-    return zipfile.ZipFile(wheel)
+    shutil.copytree(SDK, folder, ignore=ignored)
+    return build_wheel(folder)
 
 
 def test_wheel_contains_every_package_and_the_type_marker(built: zipfile.ZipFile) -> None:
@@ -106,15 +112,12 @@ def tracked_files() -> set[str]:
 @pytest.fixture(scope="module")
 def tool_wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     """Return the wheel of the tool, built from a copy, because a build writes into its sources."""
-    folder = tmp_path_factory.mktemp("tool")
+    folder = tmp_path_factory.mktemp("tool") / "copy"
     for name in {"pyproject.toml", "README.md", "LICENSE"} | tracked_files():
-        (folder / "copy" / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, folder / "copy" / name)
-    (folder / "copy/console/commit").write_text("5c44f45")  # as make wheel does
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*command, "--wheel-dir", str(folder), str(folder / "copy")], check=True)
-    (wheel,) = folder.glob("*.whl")
-    return zipfile.ZipFile(wheel)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    (folder / "console/commit").write_text("5c44f45")  # as make wheel does
+    return build_wheel(folder)
 
 
 def test_wheel_of_the_tool_contains_the_sdk_and_every_file_of_its_packages(

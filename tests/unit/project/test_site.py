@@ -89,8 +89,10 @@ def test_page_loads_nothing_from_another_host(page: str, site: Path) -> None:
 
 
 def test_broken_link_and_document_without_entry_fail_the_build(tmp_path: Path) -> None:
-    for name in ("mkdocs.yml", "docs/pages.py", "docs/wide.css", *PAGES):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    for page in PAGES:
+        (tmp_path / page).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / page).write_text("# A page without links\n", encoding="utf-8")
+    for name in ("mkdocs.yml", "docs/pages.py", "docs/wide.css"):
         shutil.copy(ROOT / name, tmp_path / name)
     links = "\n".join(f"[link]({target})" for target in BROKEN)
     (tmp_path / "docs" / "added.md").write_text(f"# Added\n\n{links}\n", encoding="utf-8")

@@ -114,12 +114,11 @@ def test_event_loop_runs_while_the_server_is_slow(
 def test_tasks_that_miss_concurrently_send_one_request(
     secrets: AsyncSecretStore, server: BlockingServer
 ) -> None:
-    async def scenario() -> list[str]:
+    async def scenario() -> Any:
         tasks = [asyncio.create_task(secrets.get("jwt-secret")) for _ in range(64)]
         await run_loop(10)
         server.answer.set()
-        values: list[str] = await asyncio.gather(*tasks)
-        return values
+        return await asyncio.gather(*tasks)
 
     assert asyncio.run(scenario()) == ["the value"] * 64
     assert server.calls == 1
@@ -133,12 +132,11 @@ def test_tasks_and_threads_share_one_request(
     thread.start()
     assert server.requested.acquire(timeout=10)
 
-    async def scenario() -> str:
+    async def scenario() -> Any:
         task = asyncio.create_task(secrets.get("jwt-secret"))
         await run_loop(10)
         server.answer.set()
-        value: str = await task
-        return value
+        return await task
 
     assert asyncio.run(scenario()) == "the value"
     thread.join()
@@ -149,15 +147,14 @@ def test_tasks_and_threads_share_one_request(
 def test_cancelled_task_does_not_cancel_the_shared_request(
     secrets: AsyncSecretStore, server: BlockingServer
 ) -> None:
-    async def scenario() -> str:
+    async def scenario() -> Any:
         first, second = (asyncio.create_task(secrets.get("jwt-secret")) for _ in range(2))
         await wait_for_request(server)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
         server.answer.set()
-        value: str = await second
-        return value
+        return await second
 
     assert asyncio.run(scenario()) == "the value"
     assert server.calls == 1
@@ -166,29 +163,21 @@ def test_cancelled_task_does_not_cancel_the_shared_request(
 def test_request_of_cancelled_tasks_serves_the_next_task(
     secrets: AsyncSecretStore, server: BlockingServer
 ) -> None:
-    async def scenario() -> str:
+    async def scenario() -> Any:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
                 await secrets.get("jwt-secret")
         task = asyncio.create_task(secrets.get("jwt-secret"))
         await run_loop(10)
         server.answer.set()
-        value: str = await task
-        return value
+        return await task
 
     assert asyncio.run(scenario()) == "the value"
     assert server.calls == 1
 
 
 def test_task_that_waits_for_a_thread_times_out(server: BlockingServer) -> None:
-    limits = Limits(deadline=0.05, fetch_threads=1)
-    store = SecretStore(
-        [server],
-        AuditLog(SCOPE, lambda _line: None),
-        limits=limits,
-        registry=redaction.SecretRegistry(),
-    )
-    secrets = AsyncSecretStore(store)
+    secrets = store_with_one_thread(server, deadline=0.05)
 
     async def scenario() -> None:
         first = asyncio.create_task(secrets.get("first"))
@@ -201,7 +190,6 @@ def test_task_that_waits_for_a_thread_times_out(server: BlockingServer) -> None:
 
     asyncio.run(scenario())
     secrets.close()
-    store.close()
 
 
 def store_with_one_thread(server: BlockingServer, deadline: float = 10.0) -> AsyncSecretStore:

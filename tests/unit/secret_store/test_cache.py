@@ -104,14 +104,13 @@ class TestPut:
 class TestEviction:
     """Eviction from a full cache."""
 
-    def test_cache_holds_as_many_entries_as_its_limit(self) -> None:
-        assert list(cache_of("abc").entries) == ["a", "b", "c"]
-
-    def test_oldest_entry_is_evicted(self) -> None:
-        assert list(cache_of("abcd").entries) == ["b", "c", "d"]
-
-    def test_new_value_of_a_cached_key_evicts_nothing(self) -> None:
-        assert set(cache_of("abca").entries) == {"a", "b", "c"}
+    @pytest.mark.parametrize(
+        ("put", "kept"),
+        [("abc", "abc"), ("abcd", "bcd"), ("abca", "abc")],
+        ids=["at-the-limit", "above-the-limit", "key-that-is-cached"],
+    )
+    def test_oldest_entry_is_evicted_above_the_limit(self, put: str, kept: str) -> None:
+        assert list(cache_of(put).entries) == list(kept)
 
     def test_entry_that_was_read_stays_for_one_more_turn(self) -> None:
         cache = cache_of("abc")
@@ -343,25 +342,18 @@ class TestNegativeEntries:
         assert one.__traceback__ is None
         assert one is not two
 
-    def test_oldest_negative_entry_is_removed_above_the_limit(self) -> None:
-        assert remembered("abcd") == ["b", "c", "d"]
-
-    def test_as_many_negative_entries_as_the_limit_are_kept(self) -> None:
-        assert remembered("abc") == ["a", "b", "c"]
-
-    def test_name_that_is_missing_again_counts_as_new(self) -> None:
-        assert remembered("abcad") == ["a", "c", "d"]
-
-    def test_limit_of_zero_remembers_nothing(self) -> None:
-        assert remembered("a", Limits(negative_entries=0)) == []
-
-
-def remembered(names: str, limits: Limits = LIMITS) -> list[str]:
-    """Return those of *names* that still have a negative entry after all were missing."""
-    cache = SecretCache(limits)
-    for name in names:
-        cache.remember_missing(name, ERROR, NOW, 5.0)
-    return [name for name in sorted(set(names)) if cache.get_missing_error(name, NOW)]
+    @pytest.mark.parametrize(
+        ("names", "limit", "kept"),
+        [("abcd", 3, "bcd"), ("abc", 3, "abc"), ("abcad", 3, "acd"), ("a", 0, "")],
+        ids=["above-the-limit", "at-the-limit", "missing-again", "limit-of-zero"],
+    )
+    def test_oldest_negative_entry_is_removed_above_the_limit(
+        self, names: str, limit: int, kept: str
+    ) -> None:
+        cache = SecretCache(Limits(negative_entries=limit))
+        for name in names:
+            cache.remember_missing(name, ERROR, NOW, 5.0)
+        assert [each for each in "abcd" if cache.get_missing_error(each, NOW)] == list(kept)
 
 
 class TestReading:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -61,22 +61,15 @@ def shop_with_stale_value() -> tuple[Shop, SlowOutage]:
 
 def run_concurrently(work: Callable[[], Any], count: int = THREADS) -> list[Any]:
     """Run *work* in *count* threads at once, and return the result or error of each."""
-    results: list[Any] = []
     barrier = threading.Barrier(count)
 
-    def run() -> None:
+    def run() -> Any:
         barrier.wait(20)
-        try:
-            results.append(work())
-        except StrongroomError as error:
-            results.append(error)
+        return work()
 
-    threads = [threading.Thread(target=run) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
+    with ThreadPoolExecutor(count) as pool:
+        ended = [pool.submit(run) for _ in range(count)]
+    return [each.exception() or each.result() for each in ended]
 
 
 @pytest.fixture
@@ -226,7 +219,8 @@ def test_waiting_threads_share_the_error(
     assert shop.outcomes() == [kind.__name__] * THREADS
 
 
-def test_concurrent_force_refreshes_share_one_request(arrivals: threading.Semaphore) -> None:
+@pytest.mark.parametrize("force", [False, True])
+def test_concurrent_threads_share_one_request(arrivals: threading.Semaphore, force: bool) -> None:
     class Counted(Script):
         def fetch(self, name: str, *arguments: object) -> FetchedSecret:
             assert all_waiting(arrivals)
@@ -234,14 +228,12 @@ def test_concurrent_force_refreshes_share_one_request(arrivals: threading.Semaph
 
     source = Counted("one")
     shop = Shop(source)
-    values = run_concurrently(lambda: shop.store.get("jwt-secret", force_refresh=True))
+    values = run_concurrently(lambda: shop.store.get("jwt-secret", force_refresh=force))
     assert values == ["one"] * THREADS
     assert source.calls == 1
 
 
-def test_interrupt_of_one_thread_is_not_raised_in_the_others(
-    arrivals: threading.Semaphore,
-) -> None:
+def test_interrupt_of_one_thread_is_not_raised_in_the_others(arrivals: threading.Semaphore) -> None:
     flights: SingleFlight[str] = SingleFlight()
     interrupted: list[BaseException] = []
 

@@ -98,15 +98,6 @@ def test_secret_that_is_cached_at_the_end_of_a_round_shortens_the_time_until_the
     assert shop.store.fetcher.refresher.refresh_due() == pytest.approx(TTL / 20)
 
 
-def test_info_contains_the_time_until_the_next_refresh() -> None:
-    shop, _ = shop_with_jitter(0.5, "one")
-    shop.store.get("jwt-secret")
-    shop.clock.now += 25
-    info = shop.store.get_info("jwt-secret")
-    assert info is not None
-    assert info.next_refresh == 220.0 - 25
-
-
 def test_value_that_is_read_is_refreshed_and_an_unread_one_expires() -> None:
     shop, source = shop_with_jitter(0.0, "one")
     for name in ("a", "b"):
@@ -246,15 +237,6 @@ def test_force_refresh_requests_a_name_with_a_negative_entry() -> None:
     shop.store.get("jwt-secret", default=None)
     assert shop.store.get("jwt-secret", force_refresh=True) == "one"
     assert shop.store.get("jwt-secret") == "one"
-
-
-def test_negative_entries_are_bounded() -> None:
-    source = Script(AccessDenied("x"))
-    shop = Shop(source)
-    for number in range(LIMITS.negative_entries + 10):
-        with pytest.raises(AccessDenied):
-            shop.store.get(f"n{number}")
-    assert len(shop.store.fetcher.cache.negative) == LIMITS.negative_entries
 
 
 def test_value_that_is_read_stays_when_the_cache_is_full() -> None:

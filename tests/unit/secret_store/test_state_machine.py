@@ -9,7 +9,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.support.models.store_model import StoreMachine
 
-SEQUENCES: Final = 200
+SEQUENCES: Final = 100
 STEPS: Final = 50
 
 

@@ -176,19 +176,6 @@ def test_info_names_the_source_of_a_fallback() -> None:
     assert shop.store.get("test") == "from vault"
 
 
-def test_error_of_the_first_source_is_raised_if_none_answers() -> None:
-    shop = Shop(Script(Unreachable("no server")), Script(SecretNotFound("no file")))
-    with pytest.raises(Unreachable, match="no server"):
-        shop.store.get("test")
-
-
-def test_invalid_name_reaches_no_source() -> None:
-    source = Script("one")
-    with pytest.raises(InvalidName):
-        Shop(source).store.get("../jwt-secret")
-    assert source.calls == 0
-
-
 @pytest.mark.parametrize("name", [None, 1, b"jwt-secret"])
 def test_name_that_is_no_string_reaches_no_source(name: Any) -> None:
     source = Script("one")
@@ -197,39 +184,6 @@ def test_name_that_is_no_string_reaches_no_source(name: Any) -> None:
         with pytest.raises(InvalidName, match=f"cannot be of type {type(name).__name__}; pass a"):
             store.get(name, version=version)
     assert source.calls == 0
-
-
-def test_cache_is_bounded() -> None:
-    source = Script("one")
-    shop = Shop(source)
-    for name in ("a", "b", "c", "d"):
-        shop.store.get(name)
-    assert shop.store.get_info("a") is None
-    assert shop.store.get_info("d") is not None
-
-
-def test_threads_that_miss_concurrently_send_one_request() -> None:
-    barrier, started = threading.Barrier(16), threading.Event()
-
-    class Slow(Script):
-        def fetch(self, name: str, *arguments: object) -> FetchedSecret:
-            started.wait(20)
-            return super().fetch(name, *arguments)
-
-    source = Slow("one")
-    shop = Shop(source)
-
-    def get() -> None:
-        barrier.wait()
-        assert shop.store.get("jwt-secret") == "one"
-
-    threads = [threading.Thread(target=get) for _ in range(16)]
-    for thread in threads:
-        thread.start()
-    started.set()
-    for thread in threads:
-        thread.join()
-    assert source.calls == 1
 
 
 def test_value_is_not_released_if_the_record_cannot_be_written(tmp_path: Path) -> None:
@@ -263,11 +217,8 @@ def test_access_record_contains_the_service_and_not_the_value(tmp_path: Path) ->
     audit = AuditLog(SCOPE, FileSink(path))
     SecretStore([Script("the value")], audit, registry=redaction.SecretRegistry()).get("jwt-secret")
     record = json.loads(path.read_text())
-    assert record["service"] == "shop"
-    assert record["environment"] == "prod"
-    assert record["secret"] == "jwt-secret"
-    assert record["version"] == 1
-    assert record["request_id"] == "r-1"
+    expected = {"service": "shop", "environment": "prod", "secret": "jwt-secret", "version": 1}
+    assert record.items() >= {**expected, "request_id": "r-1"}.items()
     assert "the value" not in path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
 

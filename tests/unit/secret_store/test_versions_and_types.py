@@ -71,27 +71,23 @@ def test_versions_and_fields_have_their_own_cache_keys() -> None:
     assert len(source.requests) == 3
 
 
-@pytest.mark.parametrize("version", [0, -1, True, 1.0, "1"])
-def test_invalid_version_is_rejected_before_any_request(version: Any) -> None:
+@pytest.mark.parametrize(
+    ("method", "arguments", "message"),
+    [
+        *(("get", {"version": each}, "count from 1") for each in (0, -1, True, 1.0, "1")),
+        *(("get", {"field": each}, "not printable text") for each in ("a\nb", "", b"user", 1)),
+        *(
+            ("current_and_previous", {"grace": each}, "pass a number of seconds")
+            for each in ("3600", timedelta(hours=1), float("nan"))
+        ),
+    ],
+)
+def test_invalid_argument_is_rejected_before_any_request(
+    method: str, arguments: dict[str, Any], message: str
+) -> None:
     source = Versions("one")
-    with pytest.raises(ConfigurationError, match="count from 1"):
-        Shop(source).store.get("jwt-secret", version=version)
-    assert source.requests == []
-
-
-@pytest.mark.parametrize("field", ["user\nforged", "", b"user", 1])
-def test_invalid_field_is_rejected_before_any_request(field: Any) -> None:
-    source = Versions("one")
-    with pytest.raises(ConfigurationError, match="not printable text"):
-        Shop(source).store.get("jwt-secret", field=field)
-    assert source.requests == []
-
-
-@pytest.mark.parametrize("grace", ["3600", timedelta(hours=1), float("nan")])
-def test_invalid_grace_is_rejected_before_there_is_a_previous_value(grace: Any) -> None:
-    source = Versions("one")
-    with pytest.raises(ConfigurationError, match="pass a number of seconds"):
-        Shop(source).store.current_and_previous("jwt-secret", grace=grace)
+    with pytest.raises(ConfigurationError, match=message):
+        getattr(Shop(source).store, method)("jwt-secret", **arguments)
     assert source.requests == []
 
 
@@ -193,17 +189,17 @@ def test_require_raises_the_outage_instead_of_missing_secrets() -> None:
         Shop(Names(a=SecretNotFound("x"), b=Unreachable("unavailable"))).store.require(["a", "b"])
 
 
-def test_require_rejects_an_invalid_name_before_any_request() -> None:
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["a", "../b"], "secret name '../b'"),
+        ("api-key", "'api-key' is one name; pass a list of names"),
+    ],
+)
+def test_require_rejects_invalid_names_before_any_request(names: Any, message: str) -> None:
     source = Names(a="1")
-    with pytest.raises(InvalidName):
-        Shop(source).store.require(["a", "../b"])
-    assert source.requests == []
-
-
-def test_require_rejects_a_name_in_place_of_names_before_any_request() -> None:
-    source = Names(a="1")
-    with pytest.raises(InvalidName, match="'api-key' is one name; pass a list of names"):
-        Shop(source).store.require("api-key")
+    with pytest.raises(InvalidName, match=message):
+        Shop(source).store.require(names)
     assert source.requests == []
 
 

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from app_integration.errors import InvalidName, SecretDeleted, Unreachable
+from app_integration.errors import SecretDeleted, Unreachable
 from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
@@ -43,14 +43,6 @@ def test_callback_receives_a_new_value_in_its_own_thread() -> None:
     shop.store.fetcher.refresher.refresh_due()
     assert inbox.next() == "two"
     assert inbox.threads == {"strongroom-callbacks"}
-
-
-def test_callback_is_called_after_any_force_refresh() -> None:
-    shop, inbox = Shop(Script("one", "two")), Inbox()
-    shop.store.get("jwt-secret")
-    shop.store.on_change("jwt-secret", inbox)
-    shop.store.get("jwt-secret", force_refresh=True)
-    assert inbox.next() == "two"
 
 
 def test_watched_name_is_refreshed_without_readers() -> None:
@@ -149,13 +141,6 @@ def test_slow_callback_blocks_no_reader_and_receives_the_last_value() -> None:
     release.set()
     assert inbox.next() == "four"
     assert inbox.values.empty()
-
-
-def test_invalid_name_is_not_watched() -> None:
-    shop = Shop(Script("one"))
-    with pytest.raises(InvalidName):
-        shop.store.on_change("../jwt-secret", print)
-    assert shop.store.fetcher.watchers.names == frozenset()
 
 
 def test_change_is_recorded_before_the_callback() -> None:

@@ -24,7 +24,7 @@ from tests.support.servers.local_server import Server, serve
 
 SCOPE: Final = Scope("shop", Environment.PROD)
 PREFIX: Final = "/v1/secret/data/shop/prod/"
-FUZZED: Final = 2000
+FUZZED: Final = 500
 ANSWER: Final = {"data": {"data": {"value": "v", "user": "u"}, "metadata": {"version": 1}}}
 
 HOSTILE: Final = (

@@ -7,6 +7,7 @@ import queue
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -86,11 +87,9 @@ def on(server: Server, login: Any) -> Session:
 
 
 def together(work: Callable[[], object], count: int = 8) -> None:
-    threads = [threading.Thread(target=work) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(count) as pool:
+        for ended in [pool.submit(work) for _ in range(count)]:
+            ended.result()
 
 
 def test_denied_request_through_a_proxy_is_sent_again_if_its_token_came_meanwhile(
@@ -220,9 +219,7 @@ def test_renewal_keeps_token(server: Server, session: Session) -> None:
 
 
 def test_renewal_thread_survives_unexpected_response(
-    server: Server,
-    session: Session,
-    caplog: pytest.LogCaptureFixture,
+    server: Server, session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     session.get(PATH)
     worker = session._renewer.worker
@@ -281,9 +278,7 @@ def test_close_during_renewal_leaves_no_token(
         return answer
 
     server.answers[RENEW] = [close_meanwhile]
-    with suppress(
-        AuthenticationFailed
-    ):  # because the session was closed; only some responses lead there
+    with suppress(AuthenticationFailed):  # as only some responses lead to a login
         session._renewer.renew_once()
     assert session._tokens.cached_token is None
     assert server.count(LOGIN) == 1

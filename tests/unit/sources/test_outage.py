@@ -66,18 +66,14 @@ def test_failure_as_an_outage_is_known_until_an_attempt_had_time_to_end(
         assert (type(error) is kind) is is_known
 
 
-def test_answer_ends_the_outage() -> None:
+@pytest.mark.parametrize("kind", [None, AccessDenied, SecretNotFound, AuthenticationFailed])
+def test_answer_or_refusal_ends_the_outage(kind: type[StrongroomError] | None) -> None:
     attempts = Attempts()
     attempts.fail(Unreachable("x"))
-    attempts.answer("b")
-    assert not attempts.outage.is_known
-
-
-@pytest.mark.parametrize("kind", [AccessDenied, SecretNotFound, AuthenticationFailed])
-def test_refusal_is_an_answer(kind: type[StrongroomError]) -> None:
-    attempts = Attempts()
-    attempts.fail(Unreachable("x"))
-    attempts.fail(kind("no"))
+    if kind is None:
+        attempts.answer("b")
+    else:
+        attempts.fail(kind("no"))
     assert not attempts.outage.is_known
 
 

@@ -92,9 +92,7 @@ def test_lookup_is_repeated_for_each_connection() -> None:
     assert asked == ["vault.internal", "vault.internal"]
 
 
-def test_connect_tries_each_address_within_timeout(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_connect_tries_each_address_within_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     with serve(Server()) as server, socket.socket() as full:
         # A listener with a full backlog accepts no connection, like a black hole.
         full.bind(("127.0.0.1", 0))

@@ -34,7 +34,8 @@ from tests.support.servers.local_server import DRIP, Server, accept_once, serve,
 TOKEN = "hvs.the-token-itself"
 VALUE = "the-value-that-was-sent"
 PATH = "secret/data/shop/prod/x"
-DEADLINE = 1.0  # seconds, for a response that does not end
+DEADLINE = 0.4  # seconds, for a response that does not end
+SLACK = 0.5  # seconds that a busy machine may take beyond it
 PATIENCE = 20.0  # seconds, for every other response
 
 
@@ -110,14 +111,6 @@ def test_redirect_of_standby_is_followed_with_token(status: int) -> None:
     assert leader.seen == [(f"POST /v1/{PATH}", TOKEN)]
 
 
-def test_redirect_to_another_path_is_not_followed() -> None:
-    with serve(Server()) as thief, serve(Server(307, b"", f"{thief.address}/steal")) as server:
-        error = failure(server.address)
-    assert isinstance(error, Unreachable)
-    assert "redirects elsewhere" in str(error)
-    assert thief.seen == []
-
-
 def test_redirect_twice_is_not_followed() -> None:
     with serve(Server()) as third:
         with serve(Server(307, b"", f"{third.address}/v1/{PATH}")) as second:
@@ -130,11 +123,17 @@ def test_redirect_twice_is_not_followed() -> None:
         assert third.seen == []
 
 
-def test_redirect_from_https_to_http_is_not_followed(certificate: Path) -> None:
-    with serve(Server()) as thief:
-        away = Server(307, b"", f"{thief.address}/v1/{PATH}")
-        with serve(away, certificate) as server:
-            error = failure(server.address, cacert=certificate)
+@pytest.mark.parametrize(("path", "is_https"), [("steal", False), (f"v1/{PATH}", True)])
+def test_redirect_to_another_path_or_from_https_to_http_is_not_followed(
+    certificate: Path, path: str, *, is_https: bool
+) -> None:
+    cacert = certificate if is_https else None
+    with (
+        serve(Server()) as thief,
+        serve(Server(307, b"", f"{thief.address}/{path}"), cacert) as server,
+    ):
+        error = failure(server.address, cacert=cacert)
+    assert isinstance(error, Unreachable)
     assert "redirects elsewhere" in str(error)
     assert thief.seen == []
 
@@ -200,16 +199,16 @@ def test_certificate_at_another_time_is_rejected_with_the_reason(
     assert server.seen == []
 
 
-def exceed(address: str, cacert: Path | None = None) -> None:
+def exceed(address: str, cacert: Path | None = None, timeout: float = DEADLINE) -> None:
     """Check that a request to *address* raises DeadlineExceeded."""
-    assert isinstance(failure(address, cacert=cacert, timeout=DEADLINE), DeadlineExceeded)
+    assert isinstance(failure(address, cacert=cacert, timeout=timeout), DeadlineExceeded)
 
 
 @pytest.mark.parametrize("tls", [False, True])
 def test_response_that_arrives_slowly_ends_at_deadline(certificate: Path, *, tls: bool) -> None:
     cacert = certificate if tls else None
     with serve(Server(content=b" " * 100, drip=DRIP), cacert) as server:
-        assert_ends_within(DEADLINE * 1.5, lambda: exceed(server.address, cacert))
+        assert_ends_within(DEADLINE + SLACK, lambda: exceed(server.address, cacert))
 
 
 def test_headers_that_arrive_slowly_end_at_deadline() -> None:
@@ -224,19 +223,19 @@ def test_headers_that_arrive_slowly_end_at_deadline() -> None:
         with accept_once(drip) as address:
             exceed(address)
 
-    assert_ends_within(DEADLINE * 1.5, request)
+    assert_ends_within(DEADLINE + SLACK, request)
 
 
 def test_slow_handshake_leaves_less_time_for_the_response(certificate: Path) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context, timeout = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), 1.0
     context.load_cert_chain(certificate)
 
     def accept(listening: socket.socket, over: threading.Event) -> None:
         connection, _ = listening.accept()
-        over.wait(0.7 * DEADLINE)
+        over.wait(0.7 * timeout)
         with suppress(OSError), context.wrap_socket(connection, server_side=True) as secured:
             secured.recv(9999)
-            over.wait(10 * DEADLINE)
+            over.wait(10 * timeout)
 
     def request() -> None:
         over = threading.Event()
@@ -244,12 +243,12 @@ def test_slow_handshake_leaves_less_time_for_the_response(certificate: Path) -> 
             thread = threading.Thread(target=accept, args=(listening, over))
             thread.start()
             try:
-                exceed(f"https://127.0.0.1:{listening.getsockname()[1]}", certificate)
+                exceed(f"https://127.0.0.1:{listening.getsockname()[1]}", certificate, timeout)
             finally:
                 over.set()
                 thread.join()
 
-    assert_ends_within(DEADLINE * 1.4, request)
+    assert_ends_within(1.4 * timeout, request)
 
 
 def test_port_without_listener_is_unreachable() -> None:
@@ -312,16 +311,14 @@ def test_status_raises_its_error_without_secret(
     assert len(server.seen) == 1
 
 
-def test_error_of_insensitive_path_has_message_of_server() -> None:
-    with serve(Server(400, b'{"errors": ["invalid\\n role"]}')) as server:
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [("invalid\n role", "invalid role"), ("no\x1b[31m role", r"no\x1b[31m role")],
+)
+def test_error_of_insensitive_path_has_message_of_server(message: str, shown: str) -> None:
+    with serve(Server(400, json.dumps({"errors": [message]}).encode())) as server:
         error = failure(server.address, "auth/approle/role/x")
-    assert str(error) == "POST auth/approle/role/x: status 400: invalid role"
-
-
-def test_escape_sequence_of_the_server_reaches_no_terminal() -> None:
-    with serve(Server(400, json.dumps({"errors": ["no\x1b[31m role"]}).encode())) as server:
-        error = failure(server.address, "auth/approle/role/x")
-    assert str(error) == r"POST auth/approle/role/x: status 400: no\x1b[31m role"
+    assert str(error) == f"POST auth/approle/role/x: status 400: {shown}"
 
 
 def test_user_that_cannot_be_leased_has_what_to_check_in_place_of_the_reason() -> None:
@@ -338,23 +335,14 @@ def test_404_keeps_status_and_data() -> None:
     assert (error.status, error.data) == (404, {"metadata": {"deletion_time": "now"}})
 
 
-@pytest.mark.parametrize(
-    ("method", "capabilities"),
-    [
-        ("GET", '"read"'),
-        ("POST", '"create", "update"'),
-        ("LIST", '"list"'),
-        ("DELETE", '"delete"'),
-    ],
-)
-def test_403_has_policy_rule(method: str, capabilities: str) -> None:
+def test_403_has_policy_rule() -> None:
     with serve(Server(403, b"")) as server:
         sender = Transport(server.address, cacert=None, connect_timeout=PATIENCE)
         with pytest.raises(AccessDenied) as caught:
-            sender.send(method, PATH, timeout=PATIENCE)
+            sender.send("LIST", PATH, timeout=PATIENCE)
         sender.close()
-    assert f'path "{PATH}" {{ capabilities = [{capabilities}] }}' in str(caught.value)
-    assert server.seen == [(f"{method} /v1/{PATH}", None)]
+    assert f'path "{PATH}" {{ capabilities = ["list"] }}' in str(caught.value)
+    assert server.seen == [(f"LIST /v1/{PATH}", None)]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"junk"])

@@ -25,7 +25,7 @@ from tests.support.servers.local_server import DRIP, Server, serve
 
 TOKEN = "hvs.the-token-itself"
 PATIENCE = 20.0  # seconds
-DEADLINE = 1.0  # seconds, for a response that does not end
+DEADLINE = 0.3  # seconds, for a response that does not end
 BINARY = bytes(range(256))
 
 

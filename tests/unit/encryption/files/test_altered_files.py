@@ -203,9 +203,7 @@ OTHERS: dict[str, tuple[FileCipher, Context | None]] = {
 
 
 @pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
-def test_file_of_another_context_is_rejected(
-    other: tuple[FileCipher, Context | None],
-) -> None:
+def test_file_of_another_context_is_rejected(other: tuple[FileCipher, Context | None]) -> None:
     cipher, context = other
     with pytest.raises(DecryptionFailed):
         cipher.decrypt_stream(io.BytesIO(sealed(60)), io.BytesIO(), context=context)

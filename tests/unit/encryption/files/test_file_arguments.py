@@ -30,13 +30,6 @@ def test_one_text_as_recipients_is_rejected_before_any_request() -> None:
     assert services.asked == []
 
 
-def test_too_many_recipients_are_rejected_before_any_request() -> None:
-    services = FileServices()
-    with pytest.raises(EncryptionError, match="17 recipients"):
-        file_cipher(services).new_file_key([f"key{number}" for number in range(16)])
-    assert services.asked == []
-
-
 def test_context_that_is_no_mapping_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InvalidContext, match="use a mapping"):
         file_cipher().create(tmp_path / "file", context=[("of", "x")])  # type: ignore[arg-type] # invalid on purpose

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -40,15 +41,8 @@ def test_writer_of_several_threads_uses_no_nonce_twice(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(BodyCipher, "seal_into", record)
     cipher, target, line = file_cipher(), SlowTarget(), sample(100_000)
-    with cipher.writer(target) as writer:
-        threads = [
-            threading.Thread(target=lambda: [writer.write(line) for _ in range(20)])
-            for _ in range(4)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    with cipher.writer(target) as writer, ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(writer.write, [line] * 80)) == {len(line)}
     assert positions == list(range(len(positions)))
     target.seek(0)
     assert cipher.reader(target).read() == line * 80

@@ -76,7 +76,7 @@ print(run("small"), run("large"))
 def test_memory_for_a_large_file_is_that_of_a_few_chunks(tmp_path: Path, threads: int) -> None:
     write_identity(tmp_path)
     (tmp_path / "small").write_bytes(b"x")
-    (tmp_path / "large").write_bytes(bytes(MIB) * 64)
+    (tmp_path / "large").write_bytes(bytes(MIB) * 32)
     done = subprocess.run(
         [sys.executable, "-c", MEMORY, str(tmp_path), str(threads)],
         check=True,

@@ -118,8 +118,10 @@ def test_low_order_point_as_recipient_is_rejected(tmp_path: Path) -> None:
 
 def test_too_many_recipients_are_rejected(tmp_path: Path, age: tuple[str, Path]) -> None:
     others = [str(pyrage.x25519.Identity.generate().to_public()) for _ in range(16)]
+    services = FileServices()
     with pytest.raises(EncryptionError, match="17 recipients"):
-        write(tmp_path / "file", FileServices(), *others)
+        write(tmp_path / "file", services, *others)
+    assert services.asked == []
     write(tmp_path / "file", FileServices(), *others[:14], age[0])
     assert read(tmp_path / "file", FileServices(), age[1]) == b"content"
 

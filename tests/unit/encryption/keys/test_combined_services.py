@@ -72,7 +72,7 @@ def test_rewrap_moves_keys_of_the_other_service_and_leaves_invalid_ones(
     first, second = old.wrap([b"1" * 32, b"2" * 32], b"scope")
     own = new.wrap([b"3" * 32], b"scope")[0]
     assert [services.version(key) for key in (first, own)] == [0, 1]
-    moved = services.rewrap([first, first[:-1] + b"?", own, second], b"scope")
+    moved = services.rewrap([first, first + b"?", own, second], b"scope")
     assert moved[1] is None
     kept = [key for key in moved if key is not None]
     assert [services.version(key) for key in kept] == [1, 1, 1]

@@ -69,23 +69,20 @@ class TestCounting:
         with pytest.raises(StopIteration):
             limits.consume_one()
 
-    @pytest.mark.parametrize("messages", [2, 9, 10])
-    def test_several_messages_are_consumed_at_once(self, messages: int) -> None:
-        limits = limits_of(10)
-        assert limits.consume(messages, 1000)
-        assert consume_all(limits) == 10 - messages
+    @pytest.mark.parametrize(
+        ("total", "batches"), [(10, [2]), (10, [9]), (10, [10]), (5000, [1, 2]), (5000, [1, 4999])]
+    )
+    def test_several_messages_are_consumed_at_once_also_of_the_reserved_batch(
+        self, total: int, batches: list[int]
+    ) -> None:
+        limits = limits_of(total)
+        assert all(limits.consume(messages, 1000) for messages in batches)
+        assert consume_all(limits) == total - sum(batches)
 
     def test_consume_of_too_many_messages_counts_nothing(self) -> None:
         limits = limits_of(10)
         assert not limits.consume(11, 1000)
         assert consume_all(limits) == 10
-
-    @pytest.mark.parametrize("messages", [2, 4999])
-    def test_several_messages_may_use_the_reserved_batch(self, messages: int) -> None:
-        limits = limits_of(5000)
-        assert limits.consume(1, 1000)
-        assert limits.consume(messages, 1000)
-        assert consume_all(limits) == 5000 - 1 - messages
 
     def test_messages_of_a_reclaimed_batch_are_not_counted_twice(self) -> None:
         limits = limits_of(10)

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.models.sourced_settings import (
-    CANARY,
-    REQUESTS,
-    SECRETS,
-)
+from tests.support.models.sourced_settings import CANARY, REQUESTS, SECRETS
 
 
 @pytest.fixture(autouse=True)

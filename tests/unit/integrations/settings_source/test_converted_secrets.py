@@ -5,26 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import pytest
-from pydantic import (
-    BeforeValidator,
-    Json,
-    ValidationError,
-    create_model,
-)
-from pydantic_settings import (
-    NoDecode,
-)
+from pydantic import BeforeValidator, Json, ValidationError, create_model
+from pydantic_settings import NoDecode
 
 from app_integration.errors import WrongType
 from app_integration.integrations.pydantic_settings import FromStrongroom
-from tests.support.models.sourced_settings import (
-    CANARY,
-    SECRETS,
-    Account,
-    Colour,
-    make,
-    show,
-)
+from tests.support.models.sourced_settings import CANARY, SECRETS, Account, Colour, make, show
 
 
 def split(text: Any) -> Any:

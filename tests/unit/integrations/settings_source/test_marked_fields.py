@@ -17,9 +17,7 @@ from pydantic import (
     create_model,
 )
 from pydantic.dataclasses import dataclass
-from pydantic_settings import (
-    SettingsConfigDict,
-)
+from pydantic_settings import SettingsConfigDict
 
 from app_integration.errors import AccessDenied, ConfigurationError, UndeclaredSecret
 from app_integration.integrations.pydantic_settings import FromStrongroom
@@ -34,17 +32,11 @@ from tests.support.models.sourced_settings import (
 )
 
 
-def load() -> Any:
-    return Shop()
-
-
-def test_source_sets_marked_fields_only(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_source_sets_marked_fields_only(monkeypatch: pytest.MonkeyPatch) -> None:
     SECRETS.update({"smtp-password": "hunter2", "smtp/port": "2525", "host": "not requested"})
     monkeypatch.setenv("HOST", "mail.example")
     monkeypatch.setenv("JWT_SECRET", "the server's counts")
-    shop = load()
+    shop = Shop()
     assert shop.jwt_secret.get_secret_value() == f"{CANARY} and more"
     assert (shop.mail, shop.port, shop.host) == ("hunter2", 2525, "mail.example")
     assert CANARY not in repr(shop)
@@ -55,14 +47,14 @@ def test_source_without_a_value_leaves_the_next_source_or_default(
 ) -> None:
     del SECRETS["jwt-secret"]
     monkeypatch.setenv("JWT_SECRET", "of the environment")
-    assert load().jwt_secret.get_secret_value() == "of the environment"
-    assert load().mail == "none"
+    assert Shop().jwt_secret.get_secret_value() == "of the environment"
+    assert Shop().mail == "none"
 
 
 def test_source_of_a_denied_secret_raises() -> None:
     SECRETS["smtp-password"] = AccessDenied("denied or absent")
     with pytest.raises(AccessDenied):
-        load()
+        Shop()
 
 
 class Login(BaseModel):

@@ -13,16 +13,16 @@ import pytest
 
 from app_integration._internal import private_file
 from app_integration.errors import ConfigurationError, KeyUnavailable
+from tests.support.limited_files import limited_size
 from tests.support.models.audit_archive import (
     Device,
     Site,
     archive_site,
     at,
     file_cipher,
-    interrupt_at,
     line,
 )
-from tests.support.models.encrypted_logs import largest_file
+from tests.support.processes.killed_steps import interrupt_at
 from vault.audit.archive import archive_run, chain, segment_file
 from vault.audit.archive.archive_run import Archiver
 from vault.audit.archive.chain import ARCHIVE, ChainFile
@@ -45,6 +45,14 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def two(tmp_path: Path) -> Iterator[Site]:
     with archive_site(tmp_path, "audit-1", "audit-2") as created:
         yield created
+
+
+class Killed(BaseException):
+    """An exception that stands for a kill of the process."""
+
+
+def kill(*_: object) -> None:
+    raise Killed
 
 
 def content(site: Site) -> list[bytes]:
@@ -214,7 +222,7 @@ def test_log_that_changes_while_it_is_archived_stays(
 
 def test_full_disk_leaves_the_log_and_the_next_run_archives_it(site: Site) -> None:
     site.devices[0].write(os.urandom(9000).hex().encode(), b"2")
-    with largest_file(8000), pytest.raises(OSError, match="File too large"):
+    with limited_size(8000), pytest.raises(OSError, match="File too large"):
         site.archiver().run()
     assert [each.name for each in site.folder.iterdir()] == [ARCHIVE.mark]
     assert [each.facts.lines for each in site.archive(2, lines=[b"x"]).segments] == [2, 1]
@@ -226,7 +234,7 @@ def test_full_disk_within_the_chain_leaves_no_part_of_a_line(site: Site) -> None
     path = site.folder / chain.FILE
     before = path.read_bytes()
     entry = ChainFile(site.folder).read().entries[0]
-    with largest_file(len(before) + 20), pytest.raises(OSError, match="File too large"):
+    with limited_size(len(before) + 20), pytest.raises(OSError, match="File too large"):
         ChainFile(site.folder).append(ChainFile(site.folder).read(), entry)
     assert path.read_bytes() == before
 
@@ -277,14 +285,8 @@ def test_archive_that_has_lost_its_chain_is_not_continued(site: Site) -> None:
 def test_first_run_that_was_killed_before_the_chain_is_repeated(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Killed(BaseException):
-        pass
-
-    def end(*_: object) -> None:
-        raise Killed
-
     with monkeypatch.context() as patch:
-        patch.setattr(ChainFile, "append", end)
+        patch.setattr(ChainFile, "append", kill)
         with pytest.raises(Killed):
             site.archive(1)
     assert len(site.files) == 1
@@ -325,16 +327,9 @@ def test_deletion_is_finished_after_a_kill(site: Site, monkeypatch: pytest.Monke
     site.archive(1)
     site.archive(2)
     site.day = 99
-
-    class Killed(BaseException):
-        pass
-
-    def end() -> None:
-        raise Killed
-
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", Path.unlink)
-        interrupt_at(Path, "unlink", 1, end)
+        interrupt_at(Path, "unlink", 1, kill)
         with pytest.raises(Killed):
             site.archiver(90).run()
     assert "is still there; archive again" in site.verify().findings[0]
@@ -454,15 +449,11 @@ def test_failed_reload_command_shows_what_it_said() -> None:
         run_command(["sh", "-c", "echo no such unit >&2; exit 3"])
 
 
-def unlink(path: Path) -> None:
-    path.unlink()
-
-
 def cut(path: Path) -> None:
     os.truncate(path, path.stat().st_size - 1)
 
 
-@pytest.mark.parametrize("damage", [unlink, cut])
+@pytest.mark.parametrize("damage", [Path.unlink, cut])
 def test_archive_that_has_lost_a_file_keeps_the_log_of_it(
     site: Site, damage: Callable[[Path], None]
 ) -> None:

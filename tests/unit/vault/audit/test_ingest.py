@@ -19,7 +19,7 @@ import pytest
 import zstandard
 
 from app_integration.errors import ConfigurationError
-from tests.unit.vault.audit.conftest import LineMaker
+from tests.unit.vault.audit.conftest import line
 from vault.audit.damage import Damage, Reason
 from vault.audit.ingest import ingestion, piece, store_writer
 from vault.audit.ingest.conversion import Converted, Converter, open_converter
@@ -30,31 +30,34 @@ from vault.audit.store import INDEX, STORE, open_store
 from vault.owned_folder import create
 
 
-def _ingest(folder: Path, *names: str) -> Ingested:
-    sources = [Source.server_log(folder / name) for name in names]
-    return ingest(sources, folder / "store")
+def _store(log: Path) -> Path:
+    return log.parent / "store"
 
 
-def _count(folder: Path) -> list[tuple[str, int, int]]:
-    with open_store(folder / "store") as connection:
+def _ingest(*logs: Path) -> Ingested:
+    return ingest(map(Source.server_log, logs), _store(logs[0]))
+
+
+def _count(log: Path) -> list[tuple[str, int, int]]:
+    with open_store(_store(log)) as connection:
         return connection.execute(
             "SELECT device, count(*), count(DISTINCT request_id) FROM lines GROUP BY 1 ORDER BY 1"
         ).fetchall()
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted((folder / "store").glob("*/*.parquet"))
+def _files(log: Path) -> list[Path]:
+    return sorted(_store(log).glob("*/*.parquet"))
 
 
 @pytest.fixture
-def log(tmp_path: Path, line: LineMaker) -> Path:
+def log(tmp_path: Path) -> Path:
     """Return a log of ten lines."""
     path = tmp_path / "audit-1.log"
-    path.write_bytes(_lines(line, 0, 10))
+    path.write_bytes(_lines(0, 10))
     return path
 
 
-def _lines(line: LineMaker, first: int, end: int) -> bytes:
+def _lines(first: int, end: int) -> bytes:
     return b"".join(line(number) + b"\n" for number in range(first, end))
 
 
@@ -79,132 +82,124 @@ def test_device_is_the_stem_of_the_file(name: str, device: str) -> None:
     assert device_name(name) == device
 
 
-def test_lines_have_columns_of_the_store(tmp_path: Path, log: Path) -> None:
-    _ingest(tmp_path, log.name)
-    with open_store(tmp_path / "store") as connection:
+def test_lines_have_columns_of_the_store(log: Path) -> None:
+    _ingest(log)
+    with open_store(_store(log)) as connection:
         found = connection.execute(
             "SELECT outcome, actor, version, host, time::VARCHAR FROM events ORDER BY time LIMIT 1"
         ).fetchall()
     assert found == [("ok", "shop-dev", 3, "web-1", "2026-11-28 04:00:00.1234567")]
 
 
-def test_live_log_is_read_up_to_its_last_newline(
-    tmp_path: Path, log: Path, line: LineMaker
-) -> None:
+def test_live_log_is_read_up_to_its_last_newline(log: Path) -> None:
     _append(log, line(10)[:50])
-    assert _ingest(tmp_path, log.name).new_lines == 10
-    assert _ingest(tmp_path, log.name).new_lines == 0
+    assert _ingest(log).new_lines == 10
+    assert _ingest(log).new_lines == 0
     _append(log, line(10)[50:] + b"\n" + line(11))
-    again = _ingest(tmp_path, log.name)
+    again = _ingest(log)
     assert (again.new_lines, again.lines, again.damage) == (1, 11, ())
 
 
-def test_unchanged_file_is_not_opened(
-    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _ingest(tmp_path, log.name)
+def test_unchanged_file_is_not_opened(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _ingest(log)
     monkeypatch.setattr(ingestion, "open_log", None)
-    assert _ingest(tmp_path, log.name).new_lines == 0
+    assert _ingest(log).new_lines == 0
 
 
 @pytest.mark.parametrize("compress", [None, gzip.compress, zstandard.ZstdCompressor().compress])
-def test_rotated_log_goes_on_where_it_was_read(
-    tmp_path: Path, log: Path, line: LineMaker, compress: object
-) -> None:
-    _ingest(tmp_path, log.name)
-    _append(log, _lines(line, 10, 12))
-    rotated = log.rename(tmp_path / "audit-1-20261128.log")
-    log.write_bytes(_lines(line, 12, 15))
+def test_rotated_log_goes_on_where_it_was_read(log: Path, compress: object) -> None:
+    _ingest(log)
+    _append(log, _lines(10, 12))
+    rotated = log.rename(log.with_name("audit-1-20261128.log"))
+    log.write_bytes(_lines(12, 15))
     if callable(compress):
         rotated.write_bytes(compress(rotated.read_bytes()))
-    assert _ingest(tmp_path, rotated.name, log.name).new_lines == 5
-    assert _ingest(tmp_path, rotated.name, log.name).new_lines == 0
-    assert _count(tmp_path) == [("audit-1", 15, 15)]
+    assert _ingest(rotated, log).new_lines == 5
+    assert _ingest(rotated, log).new_lines == 0
+    assert _count(log) == [("audit-1", 15, 15)]
     # One file for the log that has ended, one for that which is live.
-    assert len(_files(tmp_path)) == 2
+    assert len(_files(log)) == 2
 
 
-def test_copies_of_a_log_are_the_same_log(tmp_path: Path, log: Path) -> None:
-    shutil.copy(log, tmp_path / "copy.log")
-    (tmp_path / "audit-1.log.gz").write_bytes(gzip.compress(log.read_bytes()))
-    found = _ingest(tmp_path, log.name, "copy.log", "audit-1.log.gz")
+def test_copies_of_a_log_are_the_same_log(log: Path) -> None:
+    copy, compressed = log.with_name("copy.log"), log.with_name("audit-1.log.gz")
+    shutil.copy(log, copy)
+    compressed.write_bytes(gzip.compress(log.read_bytes()))
+    found = _ingest(log, copy, compressed)
     assert (found.new_lines, found.damage) == (10, ())
-    assert _count(tmp_path) == [("audit-1", 10, 10)]
+    assert _count(log) == [("audit-1", 10, 10)]
 
 
-def test_file_truncated_in_place_is_a_new_log(tmp_path: Path, log: Path, line: LineMaker) -> None:
-    _ingest(tmp_path, log.name)
+def test_file_truncated_in_place_is_a_new_log(log: Path) -> None:
+    _ingest(log)
     inode = log.stat().st_ino
-    log.write_bytes(_lines(line, 20, 40))  # longer than before
+    log.write_bytes(_lines(20, 40))  # longer than before
     assert log.stat().st_ino == inode
-    assert _ingest(tmp_path, log.name).new_lines == 20
+    assert _ingest(log).new_lines == 20
 
 
-def test_log_that_became_shorter_is_named_once(tmp_path: Path, log: Path, line: LineMaker) -> None:
-    _ingest(tmp_path, log.name)
+def test_log_that_became_shorter_is_named_once(log: Path) -> None:
+    _ingest(log)
     size = log.stat().st_size
-    log.write_bytes(_lines(line, 0, 3))
-    found = _ingest(tmp_path, log.name)
+    log.write_bytes(_lines(0, 3))
+    found = _ingest(log)
     assert [each.damage for each in found.damage] == [Damage(11, size, Reason.CUT)]
     os.utime(log)
-    assert _ingest(tmp_path, log.name).damage == ()
+    assert _ingest(log).damage == ()
 
 
-def test_inode_used_again_is_a_new_log(tmp_path: Path, log: Path, line: LineMaker) -> None:
-    _ingest(tmp_path, log.name)
-    found = Index.load(tmp_path / "store")
+def test_inode_used_again_is_a_new_log(log: Path) -> None:
+    _ingest(log)
+    found = Index.load(_store(log))
     (entry,) = found.logs.values()
     log.unlink()
-    log.write_bytes(_lines(line, 20, 30))
+    log.write_bytes(_lines(20, 30))
     # The file system may or may not have used the inode again, so the index says that it did.
     new = log.stat()
     entry.stamps = {str(log): (new.st_dev, new.st_ino, new.st_size, 0)}
     found.save()
-    assert _ingest(tmp_path, log.name).new_lines == 10
+    assert _ingest(log).new_lines == 10
 
 
-def test_torn_end_of_a_rotated_log_is_named_once(
-    tmp_path: Path, log: Path, line: LineMaker
-) -> None:
+def test_torn_end_of_a_rotated_log_is_named_once(log: Path) -> None:
     size = log.stat().st_size
     _append(log, line(10)[:50])
-    rotated = log.rename(tmp_path / "audit-1-20261128.log")
-    assert _ingest(tmp_path, rotated.name).damage == ()  # it may go on
-    log.write_bytes(_lines(line, 20, 22))
-    found = _ingest(tmp_path, rotated.name, log.name)
+    rotated = log.rename(log.with_name("audit-1-20261128.log"))
+    assert _ingest(rotated).damage == ()  # it may go on
+    log.write_bytes(_lines(20, 22))
+    found = _ingest(rotated, log)
     assert [str(each) for each in found.damage] == [f"{rotated}: line 11 (byte {size}): torn"]
-    assert _ingest(tmp_path, rotated.name, log.name).damage == ()
+    assert _ingest(rotated, log).damage == ()
 
 
-def test_devices_are_told_apart(tmp_path: Path, log: Path, line: LineMaker) -> None:
-    other = tmp_path / "audit-2.log"
+def test_devices_are_told_apart(log: Path) -> None:
+    other = log.with_name("audit-2.log")
     other.write_bytes(line(50) + b"\n" + log.read_bytes())
-    _ingest(tmp_path, log.name, other.name)
-    assert _count(tmp_path) == [("audit-1", 10, 10), ("audit-2", 11, 11)]
-    with open_store(tmp_path / "store") as connection:
+    _ingest(log, other)
+    assert _count(log) == [("audit-1", 10, 10), ("audit-2", 11, 11)]
+    with open_store(_store(log)) as connection:
         assert connection.execute("SELECT count(*) FROM events").fetchone() == (11,)
 
 
-def test_file_without_a_complete_line_is_left(tmp_path: Path, line: LineMaker) -> None:
-    for name, data in (("audit-1.log", b""), ("audit-2.log", line(1))):
-        (tmp_path / name).write_bytes(data)
-    assert _ingest(tmp_path, "audit-1.log", "audit-2.log").new_lines == 0
+def test_file_without_a_complete_line_is_left(tmp_path: Path) -> None:
+    logs = [tmp_path / name for name in ("audit-1.log", "audit-2.log")]
+    for log, data in zip(logs, (b"", line(1)), strict=True):
+        log.write_bytes(data)
+    assert _ingest(*logs).new_lines == 0
 
 
-def test_pieces_of_a_large_log_lose_no_line(
-    tmp_path: Path, log: Path, line: LineMaker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pieces_of_a_large_log_lose_no_line(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingestion, "PIECE", 5000)
-    data = _lines(line, 0, 100) + line(1)[:40] + b"\n" + _lines(line, 100, 200)
+    data = _lines(0, 100) + line(1)[:40] + b"\n" + _lines(100, 200)
     log.write_bytes(data)
-    found = _ingest(tmp_path, log.name)
+    found = _ingest(log)
     assert found.new_lines == 200
     assert [each.damage.line for each in found.damage] == [101]
-    assert _count(tmp_path) == [("audit-1", 200, 200)]
-    assert len(_files(tmp_path)) == 1  # merged, because they were many
+    assert _count(log) == [("audit-1", 200, 200)]
+    assert len(_files(log)) == 1  # merged, because they were many
 
 
-def test_line_longer_than_a_piece_stays_whole(tmp_path: Path, line: LineMaker) -> None:
+def test_line_longer_than_a_piece_stays_whole(tmp_path: Path) -> None:
     lines = [line(1), line(2, error="x" * 10_000), line(3)]
     data = b"\n".join(lines) + b"\n"
     blocks = [data[at : at + 700] for at in range(0, len(data), 700)]
@@ -217,7 +212,7 @@ def test_line_longer_than_a_piece_stays_whole(tmp_path: Path, line: LineMaker) -
 
 
 def test_file_that_grows_while_it_is_read_loses_and_doubles_nothing(
-    tmp_path: Path, log: Path, line: LineMaker, monkeypatch: pytest.MonkeyPatch
+    log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     convert = Converter.convert
 
@@ -227,30 +222,29 @@ def test_file_that_grows_while_it_is_read_loses_and_doubles_nothing(
         return convert(self, source, *arguments)
 
     monkeypatch.setattr(Converter, "convert", grow)
-    found = _ingest(tmp_path, log.name).new_lines + _ingest(tmp_path, log.name).new_lines
+    found = _ingest(log).new_lines + _ingest(log).new_lines
     assert found == 11
-    assert _count(tmp_path) == [("audit-1", 11, 11)]
+    assert _count(log) == [("audit-1", 11, 11)]
 
 
 def test_pieces_of_a_live_log_are_merged_when_there_are_many(
-    tmp_path: Path, log: Path, line: LineMaker, monkeypatch: pytest.MonkeyPatch
+    log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_writer, "MAX_PARTS", 3)
     counts = []
     for number in range(10, 17):
         _append(log, line(number) + b"\n")
-        _ingest(tmp_path, log.name)
-        counts.append(len(_files(tmp_path)))
+        _ingest(log)
+        counts.append(len(_files(log)))
     assert counts == [1, 2, 3, 1, 2, 3, 1]
-    assert _count(tmp_path) == [("audit-1", 17, 17)]
+    assert _count(log) == [("audit-1", 17, 17)]
 
 
-def test_merge_waits_for_a_reader(
-    tmp_path: Path, log: Path, line: LineMaker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _ingest(tmp_path, log.name)
+def test_merge_waits_for_a_reader(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _ingest(log)
     _append(log, line(10) + b"\n")
-    (tmp_path / "audit-1-20261128.log.gz").write_bytes(gzip.compress(log.read_bytes()))
+    rotated = log.with_name("audit-1-20261128.log.gz")
+    rotated.write_bytes(gzip.compress(log.read_bytes()))
     waits, steps, whole = threading.Event(), list[str](), store_writer.StoreWriter._without_readers
 
     @contextmanager
@@ -262,54 +256,51 @@ def test_merge_waits_for_a_reader(
             yield
 
     monkeypatch.setattr(store_writer.StoreWriter, "_without_readers", without_readers)
-    thread = threading.Thread(target=_ingest, args=(tmp_path, "audit-1-20261128.log.gz"))
-    with open_store(tmp_path / "store") as connection:
+    thread = threading.Thread(target=_ingest, args=(rotated,))
+    with open_store(_store(log)) as connection:
         thread.start()
         assert waits.wait(10)
         assert connection.execute("SELECT count(DISTINCT request_id) FROM lines").fetchone()
         steps.append("read")
     thread.join(10)
     assert steps[:2] == ["read", "alone"]
-    assert len(_files(tmp_path)) == 1
-    assert _count(tmp_path) == [("audit-1", 11, 11)]
+    assert len(_files(log)) == 1
+    assert _count(log) == [("audit-1", 11, 11)]
 
 
-def test_old_lines_are_dropped_by_file_and_not_ingested_again(
-    tmp_path: Path, log: Path, line: LineMaker
-) -> None:
-    other = tmp_path / "audit-2.log"
+def test_old_lines_are_dropped_by_file_and_not_ingested_again(log: Path) -> None:
+    other = log.with_name("audit-2.log")
     other.write_bytes(line(1, time="2026-12-24T00:00:00Z") + b"\n")
     sources = [Source.server_log(log), Source.server_log(other)]
     now = datetime(2026, 12, 25, tzinfo=UTC)
-    found = ingest(sources, tmp_path / "store", now=now, keep=timedelta(days=7))
-    assert (found.new_lines, found.dropped, found.lines) == (11, 10, 1)
-    os.utime(log)
-    found = ingest(sources, tmp_path / "store", now=now, keep=timedelta(days=7))
-    assert (found.new_lines, found.dropped, found.lines) == (0, 0, 1)
-    assert len(_files(tmp_path)) == 1
+    for expected in ((11, 10, 1), (0, 0, 1)):
+        found = ingest(sources, _store(log), now=now, keep=timedelta(days=7))
+        assert (found.new_lines, found.dropped, found.lines) == expected
+        os.utime(log)
+    assert len(_files(log)) == 1
 
 
-def test_store_is_readable_by_its_owner_only(tmp_path: Path, log: Path) -> None:
-    (tmp_path / "store").mkdir(mode=0o755)
-    _ingest(tmp_path, log.name)
-    found = [path for path in (tmp_path / "store").rglob("*") if path.stat().st_mode & 0o077]
+def test_store_is_readable_by_its_owner_only(log: Path) -> None:
+    (_store(log)).mkdir(mode=0o755)
+    _ingest(log)
+    found = [path for path in (_store(log)).rglob("*") if path.stat().st_mode & 0o077]
     assert found == []
-    assert (tmp_path / "store").stat().st_mode & 0o777 == 0o700
+    assert (_store(log)).stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize("content", ["[", "[]", "{}", '{"format":1,"logs":{"a":{}}}'])
-def test_damaged_index_is_refused(tmp_path: Path, log: Path, content: str) -> None:
-    create(tmp_path / "store", STORE)
-    (tmp_path / "store" / INDEX).write_text(content)
+def test_damaged_index_is_refused(log: Path, content: str) -> None:
+    create(_store(log), STORE)
+    (_store(log) / INDEX).write_text(content)
     with pytest.raises(ConfigurationError, match=r"index\.json is not an index; move"):
-        _ingest(tmp_path, log.name)
+        _ingest(log)
 
 
-def test_newer_index_is_refused(tmp_path: Path, log: Path) -> None:
-    create(tmp_path / "store", STORE)
-    (tmp_path / "store" / INDEX).write_text('{"format": 9}')
+def test_newer_index_is_refused(log: Path) -> None:
+    create(_store(log), STORE)
+    (_store(log) / INDEX).write_text('{"format": 9}')
     with pytest.raises(ConfigurationError, match="has format 9, but this version reads 1"):
-        _ingest(tmp_path, log.name)
+        _ingest(log)
 
 
 _WORKER = """
@@ -332,38 +323,38 @@ print(ingestion.ingest([Source.server_log(log)], store).new_lines)
 """
 
 
-def _start(folder: Path, log: Path, killed_at: int = 0) -> subprocess.Popen[str]:
+def _start(log: Path, killed_at: int = 0) -> subprocess.Popen[str]:
     """Start an ingest, which is killed before its *killed_at*th change of a name, if not 0."""
-    command = [sys.executable, "-c", _WORKER, str(folder / "store"), str(log), str(killed_at)]
+    command = [sys.executable, "-c", _WORKER, str(_store(log)), str(log), str(killed_at)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def test_two_ingests_at_once_double_nothing(tmp_path: Path, line: LineMaker) -> None:
+def test_two_ingests_at_once_double_nothing(tmp_path: Path) -> None:
     log = tmp_path / "audit-1.log"
-    log.write_bytes(_lines(line, 0, 2000) + b"{\n")
-    both = [_start(tmp_path, log) for _ in range(2)]
+    log.write_bytes(_lines(0, 2000) + b"{\n")
+    both = [_start(log) for _ in range(2)]
     found = sorted(int(each.communicate(timeout=60)[0]) for each in both)
     assert found == [0, 2000]
-    assert _count(tmp_path) == [("audit-1", 2000, 2000)]
+    assert _count(log) == [("audit-1", 2000, 2000)]
 
 
-def test_killed_ingest_loses_and_doubles_nothing(tmp_path: Path, line: LineMaker) -> None:
+def test_killed_ingest_loses_and_doubles_nothing(tmp_path: Path) -> None:
     log = tmp_path / "audit-1.log"
-    log.write_bytes(_lines(line, 0, 2000) + b"{\n" + _lines(line, 2000, 2010))
+    log.write_bytes(_lines(0, 2000) + b"{\n" + _lines(2000, 2010))
     for killed_at in (1, 2, 3, 20):
-        process = _start(tmp_path, log, killed_at)
+        process = _start(log, killed_at)
         process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL
-    assert 0 < _ingest(tmp_path, log.name).new_lines < 2010
-    assert _count(tmp_path) == [("audit-1", 2010, 2010)]
-    index = Index.load(tmp_path / "store")
-    assert set(index.files()) == set(_files(tmp_path))
-    assert list((tmp_path / "store" / "temporary").iterdir()) == []
+    assert 0 < _ingest(log).new_lines < 2010
+    assert _count(log) == [("audit-1", 2010, 2010)]
+    index = Index.load(_store(log))
+    assert set(index.files()) == set(_files(log))
+    assert list((_store(log) / "temporary").iterdir()) == []
 
 
 @pytest.mark.parametrize("step", ["_publish", "save", "unlink"])
 def test_ingest_killed_between_two_steps_loses_and_doubles_nothing(
-    tmp_path: Path, log: Path, line: LineMaker, step: str, monkeypatch: pytest.MonkeyPatch
+    log: Path, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stop at each step of a commit and of a merge, as a kill would."""
     monkeypatch.setattr(store_writer, "MAX_PARTS", 2)
@@ -371,7 +362,7 @@ def test_ingest_killed_between_two_steps_loses_and_doubles_nothing(
     whole = getattr(owner, step)
     number = 10
     for stop_at in range(1, 6):
-        _append(log, _lines(line, number, number + 1))
+        _append(log, _lines(number, number + 1))
         number += 1
         calls = iter(range(1, 1000))
 
@@ -384,61 +375,59 @@ def test_ingest_killed_between_two_steps_loses_and_doubles_nothing(
         with monkeypatch.context() as patch:
             patch.setattr(owner, step, stop)
             with suppress(KeyboardInterrupt):
-                _ingest(tmp_path, log.name)
-        _ingest(tmp_path, log.name)
-        assert _count(tmp_path) == [("audit-1", number, number)]
-        assert set(Index.load(tmp_path / "store").files()) == set(_files(tmp_path))
+                _ingest(log)
+        _ingest(log)
+        assert _count(log) == [("audit-1", number, number)]
+        assert set(Index.load(_store(log)).files()) == set(_files(log))
 
 
-def test_ingest_keeps_the_temporary_files_of_a_reader(
-    tmp_path: Path, log: Path, line: LineMaker
-) -> None:
-    _ingest(tmp_path, log.name)
-    with open_store(tmp_path / "store") as connection:
+def test_ingest_keeps_the_temporary_files_of_a_reader(log: Path) -> None:
+    _ingest(log)
+    with open_store(_store(log)) as connection:
         ((folder,),) = connection.execute("SELECT current_setting('temp_directory')").fetchall()
         file = Path(folder) / "duckdb_temp_storage"
         file.parent.mkdir(exist_ok=True)
         file.touch()
         _append(log, line(10) + b"\n")
-        assert _ingest(tmp_path, log.name).new_lines == 1
+        assert _ingest(log).new_lines == 1
         assert file.exists()
-    _ingest(tmp_path, log.name)  # after a reader that was killed
+    _ingest(log)  # after a reader that was killed
     assert not file.exists()
 
 
-def test_damaged_file_of_the_store_is_named(tmp_path: Path, log: Path) -> None:
-    _ingest(tmp_path, log.name)
-    (file,) = _files(tmp_path)
+def test_damaged_file_of_the_store_is_named(log: Path) -> None:
+    _ingest(log)
+    (file,) = _files(log)
     file.write_bytes(b"")
     with (
         pytest.raises(ConfigurationError, match="; move the folder away, and ingest"),
-        open_store(tmp_path / "store"),
+        open_store(_store(log)),
     ):
         pass
 
 
-def test_foreign_file_of_the_store_is_named_and_stays(tmp_path: Path, log: Path) -> None:
-    _ingest(tmp_path, log.name)
-    foreign = tmp_path / "store" / "events" / "figures.parquet"
+def test_foreign_file_of_the_store_is_named_and_stays(log: Path) -> None:
+    _ingest(log)
+    foreign = _store(log) / "events" / "figures.parquet"
     foreign.write_bytes(b"PAR1")
     with (
         pytest.raises(ConfigurationError, match=f"{foreign} is no file of this store; move it out"),
-        open_store(tmp_path / "store"),
+        open_store(_store(log)),
     ):
         pass
-    _ingest(tmp_path, log.name)
+    _ingest(log)
     assert foreign.read_bytes() == b"PAR1"
 
 
 def test_store_with_a_link_in_place_of_a_folder_is_refused(tmp_path: Path, log: Path) -> None:
-    _ingest(tmp_path, log.name)
+    _ingest(log)
     kept = tmp_path / "kept"
     kept.mkdir()
     (kept / "file").touch()
-    (tmp_path / "store" / "temporary").rmdir()
-    (tmp_path / "store" / "temporary").symlink_to(kept)
+    (_store(log) / "temporary").rmdir()
+    (_store(log) / "temporary").symlink_to(kept)
     with pytest.raises(ConfigurationError, match="temporary is a symlink or a file in place of a"):
-        _ingest(tmp_path, log.name)
+        _ingest(log)
     assert (kept / "file").is_file()
 
 

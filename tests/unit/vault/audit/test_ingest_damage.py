@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
+from itertools import accumulate, product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 import zstandard
 
 from app_integration.errors import ConfigurationError
-from tests.unit.vault.audit.conftest import LineMaker
+from tests.unit.vault.audit.conftest import line
 from vault.audit.damage import Damage, Reason
 from vault.audit.ingest.index import Index
 from vault.audit.ingest.ingestion import Ingested, ingest
@@ -74,7 +75,7 @@ def _damage(found: Ingested) -> list[Damage]:
     ],
 )
 def test_damaged_line_among_whole_ones_is_named(
-    tmp_path: Path, line: LineMaker, change: Change, reason: Reason
+    tmp_path: Path, change: Change, reason: Reason
 ) -> None:
     first, second, damaged = line(1), line(2), change(line(3))
     found = _ingest(tmp_path, b"\n".join([first, second, damaged, line(4), b""]))
@@ -85,14 +86,15 @@ def test_damaged_line_among_whole_ones_is_named(
     assert _damage(found) == [Damage(3, len(first) + len(second) + 2, reason)]
 
 
-@pytest.mark.parametrize("name", ["auth", "request", "response"])
-@pytest.mark.parametrize("value", ["text", [], 7])
-def test_field_of_wrong_type_is_named(
-    tmp_path: Path, line: LineMaker, name: str, value: object
-) -> None:
-    found = _ingest(tmp_path, b"\n".join([line(1), line(2, **{name: value}), line(3), b""]))
+def test_field_of_wrong_type_is_named(tmp_path: Path) -> None:
+    wrong = product(("auth", "request", "response"), ("text", [], 7))
+    damaged = [line(number, **{name: value}) for number, (name, value) in enumerate(wrong, 2)]
+    found = _ingest(tmp_path, b"\n".join([line(1), *damaged, line(99), b""]))
     assert found.new_lines == 2
-    assert _damage(found) == [Damage(2, len(line(1)) + 1, Reason.WRONG_TYPE)]
+    starts = accumulate((len(each) + 1 for each in damaged[:-1]), initial=len(line(1)) + 1)
+    assert _damage(found) == [
+        Damage(number, start, Reason.WRONG_TYPE) for number, start in enumerate(starts, 2)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +109,7 @@ def test_field_of_wrong_type_is_named(
     ],
 )
 def test_field_that_has_another_type_in_every_line_is_found(
-    tmp_path: Path, line: LineMaker, auth: dict[str, Any]
+    tmp_path: Path, auth: dict[str, Any]
 ) -> None:
     lines = [line(1), *(line(number, auth=auth) for number in range(2, 2000))]
     found = _ingest(tmp_path, b"\n".join(lines) + b"\n")
@@ -115,9 +117,8 @@ def test_field_that_has_another_type_in_every_line_is_found(
     assert {each.reason for each in _damage(found)} == {Reason.WRONG_TYPE}
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
+def test_line_whose_fields_drift_is_kept(tmp_path: Path) -> None:
+    drifted: list[dict[str, Any]] = [
         {"auth": None},
         {"auth": "absent"},
         {"auth": {}},
@@ -131,13 +132,10 @@ def test_field_that_has_another_type_in_every_line_is_found(
         {"response": {"data": 7}},
         {"response": {"data": "hmac-sha256:cc"}},
         {"request": {"id": "no uuid", "operation": "list", "path": 7, "data": [{"a": 1}]}},
-    ],
-)
-def test_line_whose_fields_drift_is_kept(
-    tmp_path: Path, line: LineMaker, fields: dict[str, Any]
-) -> None:
-    found = _ingest(tmp_path, b"\n".join([line(1), line(2, **fields), line(3), b""]))
-    assert (found.new_lines, found.damage) == (3, ())
+    ]
+    lines = [line(1), *(line(number, **each) for number, each in enumerate(drifted, 2)), line(99)]
+    found = _ingest(tmp_path, b"\n".join([*lines, b""]))
+    assert (found.new_lines, found.damage) == (15, ())
 
 
 @pytest.mark.parametrize(
@@ -150,9 +148,7 @@ def test_line_whose_fields_drift_is_kept(
     ],
 )
 @pytest.mark.parametrize("rest", [b"", b"damaged\n"], ids=["whole", "cleaned"])
-def test_client_hides_no_line_by_what_it_sends(
-    tmp_path: Path, line: LineMaker, data: bytes, rest: bytes
-) -> None:
+def test_client_hides_no_line_by_what_it_sends(tmp_path: Path, data: bytes, rest: bytes) -> None:
     request = {"path": "auth/approle/login", "operation": "update", "data": "here"}
     hostile = line(1, request=request).replace(b'"here"', data)
     found = _ingest(tmp_path, hostile + b"\n" + line(2) + b"\n" + rest)
@@ -162,9 +158,7 @@ def test_client_hides_no_line_by_what_it_sends(
         assert found_lines.fetchone() == ("auth/approle/login", "shop-dev", "s")
 
 
-def test_line_that_is_cleaned_has_the_columns_of_one_that_is_not(
-    tmp_path: Path, line: LineMaker
-) -> None:
+def test_line_that_is_cleaned_has_the_columns_of_one_that_is_not(tmp_path: Path) -> None:
     batch = {"batch_results": [{"error": "x"}, {"key_version": 5}]}
     data: list[Any] = [
         None,
@@ -196,7 +190,7 @@ def test_line_that_is_cleaned_has_the_columns_of_one_that_is_not(
     assert len(rows[0]) == len(lines)
 
 
-def test_log_whose_first_line_is_long_is_one_log(tmp_path: Path, line: LineMaker) -> None:
+def test_log_whose_first_line_is_long_is_one_log(tmp_path: Path) -> None:
     data = line(1, request={"data": {"k" * 17 * 2**20: 1}}) + b"\n" + line(2) + b"\n"
     found = _ingest(tmp_path, data)
     again = _ingest(tmp_path, gzip.compress(data, 1), "audit-1.log.gz")
@@ -226,7 +220,7 @@ def _mutate(numbers: Random, line: bytes) -> bytes:
     return changed.replace(b"\n", b"")
 
 
-def test_damaged_lines_cost_no_other_line(tmp_path: Path, line: LineMaker) -> None:
+def test_damaged_lines_cost_no_other_line(tmp_path: Path) -> None:
     numbers = Random(17)  # noqa: S311 (reproducible)
     lines = []
     for number in range(1000):
@@ -240,39 +234,32 @@ def test_damaged_lines_cost_no_other_line(tmp_path: Path, line: LineMaker) -> No
     assert entry.lines + entry.rescued == entry.rows + entry.damaged + entry.blank
 
 
-def test_torn_line_glued_to_next_leaves_whole_one(tmp_path: Path, line: LineMaker) -> None:
+def test_torn_line_glued_to_next_leaves_whole_one(tmp_path: Path) -> None:
     other = line(2, request={"path": "other", "operation": "read"})
     found = _ingest(tmp_path, line(1) + b"\n" + line(9)[:90] + other + b"\n")
     assert _damage(found) == [Damage(2, len(line(1)) + 1, Reason.GLUED)]
     assert _paths(tmp_path) == ["secret/data/shop/dev/key", "other"]
 
 
-def test_two_whole_objects_on_one_line_are_both_kept(tmp_path: Path, line: LineMaker) -> None:
+def test_two_whole_objects_on_one_line_are_both_kept(tmp_path: Path) -> None:
     found = _ingest(tmp_path, line(1) + line(2) + b"\n" + line(3) + b"\n")
     assert found.new_lines == 3
     assert _damage(found) == [Damage(1, 0, Reason.GLUED)]
 
 
-def test_blank_lines_are_no_damage(tmp_path: Path, line: LineMaker) -> None:
+def test_blank_lines_are_no_damage(tmp_path: Path) -> None:
     found = _ingest(tmp_path, b"\n" + line(1) + b"\n\n  \n" + line(2) + b"\r\n")
     assert (found.new_lines, found.damage) == (2, ())
     (entry,) = Index.load(tmp_path / "store").logs.values()
     assert (entry.lines, entry.rows, entry.blank) == (5, 2, 3)
 
 
-def test_many_damaged_lines_are_all_counted(tmp_path: Path, line: LineMaker) -> None:
+def test_many_damaged_lines_are_all_counted(tmp_path: Path) -> None:
     data = b"\n".join(line(i)[: 100 if i % 2 else None] for i in range(3000)) + b"\n"
     found = _ingest(tmp_path, data)
     (entry,) = Index.load(tmp_path / "store").logs.values()
     assert (found.new_lines, len(found.damage), entry.damaged) == (1500, 1500, 1500)
     assert len(entry.damage) == 1000
-
-
-def test_message_of_damage_has_no_content(tmp_path: Path, line: LineMaker) -> None:
-    found = _ingest(tmp_path, line(1) + b"\n" + line(2)[:120] + b"\n")
-    assert str(found.damage[0]) == (
-        f"{tmp_path / 'audit-1.log'}: line 2 (byte {len(line(1)) + 1}): torn"
-    )
 
 
 def _zstd(data: bytes) -> bytes:
@@ -290,19 +277,17 @@ def _gzip_members(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, _zstd, _zstd_frames, _gzip_members])
-def test_compressed_log_is_read_whole(tmp_path: Path, line: LineMaker, compress: Change) -> None:
+def test_compressed_log_is_read_whole(tmp_path: Path, compress: Change) -> None:
     data = b"\n".join(line(i) for i in range(500)) + b"\n"
     found = _ingest(tmp_path, compress(data), "audit-1.log.x")
     assert (found.new_lines, found.damage) == (500, ())
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, _zstd, _zstd_frames, _gzip_members])
-def test_cut_compressed_log_is_named_and_its_lines_kept(
-    tmp_path: Path, line: LineMaker, compress: Change
-) -> None:
+def test_cut_compressed_log_is_named_and_its_lines_kept(tmp_path: Path, compress: Change) -> None:
     # Random numbers, so that a part of the file is a part of the lines.
     numbers = Random(1)  # noqa: S311 (reproducible)
-    lines = [line(i, error=str(numbers.getrandbits(2000))) for i in range(2000)]
+    lines = [line(i, error=str(numbers.getrandbits(2000))) for i in range(1000)]
     whole = compress(b"\n".join(lines) + b"\n")
     found = _ingest(tmp_path, whole[: len(whole) * 3 // 4], "audit-1.log.x")
     assert 0 < found.new_lines < len(lines)
@@ -312,14 +297,14 @@ def test_cut_compressed_log_is_named_and_its_lines_kept(
     assert (found.new_lines + again.new_lines, again.damage) == (len(lines), ())
 
 
-def test_altered_compressed_log_is_named(tmp_path: Path, line: LineMaker) -> None:
+def test_altered_compressed_log_is_named(tmp_path: Path) -> None:
     whole = bytearray(gzip.compress(b"\n".join(line(i) for i in range(5000)) + b"\n"))
     whole[len(whole) // 2] ^= 0xFF
     found = _ingest(tmp_path, bytes(whole), "audit-1.log.gz")
     assert [each.reason for each in _damage(found)][-1] is Reason.ALTERED
 
 
-def test_last_line_of_ended_log_needs_no_newline(tmp_path: Path, line: LineMaker) -> None:
+def test_last_line_of_ended_log_needs_no_newline(tmp_path: Path) -> None:
     found = _ingest(tmp_path, gzip.compress(line(1) + b"\n" + line(2)), "audit-1.log.gz")
     assert (found.new_lines, found.damage) == (2, ())
 

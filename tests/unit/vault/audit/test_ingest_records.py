@@ -11,7 +11,7 @@ from app_integration.encryption.files.file_cipher import FileCipher
 from app_integration.errors import ConfigurationError
 from app_integration.observability.encrypted_log import EncryptedSink
 from app_integration.testing.application import MemoryApplication
-from tests.unit.vault.audit.conftest import LineMaker
+from tests.unit.vault.audit.conftest import line
 from vault.audit.damage import Reason
 from vault.audit.ingest.ingestion import ingest
 from vault.audit.ingest.source import Source, find_records
@@ -35,7 +35,7 @@ def record(number: int, **fields: object) -> bytes:
     return json.dumps(document | fields, separators=(",", ":")).encode()
 
 
-def test_records_are_joined_with_lines_by_request_id(tmp_path: Path, line: LineMaker) -> None:
+def test_records_are_joined_with_lines_by_request_id(tmp_path: Path) -> None:
     (tmp_path / "access.jsonl").write_bytes(b"\n".join([record(1), record(2, pid="x"), b""]))
     (tmp_path / "audit-1.log").write_bytes(line(1) + b"\n")
     sources = [*find_records([tmp_path]), Source.server_log(tmp_path / "audit-1.log")]

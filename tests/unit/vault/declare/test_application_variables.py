@@ -13,6 +13,7 @@ from agent.targets.settings import service_settings
 from app_integration._internal.environment_variable import read_environment
 from app_integration.names import Environment, Scope
 from app_integration.settings import from_environment
+from tests.support.models.rotations import change_service
 from vault.declare.application_variables import (
     application_variables,
     find_database_url,
@@ -31,9 +32,7 @@ SETTING = Setting.model_validate({"type": "text", "description": "Of the applica
 
 def changed(**update: Any) -> Declaration:
     """Return the declaration with another one of the store."""
-    declaration = load()
-    store = declaration.services["gaara-store"].model_copy(update=update)
-    return replace(declaration, services={**declaration.services, "gaara-store": store})
+    return change_service(load(), "gaara-store", **update)
 
 
 def names(declaration: Declaration) -> Mapping[str, str]:

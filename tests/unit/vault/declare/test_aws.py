@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,9 +21,9 @@ from vault.declare.load import load
 from vault.declare.schema.aws import AWS_KEY
 
 
-def error(folder: Path, **parts: Any) -> str:
+def error(folder: Path, declare: Callable[..., object] = declare_on_aws, **parts: Any) -> str:
     with pytest.raises(DeclarationError) as caught:
-        declare_on_aws(folder, **parts)
+        declare(folder, **parts)
     (line,) = str(caught.value).splitlines()
     return line
 
@@ -159,13 +160,6 @@ def test_environment_with_neither_vault_nor_aws_lacks_its_tokens(tmp_path: Path)
         load(tmp_path, tmp_path)
 
 
-def watching_error(folder: Path, **monitoring: Any) -> str:
-    with pytest.raises(DeclarationError) as caught:
-        declare_watched(folder, **monitoring)
-    (line,) = str(caught.value).splitlines()
-    return line
-
-
 def test_monitoring_has_defaults_but_for_its_topics(tmp_path: Path) -> None:
     declared = declare_watched(tmp_path, alarms={"throttling": {"threshold": 5}})
     monitoring = declared.account("cloud").monitoring
@@ -198,7 +192,7 @@ def test_monitoring_has_defaults_but_for_its_topics(tmp_path: Path) -> None:
 def test_monitoring_that_aws_cannot_have_is_refused(
     tmp_path: Path, monitoring: dict[str, Any], message: str
 ) -> None:
-    assert message in watching_error(tmp_path, **monitoring)
+    assert message in error(tmp_path, declare_watched, **monitoring)
 
 
 def test_watched_service_without_roles_is_refused(tmp_path: Path) -> None:

@@ -51,7 +51,6 @@ class TestAdoptedUsers:
             ("gaara_store_manager", "the manager of the service gaara-store"),
             ("gaara_store_owner", "the owner of the service gaara-store"),
         ],
-        ids=["superuser", "reserved", "manager", "owner", "reader", "other manager", "other owner"],
     )
     def test_user_that_others_depend_on_is_rejected(self, user: str, whose: str) -> None:
         place = "services.shop.adopted.url.username"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 from pathlib import Path
 
@@ -14,20 +13,18 @@ from vault.declare.edit import environment_file
 from vault.declare.errors import DeclarationError
 from vault.declare.schema.adopted_secret import ROTATE_EVERY, Adopted
 
-BASE = Path(__file__).parents[3] / "faults" / "declare" / "base"
 SHOP = Scope("shop", Environment.DEV)
 TAIL = "# The end.\n"
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    shutil.copytree(BASE, tmp_path, dirs_exist_ok=True)
-    service = tmp_path / "services" / "shop.yaml"
+def root(root: Path) -> Path:
+    service = root / "services" / "shop.yaml"
     more = "  db-url: {source: given}\n  other-url: {source: given, rotate_every: 7d}\n"
     service.write_text(service.read_text().replace("  mail-url:\n", f"{more}  mail-url:\n"))
-    file = tmp_path / "environments" / "dev.yaml"
+    file = root / "environments" / "dev.yaml"
     file.write_text(f"{file.read_text()}      # about mail\n{TAIL}")
-    return tmp_path
+    return root
 
 
 def check(root: Path) -> load.Check:

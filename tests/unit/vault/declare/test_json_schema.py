@@ -501,25 +501,26 @@ TEXT: Final = st.text(alphabet="aZé019-_/.:@{}[]*+ dhms#?\t\u00a0", max_size=12
 
 
 @cache  # because each example would build and label it again
-def texts_near(name: str) -> st.SearchStrategy[str]:
+def texts_near(name: str) -> st.SearchStrategy[list[str]]:
     """Generate texts of any kind, those of a field type's pattern, and those that nearly fit it."""
     pattern = field_type(name).pattern
     known = st.from_regex(pattern, fullmatch=True) if pattern else TEXT
-    return TEXT | known | st.builds(str.__add__, known, TEXT)
+    text = TEXT | known | st.builds(str.__add__, known, TEXT)
+    # Several in an example, because an example takes longer than its texts.
+    return st.lists(text, min_size=12, max_size=12)
 
 
 @pytest.mark.parametrize("name", sorted(set(EXAMPLES) - {"Distinct", "ServiceDatabase"}))
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=3)
 def test_no_text_that_a_field_type_accepts_is_an_error_of_its_schema(
     name: str, data: st.DataObject
 ) -> None:
     each = field_type(name)
-    value = data.draw(texts_near(name))
-    accepted = each.accepts(value)
-    assert not accepted or each.schema_accepts(value)
-    if name in EXACT and "\n" not in value:
-        assert accepted == each.schema_accepts(value)
+    for value in data.draw(texts_near(name)):
+        accepted, valid = each.accepts(value), each.schema_accepts(value)
+        assert valid or not accepted, value
+        assert valid == accepted or name not in EXACT or "\n" in value, value
 
 
 def _places(data: Any) -> Iterator[tuple[Any, Any]]:
@@ -543,12 +544,12 @@ EDITS: Final = st.sampled_from(["delete", "replace", "copy"])
 
 @pytest.mark.parametrize("kind", FULL)
 @given(data=st.data())
-@settings(max_examples=300)
+@settings(max_examples=180)
 def test_no_file_that_a_model_accepts_is_an_error_of_its_schema(
     kind: Kind, data: st.DataObject
 ) -> None:
     changed = json.loads(json.dumps(FULL[kind]))
-    for _ in range(data.draw(st.integers(1, 4))):
+    for _ in range(data.draw(st.integers(1, 2))):  # of more, a model accepts hardly one
         places = list(_places(changed)) or [({"x": 0}, "x")]
         container, key = places[data.draw(st.integers(0, len(places) - 1))]
         match data.draw(EDITS):
@@ -603,24 +604,13 @@ def test_schema_is_valid_in_its_own_draft_and_in_that_of_older_editors(kind: Kin
     Draft7Validator.check_schema(SCHEMAS[kind])
 
 
-#: Kind of file → the number of patterns that its schema has at least.
-FEWEST_PATTERNS: Final = {
-    Kind.SERVICE: 9,
-    Kind.ENVIRONMENT: 9,
-    Kind.POLICY_TESTS: 2,
-    Kind.ANOMALIES: 9,
-    Kind.MONITORING: 9,
-    Kind.ROLLOUT: 3,
-    Kind.MIGRATION: 6,
-}
-
-
 @pytest.mark.parametrize("kind", SCHEMAS)
 def test_patterns_mean_the_same_in_an_editor(kind: Kind) -> None:
-    found = set(re.findall(r'"pattern": (".*")', json.dumps(SCHEMAS[kind], indent=0)))
-    assert len(found) >= FEWEST_PATTERNS[kind]
+    values = (container[key] for container, key in _places(SCHEMAS[kind]) if key == "pattern")
+    found = {value for value in values if isinstance(value, str)}
+    assert found
     # \s differs in invisible characters only.
-    assert [text for text in found if re.search(r"\\[wWdDSbBAZ]|\(\?[^:!]", json.loads(text))] == []
+    assert [text for text in found if re.search(r"\\[wWdDSbBAZ]|\(\?[^:!]", text)] == []
 
 
 @pytest.mark.parametrize("kind", [Kind.SERVICE, Kind.ENVIRONMENT])

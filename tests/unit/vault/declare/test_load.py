@@ -5,19 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
-from vault.declare import durations, load
+from tests.unit.vault.conftest import BASE
+from vault.declare import load
 from vault.declare.declaration import Declaration
 from vault.declare.errors import DeclarationError
 from vault.declare.schema.field_types import Endpoint
 from vault.declare.schema.secret_sources import ALPHABETS, Derived, Generated, Given
 from vault.declare.yaml import document
 
-BASE = Path(__file__).parents[3] / "faults" / "declare" / "base"
 STORE = Scope("gaara-store", Environment.DEV)
 SHOP = Scope("shop", Environment.DEV)
 
@@ -27,31 +27,15 @@ def shop() -> Declaration:
     return load.load(BASE, BASE / "templates")
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    shutil.copytree(BASE, tmp_path / "root")
-    return tmp_path / "root"
-
-
 def test_store_declaration_is_valid_in_every_environment() -> None:
     declaration = load.load()
     assert sorted(declaration.environments) == ["dev", "prod", "staging"]
     for environment in declaration.environments:
         assert Scope("gaara-store", environment) in declaration.scopes(environment)
-
-
-def test_store_has_the_four_secrets_of_its_env_file() -> None:
-    secrets = load.load().secrets(STORE)
-    periods = {name: source.rotate_every for name, source in secrets.items()}
-    assert periods == {
-        "database-url": 30 * durations.DAY,
-        "jwt-secret": 90 * durations.DAY,
-        "redis-url": None,
-        "smtp-password": None,
-    }
+    secrets = declaration.secrets(STORE)
     assert isinstance(secrets["jwt-secret"], Generated)
     assert secrets["jwt-secret"].length == 48
-    assert all(isinstance(secrets[name], Given) for name in periods if name != "jwt-secret")
+    assert isinstance(secrets["redis-url"], Given)
 
 
 def test_store_audit_key_allows_encrypt_only() -> None:
@@ -235,7 +219,7 @@ SNIPPETS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(place=st.integers(0, 700), gone=st.integers(0, 12), snippet=SNIPPETS)
 def test_damaged_file_is_accepted_or_raises_declaration_error(
     place: int, gone: int, snippet: str

@@ -1,15 +1,15 @@
 """Auth methods, logins and groups, as they are read from an environment's file."""
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app_integration.names import Environment, Scope
 from policies.render import render_policies
+from tests.unit.vault.conftest import BASE
 from vault.declare.declaration import Declaration
 from vault.declare.errors import DeclarationError
 from vault.declare.load import check, load, read
@@ -18,7 +18,6 @@ from vault.reconcile.desired import identities
 from vault.reconcile.desired.desired import desired_resources
 from vault.reconcile.inputs import Inputs
 
-BASE = Path(__file__).parents[3] / "faults" / "declare" / "base"
 PROD = """\
 environment: prod
 owner: platform@example.com
@@ -66,11 +65,10 @@ services:
 
 
 @pytest.fixture
-def declared(tmp_path: Path) -> Declaration:
+def declared(root: Path) -> Declaration:
     """Return the valid declaration of tests/faults, with every auth method in prod."""
-    shutil.copytree(BASE, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "environments/prod.yaml").write_text(PROD)
-    return load(tmp_path, tmp_path / "templates")
+    (root / "environments/prod.yaml").write_text(PROD)
+    return load(root, root / "templates")
 
 
 def test_auth_methods_are_loaded_with_keys_and_certificates(declared: Declaration) -> None:
@@ -85,9 +83,7 @@ def test_auth_methods_are_loaded_with_keys_and_certificates(declared: Declaratio
     assert declared.environment("prod").groups["operators"].policies == ("strongroom-plan",)
 
 
-def test_login_is_as_declared_or_approle_by_default(
-    declared: Declaration,
-) -> None:
+def test_login_is_as_declared_or_approle_by_default(declared: Declaration) -> None:
     prod = declared.deployment(Scope("shop", Environment.PROD)).login
     assert prod.approle is None
     assert prod.jwt is not None
@@ -146,6 +142,7 @@ def test_developer_policy_exists_only_for_people_or_groups_that_use_it(
         assert ("developer" in policies) == expected
 
 
+@settings(max_examples=60)
 @given(
     place=st.integers(0, len(PROD)),
     gone=st.integers(0, 40),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
@@ -17,19 +16,16 @@ from vault.declare.edit.new_service import add_service
 from vault.declare.errors import DeclarationError
 from vault.declare.repository import Repository
 
-BASE = Path(__file__).parents[3] / "faults" / "declare" / "base"
 DEV, PROD = Environment("dev"), Environment("prod")
 TEXT = "service: labels\nowner: ada\ndescription: Prints labels.\n"
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    shutil.copytree(BASE, tmp_path / "team")
-    return tmp_path / "team"
+def repository(root: Path) -> Repository:
+    return Repository(root, root, root / "templates", root / "policies")
 
 
 def add(root: Path, text: str = TEXT, *environments: Environment) -> None:
-    check = Repository(root, root, root / "templates", root / "policies").check
+    check = repository(root).check
     add_service(root, "labels", text, {each: {} for each in environments or (DEV,)}, check)
 
 
@@ -41,7 +37,7 @@ def files(root: Path) -> dict[str, bytes]:
 
 def test_service_is_declared_in_the_named_environments(root: Path) -> None:
     add(root, TEXT, DEV, PROD)
-    declared = Repository(root, root, root / "templates", root / "policies").load()
+    declared = repository(root).load()
     for environment in (DEV, PROD):
         services = [scope.service for scope in declared.scopes(environment)]
         assert services == ["shop", "labels"]
@@ -83,7 +79,7 @@ def test_comment_after_the_empty_braces_stays(root: Path) -> None:
 
 def test_editors_of_one_declaration_wait_for_each_other(root: Path) -> None:
     service, environment = root / "services" / "shop.yaml", root / "environments" / "dev.yaml"
-    check = Repository(root, root, root / "templates", root / "policies").check
+    check = repository(root).check
     edits: list[Callable[[], object]] = [
         lambda: add(root),
         lambda: service_file.add(service, "settings", {}, check),

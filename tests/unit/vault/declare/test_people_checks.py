@@ -59,9 +59,7 @@ class TestQuotas:
     """Mounts that a quota limits."""
 
     @pytest.mark.parametrize(
-        "path",
-        ["secret", "transit", "database", "auth/approle", "auth/approle/login", ""],
-        ids=["secrets", "keys", "database", "AppRole", "logins by AppRole", "server"],
+        "path", ["secret", "transit", "database", "auth/approle", "auth/approle/login", ""]
     )
     def test_quota_on_a_default_mount_is_accepted(self, path: str) -> None:
         check([], quotas=quotas(path))

@@ -67,6 +67,22 @@ class TestWholeFile:
     def test_name_that_differs_from_the_file_is_rejected(self) -> None:
         check([("service", "service is 'store' (expected 'shop', the name")], service="store")
 
+    @pytest.mark.parametrize(
+        "sections",
+        [
+            *(
+                {"database": value}
+                for value in (None, {}, {"roles": None}, {"roles": ("default",)})
+            ),
+            {"database": {"of": "store", "roles": {"readonly": {}}}},
+            *({"config": {"template": value}} for value in (None, 5, ("ap.yaml.j2",))),
+            *({"config": {"settings": value}} for value in (None, "mail-prot", {"x": 1}, ())),
+        ],
+        ids=str,
+    )
+    def test_malformed_section_is_left_to_the_schema(self, sections: dict[str, Any]) -> None:
+        check([], **sections)
+
     @pytest.mark.parametrize("name", [None, 5, ("shop",), "shop"])
     def test_name_that_is_not_text_is_left_to_the_schema(self, name: object) -> None:
         assert_errors(find_name_error({"service": name}, "service", "shop"), [])
@@ -189,19 +205,6 @@ class TestDatabase:
         check([("database.roles", start)], database={"roles": {"reports": {}}})
         check([("database.roles", start)], database={"roles": {}})
 
-    @pytest.mark.parametrize(
-        "database",
-        [
-            None,
-            {},
-            {"roles": None},
-            {"roles": ("default",)},
-            {"of": "store", "roles": {"readonly": {}}},
-        ],
-    )
-    def test_malformed_roles_are_left_to_the_schema(self, database: object) -> None:
-        check([], database=database)
-
 
 class TestConfig:
     """Template and settings of the delivered file."""
@@ -216,15 +219,7 @@ class TestConfig:
         start = "config.template is 'app.yaml.j2', which does not exist"
         assert_errors(found, [("config.template", start, "a template of shop: none exists yet)")])
 
-    @pytest.mark.parametrize("template", [None, 5, ("ap.yaml.j2",)])
-    def test_template_that_is_not_text_is_left_to_the_schema(self, template: object) -> None:
-        check([], config={"template": template})
-
     def test_unknown_setting_is_rejected_at_its_location(self) -> None:
         start = "config.settings[1] is the unknown setting 'mail-prot' (expected mail-host or "
         expected = ("config.settings[1]", start, "did you mean 'mail-port'?")
         check([expected], config={"settings": ("mail-host", "mail-prot", 5)})
-
-    @pytest.mark.parametrize("settings", [None, "mail-prot", {"mail-prot": 1}, ()])
-    def test_malformed_settings_are_left_to_the_schema(self, settings: object) -> None:
-        check([], config={"settings": settings})

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 import stat
 from functools import partial
 from pathlib import Path
@@ -16,8 +15,6 @@ from vault.declare.edit import service_file
 from vault.declare.errors import DeclarationError
 from vault.declare.load import Check
 from vault.declare.yaml import document
-
-BASE = Path(__file__).parents[3] / "faults" / "declare" / "base"
 
 COMMENTED = """\
 # The shop.
@@ -49,9 +46,8 @@ GIVEN = {"source": "given"}
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    shutil.copytree(BASE, tmp_path, dirs_exist_ok=True)
-    service = tmp_path / "services" / "shop.yaml"
+def path(root: Path) -> Path:
+    service = root / "services" / "shop.yaml"
     service.write_text(COMMENTED)
     return service
 
@@ -149,7 +145,10 @@ def test_file_that_is_not_a_service_file_is_rejected(path: Path) -> None:
         service_file.add(path.with_name("shpo.yaml"), "secrets", {"api-key": GIVEN}, check(path))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=50,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
 def test_added_text_reads_back_unchanged(path: Path, text: str) -> None:
     path.write_text(COMMENTED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,16 +13,14 @@ from vault.declare import load, source_file
 from vault.declare.errors import DeclarationError
 from vault.declare.yaml import document
 
-BASE = Path(__file__).parents[3] / "faults" / "declare" / "base"
 PATIENCE = 10.0  # seconds
 CANARY = "hunter2-hunter2"
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    shutil.copytree(BASE, tmp_path / "root")
-    (tmp_path / "outside").write_text(f"{CANARY}: [\n")
-    return tmp_path / "root"
+def root(root: Path) -> Path:
+    (root.parent / "outside").write_text(f"{CANARY}: [\n")
+    return root
 
 
 def run_with_timeout(work: Callable[[], object]) -> BaseException | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.secret import Secret
 from vault.declare import load
-from vault.declare.schema.secret_sources import Derived, Given
+from vault.declare.schema.secret_sources import Derived, Given, SecretSource
 from vault.dotenv.choices import Choices
 from vault.dotenv.classify import Kind
 from vault.dotenv.declared_variables import DeclaredVariables, declared_variables
@@ -28,10 +29,11 @@ def planned(
     text: str,
     ask: Ask | None = None,
     provided: Provided | None = None,
+    declared: DeclaredVariables = DECLARED,
     **choices: frozenset[str],
 ) -> ImportPlan:
     file = parse(Path(".env"), text.encode())
-    return build_import_plan(file, DECLARED, Choices(**choices), ask, provided)
+    return build_import_plan(file, declared, Choices(**choices), ask, provided)
 
 
 def test_declared_variables_have_their_declared_kind() -> None:
@@ -86,23 +88,33 @@ def test_choice_for_an_already_imported_variable_is_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("secrets", "settings", "message"),
+    ("choices", "message"),
     [
-        ({"MAGIX"}, set(), ".env sets no variable 'MAGIX'; did you mean MAGIC?"),
-        (set(), {"zzz"}, ".env sets no variable 'zzz'"),
+        ({"secrets": frozenset({"MAGIX"})}, ".env sets no variable 'MAGIX'; did you mean MAGIC?"),
+        ({"settings": frozenset({"zzz"})}, ".env sets no variable 'zzz'"),
+        ({"skipped": frozenset({"JWT_SECRET"})}, ".env sets no variable 'JWT_SECRET'"),
         (
-            {"MAGIC"},
-            {"MAGIC"},
+            {"skipped": frozenset({"apikey"})},
+            ".env sets no variable 'apikey'; did you mean apiKey?",
+        ),
+        (
+            {"secrets": frozenset({"MAGIC"}), "settings": frozenset({"MAGIC"})},
             "--secret and --setting are both passed for MAGIC; pass one of them",
         ),
         (
-            {"BASE_URL", "MAGIC"},
-            set(),
+            {"secrets": frozenset({"apiKey"}), "skipped": frozenset({"apiKey"})},
+            "--secret and --skip are both passed for apiKey; pass one of them",
+        ),
+        (
+            {"settings": frozenset({"apiKey"}), "skipped": frozenset({"apiKey"})},
+            "--setting and --skip are both passed for apiKey; pass one of them",
+        ),
+        (
+            {"secrets": frozenset({"BASE_URL", "MAGIC"})},
             ".env:2: BASE_URL is declared as the setting base-url; declare it as a secret first",
         ),
         (
-            {"MAGIC"},
-            {"DB_PASSWORD"},
+            {"secrets": frozenset({"MAGIC"}), "settings": frozenset({"DB_PASSWORD"})},
             (
                 ".env:3: DB_PASSWORD is declared as the secret db-password; "
                 "do not pass --setting for it"
@@ -111,14 +123,11 @@ def test_choice_for_an_already_imported_variable_is_accepted() -> None:
     ],
 )
 def test_choices_that_contradict_the_file_or_declaration_are_rejected(
-    secrets: set[str], settings: set[str], message: str
+    choices: dict[str, Any], message: str
 ) -> None:
+    text = "MAGIC=hunter2\nBASE_URL=https://a\nDB_PASSWORD=hunter2\napiKey=hunter2\n2fa-pin=3\n"
     with pytest.raises(ConfigurationError) as caught:
-        planned(
-            "MAGIC=hunter2\nBASE_URL=https://shop.example.com\nDB_PASSWORD=hunter2\n",
-            secrets=frozenset(secrets),
-            settings=frozenset(settings),
-        )
+        planned(text, **choices)
     assert str(caught.value).splitlines()[0] == message
 
 
@@ -127,11 +136,8 @@ def test_variable_that_contains_a_secret_is_a_secret() -> None:
         "DB_PASSWORD=hunter2\nREPLICA=https://r.example.com/${DB_PASSWORD}\nMAGIC=${REPLICA}/x\n"
     )
     assert list(plan.secrets) == ["db-password", "replica", "magic"]
-
-
-def test_variable_that_contains_an_answered_secret_is_a_secret() -> None:
-    plan = planned("MAGIC=hunter2\nLINK=https://r.example.com/${MAGIC}\n", lambda *_: "secret")
-    assert list(plan.secrets) == ["magic", "link"]
+    answered = planned("MAGIC=hunter2\nLINK=https://r.example.com/${MAGIC}\n", lambda *_: "secret")
+    assert list(answered.secrets) == ["magic", "link"]
 
 
 @pytest.mark.parametrize("answer", ["setting", "skip"])
@@ -228,12 +234,8 @@ def test_mapped_name_is_known_as_the_declared_one() -> None:
 
 def test_two_names_of_one_variable_are_rejected_unless_one_is_skipped() -> None:
     text = "apiKey=hunter2\nAPI_KEY=hunter3\n"
-    with pytest.raises(InvalidDotenv) as caught:
+    with pytest.raises(InvalidDotenv, match="API_KEY becomes 'api-key', as apiKey on line 1 does"):
         planned(text)
-    assert str(caught.value) == (
-        ".env:2: API_KEY becomes 'api-key', as apiKey on line 1 does; rename one of the two, or "
-        "pass --skip API_KEY, or --skip apiKey"
-    )
     plan = planned(text, skipped=frozenset({"apiKey"}))
     assert {name: each.name for name, each in plan.secrets.items()} == {"api-key": "API_KEY"}
     assert plan.variables(Kind.SKIP) == ["apiKey"]
@@ -267,31 +269,6 @@ def test_setting_with_the_value_of_a_skipped_secret_is_asked_about() -> None:
     assert list(planned(text, skipped=frozenset({"PORT"})).secrets) == ["api-token", "link"]
 
 
-@pytest.mark.parametrize(
-    ("choices", "message"),
-    [
-        (
-            Choices(skipped=frozenset({"apikey"})),
-            ".env sets no variable 'apikey'; did you mean apiKey?",
-        ),
-        (Choices(skipped=frozenset({"JWT_SECRET"})), ".env sets no variable 'JWT_SECRET'"),
-        (
-            Choices(skipped=frozenset({"apiKey"}), secrets=frozenset({"apiKey"})),
-            "--secret and --skip are both passed for apiKey; pass one of them",
-        ),
-        (
-            Choices(skipped=frozenset({"apiKey"}), settings=frozenset({"apiKey"})),
-            "--setting and --skip are both passed for apiKey; pass one of them",
-        ),
-    ],
-)
-def test_skip_of_another_name_is_rejected(choices: Choices, message: str) -> None:
-    file = parse(Path(".env"), b"apiKey=hunter2\n2fa-pin=hunter3\n")
-    with pytest.raises(ConfigurationError) as caught:
-        build_import_plan(file, DECLARED, choices)
-    assert str(caught.value).splitlines()[0] == message
-
-
 def test_all_problems_are_reported_at_once() -> None:
     text = "MAGIC=hunter2\n2FA=hunter3\nODD=hunter4\nLINK=<${DB_PASSWORD}>\n"
     with pytest.raises(ConfigurationError) as caught:
@@ -322,13 +299,14 @@ ACCOUNT = (
 )
 
 
+NOTHING = DeclaredVariables(SCOPE, {}, {}, {})
+
+
 def fresh(
     text: str, provided: Provided = LOCAL, ask: Ask | None = None, **choices: frozenset[str]
 ) -> ImportPlan:
     """Return the plan for a service that declares nothing."""
-    declared = DeclaredVariables(SCOPE, {}, {}, {})
-    file = parse(Path(".env"), text.encode())
-    return build_import_plan(file, declared, Choices(**choices), ask, provided)
+    return planned(text, ask, provided, NOTHING, **choices)
 
 
 def test_account_of_a_database_becomes_one_secret() -> None:
@@ -344,9 +322,8 @@ def test_account_of_a_database_becomes_one_secret() -> None:
 
 
 def test_account_of_a_database_elsewhere_is_imported_as_its_url() -> None:
-    given = ("database-url", Given(source="given"))
-    declared = DeclaredVariables(SCOPE, {"DATABASE_URL": given}, {}, {})
-    plan = build_import_plan(parse(Path(".env"), ACCOUNT.encode()), declared)
+    given = {"DATABASE_URL": ("database-url", Given(source="given"))}
+    plan = planned(ACCOUNT, declared=replace(NOTHING, secrets=given))
     url = plan.values["database-url"].reveal()
     assert url == "postgresql://shop:hunter2@db/stock"
     assert plan.new_secrets == {}
@@ -460,20 +437,16 @@ def test_account_of_a_database_whose_url_is_derived_is_imported_one_by_one() -> 
 
 @pytest.mark.parametrize("text", ["redis://cache:6379/0", "redis://other:6379/0"])
 def test_url_that_is_derived_from_another_alone_may_be_in_the_file_if_equal(text: str) -> None:
-    declared = DeclaredVariables(
-        SCOPE,
-        {
-            "REDIS_URL": ("redis-url", Given(source="given")),
-            "BROKER_URL": ("broker-url", Derived(source="derived", format="{redis-url}")),
-        },
-        {},
-        {},
-    )
-    file = parse(Path(".env"), f"REDIS_URL=redis://cache:6379/0\nBROKER_URL={text}\n".encode())
+    secrets: dict[str, tuple[str, SecretSource]] = {
+        "REDIS_URL": ("redis-url", Given(source="given")),
+        "BROKER_URL": ("broker-url", Derived(source="derived", format="{redis-url}")),
+    }
+    declared = replace(NOTHING, secrets=secrets)
+    file = f"REDIS_URL=redis://cache:6379/0\nBROKER_URL={text}\n"
     if text.startswith("redis://other"):
         with pytest.raises(InvalidDotenv, match="BROKER_URL is derived from redis-url"):
-            build_import_plan(file, declared)
+            planned(file, declared=declared)
         return
-    plan = build_import_plan(file, declared)
+    plan = planned(file, declared=declared)
     assert list(plan.secrets) == ["redis-url"]
     assert (plan.twins, plan.new_secrets) == ({"broker-url": "redis-url"}, {})

@@ -5,6 +5,7 @@ import stat
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,8 +22,8 @@ from vault.dotenv.plan import ImportPlan, build_import_plan
 from vault.dotenv.proof import ValuesDiffer
 
 FOLDER = Path(__file__).parents[3] / "faults" / "dotenv"
-DECLARATION = load.load(FOLDER / "declaration", template_root=FOLDER)
 SCOPE = Scope("shop", Environment.DEV)
+DECLARED = declared_variables(load.load(FOLDER / "declaration", template_root=FOLDER), SCOPE)
 OLD = "# Ours\nPORT=80\nDB_PASSWORD=hunter22\nBASE_URL=https://shop.example.com\n"
 NEW = "# Ours\nPORT=80\nBASE_URL=https://shop.example.com\n"
 EXAMPLE = (
@@ -48,8 +49,8 @@ def env(tmp_path: Path) -> Path:
     return path
 
 
-def planned(path: Path) -> ImportPlan:
-    return build_import_plan(parse.read(path), declared_variables(DECLARATION, SCOPE))
+def planned(path: Path, **options: Any) -> ImportPlan:
+    return build_import_plan(parse.read(path), DECLARED, **options)
 
 
 def check(plan: ImportPlan) -> None:
@@ -164,25 +165,24 @@ def test_backup_that_git_does_not_ignore_is_rejected(env: Path) -> None:
     check(planned(env))
 
 
-def finish(env: Path, values: dict[str, Secret]) -> bool:
-    declared = declared_variables(DECLARATION, SCOPE)
-    return swap.finish(env, declared, values.__getitem__, quiet)
+def finish(env: Path, provided: Provided | None = None, **values: str) -> bool:
+    found = reads(**values)
+    return swap.finish(env, DECLARED, found.__getitem__, quiet, provided)
 
 
 def test_finish_deletes_the_verified_backup(env: Path) -> None:
     swap.swap(planned(env), quiet)
-    assert finish(env, reads(db_password="hunter22"))
+    assert finish(env, db_password="hunter22")
     assert sorted(path.name for path in env.parent.iterdir()) == [".env", ".env.example"]
-    assert not finish(env, {})
+    assert not finish(env)
 
 
 def test_finish_keeps_a_backup_with_other_values(env: Path) -> None:
     swap.swap(planned(env), quiet)
     with pytest.raises(ValuesDiffer) as caught:
-        finish(env, reads(db_password="hunter23"))
+        finish(env, db_password="hunter23")
     assert str(caught.value) == (
-        "the server's value differs from the file's for db-password; "
-        f"{env}.before-strongroom "
+        f"the server's value differs from the file's for db-password; {env}.before-strongroom "
         "stays; if they were changed on purpose, delete it yourself"
     )
     assert swap.backup_path(env).read_text() == OLD
@@ -190,14 +190,12 @@ def test_finish_keeps_a_backup_with_other_values(env: Path) -> None:
 
 def test_finish_keeps_only_the_values_that_the_deployment_has_replaced(env: Path) -> None:
     provided = Provided({"db-password": Secret("of-this-machine")})
-    declared = declared_variables(DECLARATION, SCOPE)
-    plan = build_import_plan(parse.read(env), declared, provided=provided)
-    swap.swap(plan, quiet)
+    swap.swap(planned(env, provided=provided), quiet)
     assert env.read_text() == NEW
     values = reads(db_password="of-this-machine")
     said: list[str] = []
     for _ in range(2):
-        assert swap.finish(env, declared, values.__getitem__, said.append, provided)
+        assert swap.finish(env, DECLARED, values.__getitem__, said.append, provided)
         backup = swap.backup_path(env)
         assert backup.read_text() == 'DB_PASSWORD="hunter22"\n'
         assert backup.stat().st_mode & 0o777 == 0o600
@@ -209,7 +207,7 @@ def test_finish_keeps_a_backup_with_a_variable_that_would_be_lost(env: Path) -> 
     swap.swap(planned(env), quiet)
     env.write_text("BASE_URL=https://shop.example.com\n")
     with pytest.raises(ConfigurationError, match="PORT would be lost"):
-        finish(env, reads(db_password="hunter22"))
+        finish(env, db_password="hunter22")
     assert swap.backup_path(env).exists()
 
 
@@ -218,14 +216,13 @@ MIXED = "# Ours\ndbPassword=hunter22\nDATABASE_URL='a b'  # mine\n2fa-pin=hunter
 
 def test_skipped_and_mapped_variables_survive_swap_and_finish(env: Path) -> None:
     env.write_text(MIXED)
-    declared = declared_variables(DECLARATION, SCOPE)
     choices = Choices(skipped=frozenset({"DATABASE_URL", "2fa-pin"}))
-    swap.swap(build_import_plan(parse.read(env), declared, choices), quiet)
+    swap.swap(planned(env, choices=choices), quiet)
     assert env.read_text() == MIXED.replace("dbPassword=hunter22\n", "")
     example = swap.example_path(env).read_text()
     assert 'baseUrl="x"\n' in example
     assert '# DB_PASSWORD: get_secret("db-password")\n' in example
-    assert swap.finish(env, declared, reads(db_password="hunter22").__getitem__, quiet)
+    assert finish(env, db_password="hunter22")
     assert not swap.backup_path(env).exists()
 
 
@@ -233,23 +230,14 @@ def test_finish_compares_a_mapped_variable_with_the_server(env: Path) -> None:
     env.write_text("dbPassword=hunter22\n")
     swap.swap(planned(env), quiet)
     with pytest.raises(ValuesDiffer, match="db-password"):
-        swap.finish(
-            env,
-            declared_variables(DECLARATION, SCOPE),
-            reads(db_password="hunter23").__getitem__,
-            quiet,
-        )
+        finish(env, db_password="hunter23")
     assert swap.backup_path(env).exists()
 
 
 def test_finish_keeps_a_replaced_value_under_the_files_name(env: Path) -> None:
-    env.write_text("databaseUrl=postgres://ada:hunter22@db/shop\n")
-    provided = Provided({"database-url": None})
-    declared = declared_variables(DECLARATION, SCOPE)
-    write = swap.backup_path(env).write_bytes
-    write(env.read_bytes())
+    swap.backup_path(env).write_text("databaseUrl=postgres://ada:hunter22@db/shop\n")
     env.write_text("")
-    swap.finish(env, declared, reads(database_url="postgres://own").__getitem__, quiet, provided)
+    finish(env, Provided({"database-url": None}), database_url="postgres://own")
     assert swap.backup_path(env).read_text().startswith("databaseUrl=")
 
 

@@ -5,26 +5,12 @@ from typing import Any
 import pytest
 
 from app_integration.errors import ConfigurationError, RequestRefused, ServerFault
+from tests.unit.vault.conftest import FixedResponses
 from vault.reconcile.resources.audited_header import AuditedHeader
 
 
-class Reader:
-    """A session whose response is given."""
-
-    def __init__(self, response: dict[str, Any] | Exception) -> None:
-        self._response = response
-
-    def get(self, path: str) -> dict[str, Any]:
-        assert path == "sys/config/auditing/request-headers"
-        if isinstance(self._response, Exception):
-            raise self._response
-        return self._response
-
-    def list(self, path: str) -> list[str]:
-        raise AssertionError(path)
-
-    def post(self, path: str, body: object = None) -> dict[str, Any]:
-        raise AssertionError(path, body)
+def read(response: Any) -> Any:
+    return AuditedHeader().read(FixedResponses({"sys/config/auditing/request-headers": response}))
 
 
 @pytest.mark.parametrize(
@@ -38,17 +24,16 @@ class Reader:
     ],
 )
 def test_header_is_found_in_any_case(headers: Any, expected: Any) -> None:
-    assert AuditedHeader().read(Reader({"data": {"headers": headers}})) == expected
+    assert read({"headers": headers}) == expected
 
 
 def test_namespace_without_the_setting_is_named() -> None:
-    refused = RequestRefused("unsupported path", status=400)
     with pytest.raises(ConfigurationError, match=r"vault\.audit_trace_ids: .* root namespace"):
-        AuditedHeader().read(Reader(refused))
+        read(RequestRefused("unsupported path", status=400))
 
 
 def test_other_errors_are_raised_as_they_are() -> None:
     with pytest.raises(ServerFault):
-        AuditedHeader().read(Reader(ServerFault("failing")))
+        read(ServerFault("failing"))
     with pytest.raises(RequestRefused):
-        AuditedHeader().read(Reader(RequestRefused("x", status=405)))
+        read(RequestRefused("x", status=405))

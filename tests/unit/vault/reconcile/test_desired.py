@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from app_integration.names import Environment, Scope
 from policies.render import render_policies
+from tests.unit.vault.conftest import change_deployment
 from vault.declare.declaration import Declaration
 from vault.declare.load import load
 from vault.reconcile.desired.desired import desired_resources
@@ -19,13 +19,8 @@ from vault.rotation.item_kind import Kind
 
 def with_green() -> Declaration:
     """Return the declaration with one colour of the store in prod."""
-    declaration, scope = load(), Scope("gaara-store", Environment.PROD)
-    declared = declaration.environment(Environment.PROD)
-    store = declaration.deployment(scope).model_copy(update={"colours": ("green",)})
-    services = {**declared.services, scope.service: store}
-    changed = declared.model_copy(update={"services": services})
-    environments = {**declaration.environments, Environment.PROD: changed}
-    return replace(declaration, environments=environments)
+    scope = Scope("gaara-store", Environment.PROD)
+    return change_deployment(load(), scope, colours=("green",))
 
 
 def approles(environment: Environment) -> dict[str, dict[str, Any]]:

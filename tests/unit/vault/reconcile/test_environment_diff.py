@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from app_integration.errors import AccessDenied, RequestRefused
+from app_integration.errors import AccessDenied
 from app_integration.names import Environment, Scope
 from policies.render import render_policies
+from tests.unit.vault.conftest import FixedResponses
 from vault.declare.load import load
 from vault.declare.schema.server import MountPaths
 from vault.reconcile.environment_diff import Differences, EnvironmentState, compare, read_state
@@ -24,12 +25,12 @@ NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 NAMES = sorted(load().secrets(STAGING))
 
 
-class Server:
-    """A reader with a response for each known path, and 404 for any other."""
+class Server(FixedResponses):
+    """A server with the policies and secrets of a service in an environment."""
 
     def __init__(self, scope: Scope) -> None:
+        super().__init__({})
         self.scope = scope
-        self.answers: dict[str, Any] = {}
         rendered = render_policies(load(), scope.environment)
         for name in (str(scope), scope.starter):
             self.policy(name, rendered[name])
@@ -37,27 +38,16 @@ class Server:
             self.secret(name, f"{scope.environment}-{name}")
 
     def policy(self, name: str, text: str) -> None:
-        self.answers[f"sys/policies/acl/{name}"] = {"policy": text}
+        self.responses[f"sys/policies/acl/{name}"] = {"policy": text}
 
     def secret(self, name: str, value: str, **about: Any) -> None:
         version = {"destroyed": False, "deletion_time": "", **about}
         metadata = {"current_version": 2, "versions": {"1": {}, "2": version}}
-        self.answers[f"secret/metadata/{self.scope.secret(name)}"] = metadata
-        self.answers[f"secret/data/{self.scope.secret(name)}"] = {"data": {"value": value}}
-
-    def remove(self, path: str) -> None:
-        del self.answers[path]
-
-    def get(self, path: str) -> dict[str, Any]:
-        answer = self.answers.get(path)
-        if answer is None:
-            raise RequestRefused("404", status=404)
-        if isinstance(answer, Exception):
-            raise answer
-        return {"data": answer}
+        self.responses[f"secret/metadata/{self.scope.secret(name)}"] = metadata
+        self.responses[f"secret/data/{self.scope.secret(name)}"] = {"data": {"value": value}}
 
     def side(self, key: bytes = KEY) -> EnvironmentState:
-        return read_state(self, load(), self.scope, key, lambda: NOW)  # type: ignore[arg-type] # reads only
+        return read_state(self, load(), self.scope, key, lambda: NOW)
 
 
 @pytest.fixture
@@ -84,7 +74,7 @@ class TestSecrets:
     """Secrets that have a value, and secrets that share one."""
 
     def test_secret_without_value_is_reported_once(self, staging: Server, prod: Server) -> None:
-        prod.remove(f"secret/metadata/{PROD.secret('jwt-secret')}")
+        del prod.responses[f"secret/metadata/{PROD.secret('jwt-secret')}"]
         found = differences(staging, prod)
         assert found.missing == (
             "gaara-store/prod/jwt-secret has no value; gaara-store/staging/jwt-secret has one",
@@ -94,7 +84,7 @@ class TestSecrets:
     def test_secret_without_value_is_reported_for_either_side(
         self, staging: Server, prod: Server
     ) -> None:
-        staging.remove(f"secret/metadata/{STAGING.secret('jwt-secret')}")
+        del staging.responses[f"secret/metadata/{STAGING.secret('jwt-secret')}"]
         assert differences(staging, prod).missing == (
             "gaara-store/staging/jwt-secret has no value; gaara-store/prod/jwt-secret has one",
         )
@@ -128,7 +118,7 @@ class TestSecrets:
         self, staging: Server, prod: Server
     ) -> None:
         metadata = {"current_version": 0, "versions": {}}
-        prod.answers[f"secret/metadata/{PROD.secret('jwt-secret')}"] = metadata
+        prod.responses[f"secret/metadata/{PROD.secret('jwt-secret')}"] = metadata
         assert len(differences(staging, prod).missing) == 1
 
     def test_equal_values_are_reported_without_the_value(
@@ -152,7 +142,7 @@ class TestSecrets:
     def test_values_that_cannot_be_read_are_not_compared(
         self, staging: Server, prod: Server
     ) -> None:
-        staging.answers[f"secret/data/{STAGING.secret(NAMES[-1])}"] = AccessDenied("no")
+        staging.responses[f"secret/data/{STAGING.secret(NAMES[-1])}"] = AccessDenied("no")
         side = staging.side()
         assert (side.values, side.unread) == ({}, True)
         assert differences(staging, prod).unread == ("gaara-store-staging",)
@@ -165,7 +155,7 @@ class TestPolicies:
     def test_rule_of_one_side_is_reported_with_its_capabilities(
         self, staging: Server, prod: Server
     ) -> None:
-        text = staging.answers["sys/policies/acl/gaara-store-staging"]["policy"]
+        text = staging.responses["sys/policies/acl/gaara-store-staging"]["policy"]
         more = 'path "secret/data/gaara-store/staging/more" { capabilities = ["update", "read"] }'
         staging.policy("gaara-store-staging", text + more)
         assert differences(staging, prod).policy == (
@@ -180,7 +170,7 @@ class TestPolicies:
 
     def test_rules_with_different_limits_differ(self, staging: Server, prod: Server) -> None:
         name = "sys/policies/acl/gaara-store-staging"
-        text = staging.answers[name]["policy"]
+        text = staging.responses[name]["policy"]
         assert '"database/creds/gaara-store-staging/*"' in text
         staging.policy(
             "gaara-store-staging", text.replace("creds/gaara-store-staging/*", "creds/*")
@@ -193,7 +183,7 @@ class TestPolicies:
         assert all("sys/leases/" in line for line in told)
 
     def test_missing_policy_is_reported(self, staging: Server, prod: Server) -> None:
-        prod.remove("sys/policies/acl/gaara-store-prod-starter")
+        del prod.responses["sys/policies/acl/gaara-store-prod-starter"]
         found = differences(staging, prod).policy
         assert found == ("policy gaara-store-prod-starter does not exist or cannot be read",)
 
@@ -246,12 +236,12 @@ def test_other_mounts_are_no_difference() -> None:
     changed = prod.model_copy(update={"vault": vault})
     declared = replace(load(), environments={**load().environments, Environment.PROD: changed})
     server = Server(PROD)
-    server.answers = {
-        path.replace("secret/", "team/kv/", 1): answer for path, answer in server.answers.items()
+    server.responses = {
+        path.replace("secret/", "team/kv/", 1): each for path, each in server.responses.items()
     }
     for name in (str(PROD), PROD.starter):
         server.policy(name, render_policies(declared, Environment.PROD)[name])
-    found = read_state(server, declared, PROD, KEY, lambda: NOW)  # type: ignore[arg-type] # a fake
-    usual = read_state(Server(STAGING), load(), STAGING, KEY, lambda: NOW)  # type: ignore[arg-type] # a fake
+    found = read_state(server, declared, PROD, KEY, lambda: NOW)
+    usual = read_state(Server(STAGING), load(), STAGING, KEY, lambda: NOW)
     assert found.present == frozenset(NAMES)
     assert compare(usual, found).policy == ()

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from app_integration.auth.methods import StaticToken
 from app_integration.mounts import Mounts
 from app_integration.names import Environment
-from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.testing import policies
-from app_integration.testing.memory_vault import ADDRESS, MemoryVault
+from app_integration.testing.memory_vault import MemoryVault
+from tests.unit.vault.conftest import FixedResponses, root_session
 from vault.reconcile.planning.build import build_plan
 from vault.reconcile.planning.owners import check_owners
 from vault.reconcile.planning.prune import find_orphans
-from vault.reconcile.resources import ReadSession, Resource
+from vault.reconcile.resources import Resource
 from vault.reconcile.resources.kv import metadata_path
 from vault.reconcile.resources.marks import MARKED_BY, UnreadableMark, describe
 from vault.reconcile.resources.mounts import KvConfig, Mount
@@ -38,14 +35,13 @@ MOUNTS = Mounts("team/kv", "team/keys", "team/db", "team-roles")
 OURS = Owner(DEV, "ours", MOUNTS)
 THEIRS = Owner(DEV, "theirs", MOUNTS)
 LEGACY = {"managed_by": "strongroom"}
+NEWER = {**LEGACY, "deployment": "ours", "managed_format": "2"}
 
 
 @pytest.fixture
 def server() -> Iterator[Session]:
     """Yield a session with an in-memory server that has a team's mounts."""
-    memory = MemoryVault(mounts=MOUNTS)
-    token = memory.tokens.issue("operator", (policies.ROOT,), ttl=float("inf"))
-    with Session(ADDRESS, StaticToken(Secret(token.value)), connect=lambda: memory) as session:
+    with root_session(MemoryVault(mounts=MOUNTS)) as session:
         yield session
 
 
@@ -128,12 +124,12 @@ class TestNewerMark:
 
     def test_object_is_refused_by_a_plan(self, server: Session) -> None:
         key(OURS).write(server, None)
-        note(server, managed_by="strongroom", deployment="ours", managed_format="2")
+        note(server, **NEWER)
         with pytest.raises(UnreadableMark, match=r"^transit-key shop-dev-pii: .* has format 2"):
             build_plan(server, [key(OURS)])
 
     def test_object_that_is_absent_is_refused_by_a_plan(self, server: Session) -> None:
-        note(server, managed_by="strongroom", deployment="ours", managed_format="2")
+        note(server, **NEWER)
         with pytest.raises(UnreadableMark, match="install a newer strongroom"):
             build_plan(server, [key(OURS)])
 
@@ -150,7 +146,7 @@ class TestNewerMark:
             find_orphans(server, [], OURS)
 
     def test_managed_orphan_is_not_deleted(self, server: Session) -> None:
-        note(server, managed_by="strongroom", deployment="ours", managed_format="2")
+        note(server, **NEWER)
         with pytest.raises(UnreadableMark, match=r"^transit-key shop-dev-pii: "):
             find_orphans(server, [], OURS)
 
@@ -239,37 +235,38 @@ def test_configuration_of_anothers_mount_is_not_changed(versions: int, refused: 
 
 
 DATABASE = Mount("mounts", "db", "database", "users", deployment="ours", plain_keys=("username",))
+APPROLE = Mount("auth", "login", "approle", "jobs", deployment="ours", has_lockout=False)
+KEYS, LOCKOUT = "audit_non_hmac_response_keys", "lockout_disable"
+
+
+def is_drift(mount: Mount, owner: str, config: dict[str, Any], key: str) -> bool:
+    """Return whether a field of *mount*, which *owner* has made, is not as it is desired."""
+    about = {
+        "type": mount.type,
+        "description": describe(mount.description, owner),
+        "config": config,
+    }
+    reader = FixedResponses({f"sys/{mount.api}": {f"{mount.path}/": about}})
+    return bool((mount.read(reader) or {})[key] != mount.desired()[key])
 
 
 @pytest.mark.parametrize(
-    ("owner", "found", "is_drift"),
+    ("owner", "config", "expected"),
     [
-        ("ours", None, True),
-        ("ours", ["other"], True),
-        ("ours", ["username", "other"], False),
-        ("theirs", None, False),
+        ("ours", {}, True),
+        ("ours", {KEYS: ["other"]}, True),
+        ("ours", {KEYS: ["username", "other"]}, False),
+        ("theirs", {}, False),
     ],
 )
 def test_plain_keys_of_a_mount_are_a_part_of_what_it_has(
-    owner: str, found: list[str] | None, is_drift: bool
+    owner: str, config: dict[str, Any], *, expected: bool
 ) -> None:
-    config = {} if found is None else {"audit_non_hmac_response_keys": found}
-    mount = {"type": "database", "description": describe("users", owner), "config": config}
-    reader = SimpleNamespace(get=lambda _: {"data": {"db/": mount}})
-    fields = DATABASE.read(cast("ReadSession", reader)) or {}
-    key = "audit_non_hmac_response_keys"
-    assert (fields[key] != DATABASE.desired()[key]) is is_drift
-
-
-def test_plain_keys_of_a_given_mount_are_left() -> None:
-    assert "audit_non_hmac_response_keys" not in replace(DATABASE, is_given=True).desired()
-
-
-APPROLE = Mount("auth", "login", "approle", "jobs", deployment="ours", has_lockout=False)
+    assert is_drift(DATABASE, owner, config, KEYS) is expected
 
 
 @pytest.mark.parametrize(
-    ("owner", "config", "is_drift"),
+    ("owner", "config", "expected"),
     [
         ("ours", {}, True),
         ("ours", {"user_lockout_config": {"user_lockout_disable": False}}, True),
@@ -278,13 +275,11 @@ APPROLE = Mount("auth", "login", "approle", "jobs", deployment="ours", has_locko
     ],
 )
 def test_lockout_of_a_mount_of_ones_own_is_disabled(
-    owner: str, config: dict[str, object], is_drift: bool
+    owner: str, config: dict[str, Any], *, expected: bool
 ) -> None:
-    mount = {"type": "approle", "description": describe("jobs", owner), "config": config}
-    reader = SimpleNamespace(get=lambda _: {"data": {"login/": mount}})
-    fields = APPROLE.read(cast("ReadSession", reader)) or {}
-    assert (fields["lockout_disable"] != APPROLE.desired()["lockout_disable"]) is is_drift
+    assert is_drift(APPROLE, owner, config, LOCKOUT) is expected
 
 
-def test_lockout_of_a_given_mount_is_left() -> None:
-    assert "lockout_disable" not in replace(APPROLE, is_given=True).desired()
+@pytest.mark.parametrize(("mount", "key"), [(DATABASE, KEYS), (APPROLE, LOCKOUT)])
+def test_plain_keys_and_lockout_of_a_given_mount_are_left(mount: Mount, key: str) -> None:
+    assert key not in replace(mount, is_given=True).desired()

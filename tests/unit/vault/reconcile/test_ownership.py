@@ -6,13 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from app_integration.auth.methods import StaticToken
 from app_integration.mounts import Mounts
 from app_integration.names import Environment
-from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.testing import policies
-from app_integration.testing.memory_vault import ADDRESS, MemoryVault
+from app_integration.testing.memory_vault import MemoryVault
+from tests.unit.vault.conftest import root_session
 from vault.declare.load import load
 from vault.declare.schema.server import MountPaths
 from vault.reconcile.planning.build import build_plan
@@ -42,8 +40,7 @@ def memory() -> MemoryVault:
 @pytest.fixture
 def server(memory: MemoryVault) -> Iterator[Session]:
     """Yield a session with an in-memory server that has a team's mounts."""
-    token = memory.tokens.issue("operator", (policies.ROOT,), ttl=float("inf"))
-    with Session(ADDRESS, StaticToken(Secret(token.value)), connect=lambda: memory) as session:
+    with root_session(memory) as session:
         yield session
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from app_integration.errors import AccessDenied, Unreachable
+from tests.unit.vault.conftest import FixedResponses
 from vault.reconcile.planning.partial_plan import build_partial_plan
 from vault.reconcile.planning.plan import Action
 from vault.reconcile.resources.policies import Policy
@@ -14,23 +13,13 @@ from vault.reconcile.resources.policies import Policy
 SAME = 'path "a" { capabilities = ["read"] }'
 
 
-class Server:
-    """A reader with a policy for each name, and an error for those that have one."""
-
-    def __init__(self, **policies: str | Exception) -> None:
-        self.policies = policies
-
-    def get(self, path: str) -> dict[str, Any]:
-        found = self.policies[path.rpartition("/")[2]]
-        if isinstance(found, Exception):
-            raise found
-        return {"data": {"policy": found}}
-
-    def list(self, path: str) -> list[str]:
-        raise AssertionError(path)
-
-    def post(self, path: str, body: object = None) -> dict[str, Any]:
-        raise AssertionError((path, body))
+def with_policies(**policies: str | Exception) -> FixedResponses:
+    """Return a server with a policy for each name, and an error for those that have one."""
+    responses = {
+        f"sys/policies/acl/{name}": {"policy": found} if isinstance(found, str) else found
+        for name, found in policies.items()
+    }
+    return FixedResponses(responses)
 
 
 MAY_READ = 'path "sys/policies/acl/*" { capabilities = ["read"] }'
@@ -39,7 +28,7 @@ POLICIES = [Policy(name, SAME) for name in ("equal", "other", "secret")]
 
 def test_denied_resource_is_neither_a_change_nor_unchanged() -> None:
     same = Policy("equal", SAME).body()
-    server = Server(equal=same, other="", secret=AccessDenied("no"))
+    server = with_policies(equal=same, other="", secret=AccessDenied("no"))
     found = build_partial_plan(server, POLICIES, MAY_READ)
     assert [(each.action, each.resource.name) for each in found.plan.changes] == [
         (Action.UPDATE, "other")
@@ -49,14 +38,14 @@ def test_denied_resource_is_neither_a_change_nor_unchanged() -> None:
 
 def test_plan_of_which_all_may_be_read_is_whole() -> None:
     same = Policy("equal", SAME).body()
-    found = build_partial_plan(Server(equal=same, other=same, secret=same), POLICIES, MAY_READ)
-    assert found.denied == ()
+    server = with_policies(equal=same, other=same, secret=same)
+    assert build_partial_plan(server, POLICIES, MAY_READ).denied == ()
 
 
 def test_server_that_is_unreachable_is_no_denial() -> None:
     with pytest.raises(Unreachable):
         build_partial_plan(
-            Server(equal=Unreachable("gone"), other="", secret=""), POLICIES, MAY_READ
+            with_policies(equal=Unreachable("gone"), other="", secret=""), POLICIES, MAY_READ
         )
 
 
@@ -76,5 +65,7 @@ def test_server_that_is_unreachable_is_no_denial() -> None:
 def test_what_the_policy_does_not_grant_is_not_requested(policy: str, denied: list[str]) -> None:
     same = Policy("equal", SAME).body()
     granted = {name: same for name in ("equal", "other", "secret") if name not in denied}
-    found = build_partial_plan(Server(**granted), POLICIES, policy)
+    server = with_policies(**granted)
+    found = build_partial_plan(server, POLICIES, policy)
     assert [each.name for each in found.denied] == denied
+    assert {path.rpartition("/")[2] for path in server.paths} == granted.keys()

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from app_integration.auth.methods import StaticToken
 from app_integration.errors import RequestRefused, ServerFault
 from app_integration.mounts import DEFAULT_MOUNTS, Mounts
 from app_integration.names import Environment, Scope
-from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.testing import policies
-from app_integration.testing.memory_vault import ADDRESS, MemoryVault
+from app_integration.testing.memory_vault import MemoryVault
+from tests.unit.vault.conftest import root_session
 from vault.reconcile.planning.prune import Orphan, find_deleted, find_orphans
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.kv import metadata_path
@@ -32,15 +31,15 @@ OURS = {"managed_by": "strongroom", "environment": "dev"}
 def server() -> Iterator[Session]:
     """Yield a session with an in-memory server that stores metadata and secrets."""
     memory = MemoryVault(authorise=partial(policies.allows, Scope("shop", DEV)))
-    root = memory.tokens.issue("operator", (policies.ROOT,), ttl=float("inf"))
-    login = StaticToken(Secret(root.value))
-    with Session(ADDRESS, login, connect=lambda: memory) as session:
+    with root_session(memory) as session:
         yield session
 
 
-def managed(server: Session, kind: str, name: str, environment: Environment = DEV) -> Orphan:
+def managed(
+    server: Session, kind: str, name: str, environment: Environment = DEV, **marks: str
+) -> Orphan:
     path = ownership_path(environment, kind, name)
-    server.post(metadata_path(path), {"custom_metadata": {"managed_by": "strongroom"}})
+    server.post(metadata_path(path), {"custom_metadata": {"managed_by": "strongroom", **marks}})
     return Orphan(kind, name, path)
 
 
@@ -105,12 +104,9 @@ class TestFindOrphans:
 
     @pytest.mark.parametrize("other", ["team", "strongroom"])
     def test_find_orphans_ignores_other_deployments(self, server: Session, other: str) -> None:
-        ours = Owner(DEV, "ours")
-        path = ownership_path(DEV, "approle", "old-dev")
-        notes = {"managed_by": "strongroom", "deployment": other}
-        server.post(metadata_path(path), {"custom_metadata": notes})
+        managed(server, "approle", "old-dev", deployment=other)
         secret(server, "shop/dev/a", deployment=other)
-        assert find_orphans(server, [], ours) == []
+        assert find_orphans(server, [], Owner(DEV, "ours")) == []
         assert len(find_orphans(server, [], Owner(DEV, other))) == 2
 
     def test_find_orphans_of_another_deployment_ignores_unnamed_ones(self, server: Session) -> None:
@@ -119,9 +115,7 @@ class TestFindOrphans:
         assert find_orphans(server, [], Owner(DEV, "ours")) == []
 
     def test_find_orphans_ignores_own_jobs_of_any_deployment(self, server: Session) -> None:
-        path = ownership_path(DEV, "approle", "ours-apply")
-        notes = {"managed_by": "strongroom", "deployment": "ours"}
-        server.post(metadata_path(path), {"custom_metadata": notes})
+        managed(server, "approle", "ours-apply", deployment="ours")
         assert find_orphans(server, [], Owner(DEV, "ours")) == []
 
 
@@ -135,20 +129,14 @@ class TestFindDeleted:
     def test_find_deleted_ignores_names_that_exist(self, server: Session) -> None:
         secret(server, "old/dev/key")
         server.post("transit/keys/old-dev-pii", {"derived": True})
-        assert (
-            find_deleted(server, [], ["transit/old-dev-pii", "secret/old/dev/key"], DEFAULT_MOUNTS)
-            == []
-        )
+        names = ["transit/old-dev-pii", "secret/old/dev/key"]
+        assert find_deleted(server, [], names, DEFAULT_MOUNTS) == []
 
     def test_find_deleted_ignores_declared_names(self, server: Session) -> None:
         declared: list[Resource] = [TransitKey("shop-dev-pii", 0)]
         declared.append(SecretMetadata("shop/dev/a", {}))
-        assert (
-            find_deleted(
-                server, declared, ["transit/shop-dev-pii", "secret/shop/dev/a"], DEFAULT_MOUNTS
-            )
-            == []
-        )
+        names = ["transit/shop-dev-pii", "secret/shop/dev/a"]
+        assert find_deleted(server, declared, names, DEFAULT_MOUNTS) == []
 
     @pytest.mark.parametrize("name", ["transit/../sys", "transit", "database/x", "secret/", ""])
     def test_find_deleted_ignores_invalid_names(self, server: Session, name: str) -> None:
@@ -189,19 +177,28 @@ def delete(orphan: Orphan, session: RecordingSession) -> list[str]:
 class TestDelete:
     """Requests that delete an orphan: the object first, then its ownership metadata."""
 
-    def test_delete_approle(self) -> None:
-        assert delete(Orphan("approle", "old-dev", "note/x"), RecordingSession()) == [
-            "DELETE auth/approle/role/old-dev",
-            "DELETE secret/metadata/note/x",
-        ]
-
-    def test_delete_secret_with_all_its_versions(self) -> None:
-        orphan = Orphan("secret-metadata", "old/dev/key", None)
-        assert delete(orphan, RecordingSession()) == [
-            "DELETE secret/metadata/_strongroom/dev/rotation/secret/old/dev/key",
-            "DELETE secret/metadata/_strongroom/dev/rotation/user-pair/old/dev/key",
-            "DELETE secret/metadata/old/dev/key",
-        ]
+    @pytest.mark.parametrize(
+        ("orphan", "deleted"),
+        [
+            (
+                Orphan("approle", "old-dev", "note/x"),
+                ["auth/approle/role/old-dev", "secret/metadata/note/x"],
+            ),
+            (Orphan("approle", "old-dev", None), ["auth/approle/role/old-dev"]),
+            (Orphan("transit-key", "missing", "note/x"), ["secret/metadata/note/x"]),
+            (
+                Orphan("secret-metadata", "old/dev/key", None),
+                [
+                    "secret/metadata/_strongroom/dev/rotation/secret/old/dev/key",
+                    "secret/metadata/_strongroom/dev/rotation/user-pair/old/dev/key",
+                    "secret/metadata/old/dev/key",
+                ],
+            ),
+        ],
+        ids=["approle", "without metadata", "missing key", "secret with all its versions"],
+    )
+    def test_delete_ends_with_the_metadata(self, orphan: Orphan, deleted: list[str]) -> None:
+        assert delete(orphan, RecordingSession()) == [f"DELETE {path}" for path in deleted]
 
     def test_delete_database_role_after_its_leases(self) -> None:
         assert delete(Orphan("database-role", "old-dev", "note/x"), RecordingSession()) == [
@@ -218,10 +215,6 @@ class TestDelete:
             "DELETE transit/keys/old-dev-pii",
             "DELETE secret/metadata/note/x",
         ]
-
-    def test_delete_missing_transit_key_deletes_its_metadata(self) -> None:
-        orphan = Orphan("transit-key", "old-dev-pii", "note/x")
-        assert delete(orphan, RecordingSession()) == ["DELETE secret/metadata/note/x"]
 
     def test_delete_role_of_an_unmounted_method_deletes_its_metadata(self) -> None:
         session = RecordingSession(**{"auth/jwt/role/x": RequestRefused("no mount", status=404)})
@@ -248,10 +241,6 @@ class TestDelete:
             requests = delete(Orphan(kind, "x", "note/x", mounts), RecordingSession())
             assert requests[-2:] == [request, "DELETE team/kv/metadata/note/x"]
         assert Orphan("transit-key", "k", None, mounts).data == "team/keys/k"
-
-    def test_delete_orphan_without_metadata(self) -> None:
-        orphan = Orphan("approle", "old-dev", None)
-        assert delete(orphan, RecordingSession()) == ["DELETE auth/approle/role/old-dev"]
 
     def test_orphan_has_no_fields(self) -> None:
         orphan = Orphan("policy", "old-dev", "note/x")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pytest
 
-from app_integration.errors import ConfigurationError, RequestRefused
+from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
+from tests.unit.vault.conftest import FixedResponses
 from vault.reconcile.planning.service_plan import build_service_plan, find_service
 from vault.reconcile.resources import Resource
 from vault.reconcile.resources.auth import AppRole
@@ -19,32 +17,14 @@ from vault.reconcile.resources.policies import Policy
 SHOP = Scope("shop", Environment.DEV)
 
 
-class NewServer:
-    """A session on a server that has nothing."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def get(self, path: str) -> Any:
-        self.asked.append(path)
-        if path == "sys/auth":
-            return {"data": {}}
-        raise RequestRefused(path, status=404)
-
-    def list(self, path: str) -> list[str]:
-        raise AssertionError(path)
-
-    def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        raise AssertionError(path, body)
-
-
 @pytest.mark.parametrize(
     ("name", "service"),
     [
         ("shop-dev", "shop"),
         ("shop-dev-pii", "shop"),
         ("shop/dev/token", "shop"),
-        ("shop-dev-dev-x", "shop-dev"),
+        ("shop-dev-dev-x", "shop"),
+        ("mail-dev-dev-x", "mail-dev"),
         ("shop-devil", "-"),
         ("other-dev", "-"),
         ("other/dev/token", "-"),
@@ -53,9 +33,7 @@ class NewServer:
     ],
 )
 def test_service_of_a_resource_is_found_by_its_name(name: str, service: str) -> None:
-    services = {"shop", "shop-dev"} if name == "shop-dev-dev-x" else {"shop"}
-    found = find_service(name, "dev", services)
-    assert found == ("shop" if name == "shop-dev-dev-x" else service)
+    assert find_service(name, "dev", {"shop", "shop-dev", "mail-dev"}) == service
 
 
 def test_shared_object_that_the_service_needs_is_named_before_any_write() -> None:
@@ -67,9 +45,9 @@ def test_shared_object_that_the_service_needs_is_named_before_any_write() -> Non
         AppRole("shop-dev", ("shop-dev",)),
         AppRole("mail-dev", ("mail-dev",)),
     ]
-    server = NewServer()
+    server = FixedResponses({"sys/auth": {}})
     with pytest.raises(ConfigurationError, match=r"create mount auth/approle\); plan and apply wi"):
         build_service_plan(server, resources, SHOP, ["shop", "mail"])
-    assert "mail-dev" not in str(server.asked)
-    assert "strongroom-plan" not in str(server.asked)
-    assert "password" not in str(server.asked)
+    assert "mail-dev" not in str(server.paths)
+    assert "strongroom-plan" not in str(server.paths)
+    assert "password" not in str(server.paths)

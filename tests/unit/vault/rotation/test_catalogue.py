@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import cast
 
 import pytest
 
 from app_integration.errors import ConfigurationError
-from app_integration.names import Environment
+from app_integration.names import Environment, Scope
 from app_integration.session.session import Session
 from tests.support.models.rotations import dev_context
-from vault.declare.declaration import Declaration
+from tests.unit.vault.conftest import change_deployment
 from vault.declare.load import load
 from vault.declare.schema.adopted_secret import Adoption
 from vault.rotation.inventory import declared_items
 from vault.rotation.item_kind import Kind
 from vault.rotation.kinds.catalogue import BUILDERS, build_steps
-
-NAME = "database-url"
-
-
-def adopted_declaration() -> Declaration:
-    """Return the example declaration, whose store has an adopted URL."""
-    declaration = load()
-    declared = declaration.environment("dev")
-    update = {"adopted": {NAME: Adoption(username="shop_app")}}
-    entry = declared.services["gaara-store"].model_copy(update=update)
-    services = {**declared.services, "gaara-store": entry}
-    changed = declared.model_copy(update={"services": services})
-    return replace(declaration, environments={Environment.DEV: changed})
 
 
 def test_every_kind_of_item_has_a_builder() -> None:
@@ -38,7 +24,9 @@ def test_every_kind_of_item_has_a_builder() -> None:
 
 
 def test_adopted_secret_names_the_command_that_rotates_it() -> None:
-    declaration = adopted_declaration()
+    scope = Scope("gaara-store", Environment.DEV)
+    adopted = {"database-url": Adoption(username="shop_app")}
+    declaration = change_deployment(load(), scope, adopted=adopted)
     items = declared_items(declaration, Environment.DEV, "gaara-store")
     (item,) = (each for each in items if each.kind is Kind.STATIC_USER)
     context = dev_context(declaration, cast("Session", None), lambda: datetime.now(UTC))

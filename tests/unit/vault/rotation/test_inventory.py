@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from pydantic import ValidationError
 
 from app_integration.names import Environment, Scope
 from policies.render import render_policies
+from tests.support.models.rotations import change_service
+from tests.unit.vault.conftest import change_deployment
 from vault.declare.load import load
 from vault.declare.schema.adopted_secret import Adoption
 from vault.declare.schema.keys import IndexDeclaration
 from vault.declare.schema.paired_secret import Pairing
 from vault.declare.schema.secret_sources import Derived
 from vault.rotation.inventory import Item, declared_items
+
+STORE = Scope("gaara-store", Environment.DEV)
 
 
 def by_name(items: list[Item]) -> dict[tuple[str, str], Item]:
@@ -50,35 +52,23 @@ def test_all_services_come_before_the_jobs() -> None:
 
 
 def test_adopted_secret_is_a_static_user_and_a_derived_one_has_no_period() -> None:
-    declaration, scope = load(), Scope("gaara-store", Environment.DEV)
-    declared = declaration.environment("dev")
-    entry = declared.services["gaara-store"].model_copy(
-        update={"adopted": {"database-url": Adoption(username="shop_app")}}
-    )
-    services = {**declared.services, "gaara-store": entry}
-    store = declaration.services["gaara-store"]
-    parts = Derived(source="derived", format="{redis-url}/{jwt-secret}")
-    secrets = {**store.secrets, "both": parts}
-    declaration = replace(
-        declaration,
-        environments={Environment.DEV: declared.model_copy(update={"services": services})},
-        services={"gaara-store": store.model_copy(update={"secrets": secrets})},
-    )
+    adopted = {"database-url": Adoption(username="shop_app")}
+    declaration = change_deployment(load(), STORE, adopted=adopted)
+    both = Derived(source="derived", format="{redis-url}/{jwt-secret}")
+    secrets = {**declaration.services["gaara-store"].secrets, "both": both}
+    declaration = change_service(declaration, "gaara-store", secrets=secrets)
     found = by_name(declared_items(declaration, Environment.DEV, "gaara-store"))
-    adopted = found["static-user", "database-url"]
-    assert adopted.server_name == scope.static_role("database-url")
-    assert (adopted.every, adopted.is_declared) == (30 * 86_400, True)
-    both = found["secret", "both"]
-    assert (both.every, both.derived_from) == (None, ("redis-url", "jwt-secret"))
+    user, derived = found["static-user", "database-url"], found["secret", "both"]
+    assert user.server_name == STORE.static_role("database-url")
+    assert (user.every, user.is_declared) == (30 * 86_400, True)
+    assert (derived.every, derived.derived_from) == (None, ("redis-url", "jwt-secret"))
     assert ("secret", "database-url") not in found
 
 
 def test_declared_index_has_an_item_and_its_record_can_be_written_by_the_rotator() -> None:
-    declaration = load()
     hooks = {name: ("hooks/index", name) for name in ("rotate", "count", "retire")}
     index = IndexDeclaration.model_validate({"hooks": hooks, "rotate_every": "365d"})
-    store = declaration.services["gaara-store"].model_copy(update={"indexes": {"a.b": index}})
-    declaration = replace(declaration, services={**declaration.services, "gaara-store": store})
+    declaration = change_service(load(), "gaara-store", indexes={"a.b": index})
     found = by_name(declared_items(declaration, Environment.DEV, "gaara-store"))
     assert found["index-key", "a.b"].server_name == "gaara-store/dev/a.b"
     assert found["index-key", "a.b"].every == 365 * 86_400
@@ -87,18 +77,12 @@ def test_declared_index_has_an_item_and_its_record_can_be_written_by_the_rotator
 
 
 def test_paired_secret_is_one_item_whose_age_is_that_of_the_secret() -> None:
-    declaration, scope = load(), Scope("gaara-store", Environment.DEV)
-    declared = declaration.environment("dev")
-    entry = declared.services["gaara-store"].model_copy(
-        update={"paired": {"redis-url": Pairing(usernames=("a", "b"))}}
-    )
-    services = {**declared.services, "gaara-store": entry}
-    environments = {Environment.DEV: declared.model_copy(update={"services": services})}
-    declaration = replace(declaration, environments=environments)
+    paired = {"redis-url": Pairing(usernames=("a", "b"))}
+    declaration = change_deployment(load(), STORE, paired=paired)
     found = by_name(declared_items(declaration, Environment.DEV, "gaara-store"))
     assert ("secret", "redis-url") not in found
     pair = found["user-pair", "redis-url"]
-    assert pair.server_name == scope.secret("redis-url")
+    assert pair.server_name == STORE.secret("redis-url")
     assert (pair.every, pair.is_declared) == (30 * 86_400, False)
 
 

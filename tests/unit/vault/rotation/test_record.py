@@ -11,28 +11,14 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
+from tests.unit.vault.conftest import FixedResponses
+from vault.reconcile.resources.kv import metadata_path
 from vault.reconcile.resources.ownership import OwnedByOther, Owner, rotation_paths
 from vault.rotation.inventory import Item
 from vault.rotation.item_kind import Kind
 from vault.rotation.record import Record, RecordStore, Step
 
 TIME = datetime(2026, 11, 27, 21, 0, tzinfo=UTC)
-
-
-class Reader:
-    """A server that has the metadata of one entry."""
-
-    def __init__(self, notes: dict[str, str]) -> None:
-        self.notes = notes
-
-    def get(self, _path: str) -> dict[str, Any]:
-        return {"data": {"custom_metadata": self.notes}}
-
-    def list(self, _path: str) -> list[str]:
-        return []
-
-    def post(self, path: str, body: object = None) -> dict[str, Any]:
-        raise AssertionError((path, body))
 
 
 RECORD = Record("0123456789abcdef", Step.PROMOTE, TIME, old="1")
@@ -73,7 +59,9 @@ def test_text_of_anything_else_is_one_error(text: str) -> None:
 
 
 def store(notes: dict[str, str]) -> RecordStore:
-    return RecordStore(Reader(notes), Owner(Environment.DEV), ITEM)
+    path = metadata_path(rotation_paths(ITEM.server_name)[0])
+    reader = FixedResponses({path: {"custom_metadata": notes}})
+    return RecordStore(reader, Owner(Environment.DEV), ITEM)
 
 
 def test_record_is_where_pruning_looks_for_it() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from app_integration.errors import AccessDenied, RequestRefused
+from app_integration.errors import AccessDenied
 from app_integration.mounts import DEFAULT_MOUNTS
+from tests.unit.vault.conftest import FixedResponses
 from vault.rotation.inventory import Item
 from vault.rotation.item_kind import Kind
 from vault.rotation.server_ages import Age, read_ages
@@ -28,28 +29,12 @@ def item(kind: Kind) -> Item:
 NO_CONTENT = object()
 
 
-class Reader:
-    """A server with fixed responses by path; None is a 404, an exception is raised."""
-
-    def __init__(self, responses: Mapping[str, Any]) -> None:
-        self.responses = responses
-
-    def get(self, path: str) -> dict[str, Any]:
-        found = self.responses[path]
-        if isinstance(found, Exception):
-            raise found
-        if found is None:
-            raise RequestRefused(path, status=404)
-        return {} if found is NO_CONTENT else {"data": found}
-
-    def list(self, path: str) -> list[str]:
-        found = self.responses[path]
-        if isinstance(found, Exception):
-            raise found
-        return list(found)
+class Reader(FixedResponses):
+    """A server that also has the metadata of secret-ids, by their accessor."""
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        return self.get(f"{path} {(body or {})['secret_id_accessor']}")
+        path = f"{path} {(body or {})['secret_id_accessor']}"
+        return {} if self.responses[path] is NO_CONTENT else self.get(path)
 
 
 def kv(current: int, **version: Any) -> dict[str, Any]:
@@ -57,72 +42,51 @@ def kv(current: int, **version: Any) -> dict[str, Any]:
     return {"current_version": current, "versions": {str(current): found}}
 
 
+SECONDS = CREATED.replace(microsecond=0)
+PATHS = {
+    Kind.SECRET: "secret/metadata/x",
+    Kind.KEY: "transit/keys/x",
+    Kind.STATIC_USER: "database/static-roles/x",
+}
+
+
 @pytest.mark.parametrize(
-    ("kind", "path", "data", "age"),
+    ("kind", "data", "age"),
     [
-        (Kind.SECRET, "secret/metadata/x", kv(1), Age(CREATED, None, 1)),
-        (Kind.SECRET, "secret/metadata/x", kv(4), Age(CREATED, CREATED, 4)),
-        (Kind.SECRET, "secret/metadata/x", None, Age(reason="no version was written")),
+        (Kind.SECRET, kv(1), Age(CREATED, None, 1)),
+        (Kind.SECRET, kv(4), Age(CREATED, CREATED, 4)),
+        (Kind.SECRET, None, Age(reason="no version was written")),
+        (Kind.SECRET, {"current_version": 0, "versions": {}}, Age(reason="no version was written")),
         (
             Kind.SECRET,
-            "secret/metadata/x",
-            {"current_version": 0, "versions": {}},
-            Age(reason="no version was written"),
-        ),
-        (
-            Kind.SECRET,
-            "secret/metadata/x",
             kv(2, deletion_time="2026-05-31T00:00:00Z"),
             Age(version=2, reason="version 2 is deleted"),
         ),
         # delete_version_after gives each version a deletion time in the future.
-        (
-            Kind.SECRET,
-            "secret/metadata/x",
-            kv(2, deletion_time="2026-06-02T00:00:00Z"),
-            Age(CREATED, CREATED, 2),
-        ),
-        (
-            Kind.SECRET,
-            "secret/metadata/x",
-            kv(2, destroyed=True),
-            Age(version=2, reason="version 2 is destroyed"),
-        ),
+        (Kind.SECRET, kv(2, deletion_time="2026-06-02T00:00:00Z"), Age(CREATED, CREATED, 2)),
+        (Kind.SECRET, kv(2, destroyed=True), Age(version=2, reason="version 2 is destroyed")),
         (
             Kind.KEY,
-            "transit/keys/x",
             {"latest_version": 2, "keys": {"1": 0, "2": 1_777_593_600}},
-            Age(CREATED.replace(microsecond=0), CREATED.replace(microsecond=0), 2),
+            Age(SECONDS, SECONDS, 2),
         ),
         (
             Kind.KEY,
-            "transit/keys/x",
             {"latest_version": 1, "keys": {"1": {"creation_time": TIME, "public_key": ""}}},
             Age(CREATED, None, 1),
         ),
-        (Kind.KEY, "transit/keys/x", None, Age(reason="the key does not exist")),
+        (Kind.KEY, None, Age(reason="the key does not exist")),
+        (Kind.STATIC_USER, {"last_vault_rotation": TIME}, Age(CREATED, CREATED)),
         (
             Kind.STATIC_USER,
-            "database/static-roles/x",
-            {"last_vault_rotation": TIME},
-            Age(CREATED, CREATED),
-        ),
-        (
-            Kind.STATIC_USER,
-            "database/static-roles/x",
             {"last_vault_rotation": NEVER},
             Age(reason="the server has not set the password yet"),
         ),
-        (
-            Kind.STATIC_USER,
-            "database/static-roles/x",
-            None,
-            Age(reason="the static role does not exist"),
-        ),
+        (Kind.STATIC_USER, None, Age(reason="the static role does not exist")),
     ],
 )
-def test_age_is_read_from_metadata(kind: Kind, path: str, data: Any, age: Age) -> None:
-    assert read_ages(Reader({path: data}), item(kind), DEFAULT_MOUNTS, NOW) == [age]
+def test_age_is_read_from_metadata(kind: Kind, data: Any, age: Age) -> None:
+    assert read_ages(Reader({PATHS[kind]: data}), item(kind), DEFAULT_MOUNTS, NOW) == [age]
 
 
 class TestSecretIds:

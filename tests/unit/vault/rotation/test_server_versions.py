@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from app_integration.errors import RequestRefused
 from app_integration.mounts import DEFAULT_MOUNTS
+from tests.unit.vault.conftest import FixedResponses
 from vault.rotation.inventory import Item
 from vault.rotation.item_kind import Kind
 from vault.rotation.server_versions import Version, VersionState, read_versions
@@ -18,23 +18,13 @@ BORN = datetime(2026, 5, 1, tzinfo=UTC)
 TIME = "2026-05-01T00:00:00Z"
 
 
-class Reader:
-    """A server with one response; None is a 404."""
-
-    def __init__(self, data: dict[str, Any] | None) -> None:
-        self.data = data
-        self.paths: list[str] = []
-
-    def get(self, path: str) -> dict[str, Any]:
-        self.paths.append(path)
-        if self.data is None:
-            raise RequestRefused(path, status=404)
-        return {"data": self.data}
+def item(kind: Kind) -> Item:
+    return Item(kind, "shop", "x", "x", 86_400, is_declared=True)
 
 
 def read(kind: Kind, data: dict[str, Any] | None) -> tuple[Version, ...]:
-    item = Item(kind, "shop", "x", "x", 86_400, is_declared=True)
-    return read_versions(Reader(data), item, DEFAULT_MOUNTS, NOW)
+    reader = FixedResponses({"secret/metadata/x": data, "transit/keys/x": data})
+    return read_versions(reader, item(kind), DEFAULT_MOUNTS, NOW)
 
 
 def kv(deletion_time: str = "", *, destroyed: bool = False) -> dict[str, Any]:
@@ -69,6 +59,5 @@ def test_absent_value_has_no_version(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", [Kind.STATIC_USER, Kind.SECRET_ID, Kind.INDEX_KEY, Kind.ROOT_USER])
 def test_kind_without_versions_sends_no_request(kind: Kind) -> None:
-    reader = Reader({})
-    item = Item(kind, "shop", "x", "x", 86_400, is_declared=True)
-    assert (read_versions(reader, item, DEFAULT_MOUNTS, NOW), reader.paths) == ((), [])
+    reader = FixedResponses({})
+    assert (read_versions(reader, item(kind), DEFAULT_MOUNTS, NOW), reader.paths) == ((), [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -10,15 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from console.target.sessions import CREDENTIAL
+from tests.support.processes.command import CommandLine, run_command
 from tests.support.processes.terminal import END_OF_INPUT, INTERRUPT, Terminal, open_terminal
 
 ROOT = Path(__file__).parents[5]
 SECRET = "a value that nobody may see"
+STAGING = ("--service", "gaara-store", "--env", "staging")
+NO_CREDENTIAL = "error: no credential of strongroom-apply is configured"
 
 
 def command(name: str) -> list[str]:
-    arguments = ("put", name, "--service", "gaara-store", "--env", "staging")
-    return [sys.executable, "-m", "console", *arguments]
+    return [sys.executable, "-m", "console", "put", name, *STAGING]
 
 
 def put(name: str) -> AbstractContextManager[Terminal]:
@@ -26,37 +30,49 @@ def put(name: str) -> AbstractContextManager[Terminal]:
     return open_terminal(command(name), cwd=ROOT, env=environment)
 
 
-def run_put(name: str, value: str) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.environ["PATH"]}
-    return subprocess.run(
-        command(name),
-        input=value,
-        cwd=ROOT,
-        env=environment,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+@pytest.fixture
+def line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """Return the command of a clone, without a credential and with nothing to read."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("STRONGROOM_DECLARATION", raising=False)
+    for name in CREDENTIAL:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "stdin", None)
+    return CommandLine(monkeypatch, capsys)
+
+
+def provide(
+    line: CommandLine, value: bytes, encoding: str = "utf-8", errors: str = "strict"
+) -> None:
+    """Make *value* the standard input."""
+    stream = io.TextIOWrapper(io.BytesIO(value), encoding=encoding, errors=errors)
+    line.monkeypatch.setattr(sys, "stdin", stream)
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"),
+    ("name", "options", "error"),
     [
-        ("smtp-pasword", "; did you mean 'smtp-password'?"),
-        ("key", " (expected database-url, jwt-secret, redis-url or smtp-password)"),
+        (
+            "smtp-pasword",
+            STAGING,
+            "staging has no secret 'smtp-pasword'; did you mean 'smtp-password'?",
+        ),
+        (
+            "key",
+            STAGING,
+            (
+                "staging has no secret 'key' (expected database-url, jwt-secret, redis-url or "
+                "smtp-password); a new one is declared"
+            ),
+        ),
+        ("key", STAGING[:2], "dev has no secret 'key'"),
     ],
+    ids=["similar name", "other name", "dev by default"],
 )
-def test_value_is_not_asked_for_if_the_secret_is_not_declared(name: str, hint: str) -> None:
-    with put(name) as terminal:
-        expected = f"error: gaara-store-staging has no secret {name!r}{hint}; a new one is declared"
-        assert terminal.finish().startswith(expected)
-    assert terminal.process.returncode == 1
-
-
-def test_environment_is_dev_by_default() -> None:
-    options = [each for each in command("key") if each not in {"--env", "staging"}]
-    done = subprocess.run(options, cwd=ROOT, check=False, capture_output=True, text=True)
-    assert done.stderr.startswith("error: gaara-store-dev has no secret 'key'")
+def test_value_is_not_asked_for_if_the_secret_is_not_declared(
+    line: CommandLine, name: str, options: tuple[str, ...], error: str
+) -> None:
+    line.assert_rejected(1, f"error: gaara-store-{error}", "put", name, *options)
 
 
 def test_typed_value_is_not_shown() -> None:
@@ -66,7 +82,7 @@ def test_typed_value_is_not_shown() -> None:
         terminal.type(f"{SECRET}\n")
         shown = terminal.finish()
     assert SECRET not in shown
-    assert "error: no credential of strongroom-apply is configured" in shown
+    assert NO_CREDENTIAL in shown
     assert terminal.process.returncode == 1
 
 
@@ -92,37 +108,39 @@ def test_longest_line_of_a_terminal_is_taken() -> None:
     with put("smtp-password") as terminal:
         terminal.read_until("smtp-password: ")
         terminal.type("a" * 4094 + "\n")
-        assert "error: no credential of strongroom-apply" in terminal.finish()
+        assert NO_CREDENTIAL in terminal.finish()
 
 
-def test_beginning_of_a_key_is_refused() -> None:
-    with put("smtp-password") as terminal:
-        terminal.read_until("smtp-password: ")
-        terminal.type("-----BEGIN PRIVATE KEY-----\n")
-        shown = terminal.finish()
-    assert "smtp-password is the beginning of a PEM block only; pass its whole file on" in shown
-    assert terminal.process.returncode == 1
+def test_beginning_of_a_key_is_refused(line: CommandLine) -> None:
+    provide(line, b"-----BEGIN PRIVATE KEY-----\n")
+    error = "smtp-password is the beginning of a PEM block only; pass its whole file on"
+    line.assert_rejected(1, error, "put", "smtp-password", *STAGING)
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "hint"),
+    ("name", "value", "error"),
     [
-        ("database-url", "invented", "pass one such as postgresql+psycopg://HOST:PORT/NAME"),
-        ("database-url", "https://invented/", "is not the URL of a PostgreSQL database"),
-        ("database-url", "postgresql://invented:port/shop", "percent-encode special characters"),
-        ("database-url", "postgresql://ada:p@invented@db/shop", "percent-encode"),
-        ("redis-url", "invented", "pass one such as redis://HOST:PORT/0"),
-        ("redis-url", "redis://invented:port/0", "is not the URL of a Redis server"),
+        (
+            "database-url",
+            "invented",
+            "a PostgreSQL database; pass one such as postgresql+psycopg://",
+        ),
+        ("database-url", "https://invented/", "a PostgreSQL database"),
+        ("database-url", "postgresql://invented:port/shop", "a PostgreSQL database"),
+        ("database-url", "postgresql://ada:p@invented@db/shop", "a PostgreSQL database"),
+        ("redis-url", "invented", "a Redis server; pass one such as redis://HOST:PORT/0"),
+        ("redis-url", "redis://invented:port/0", "a Redis server"),
     ],
 )
 def test_value_that_is_no_url_of_the_services_server_is_refused(
-    name: str, value: str, hint: str
+    line: CommandLine, name: str, value: str, error: str
 ) -> None:
-    ended = run_put(name, value)
-    assert ended.returncode == 1
-    assert f"error: the value of {name} is not the URL of a " in ended.stderr
-    assert hint in ended.stderr
-    assert "invented" not in ended.stderr
+    provide(line, value.encode())
+    assert run_command(line.monkeypatch, "put", name, *STAGING) == 1
+    shown = line.capsys.readouterr().err
+    assert f"error: the value of {name} is not the URL of {error}" in shown
+    assert "percent-encode special characters" in shown
+    assert "invented" not in shown
 
 
 @pytest.mark.parametrize(
@@ -134,14 +152,16 @@ def test_value_that_is_no_url_of_the_services_server_is_refused(
         ("redis-url", "unix:///run/redis.sock"),
     ],
 )
-def test_url_of_the_services_server_is_taken(name: str, value: str) -> None:
-    assert "error: no credential of strongroom-apply" in run_put(name, value).stderr
+def test_url_of_the_services_server_is_taken(line: CommandLine, name: str, value: str) -> None:
+    provide(line, value.encode())
+    line.assert_rejected(1, NO_CREDENTIAL, "put", name, *STAGING)
 
 
-def test_end_of_input_changes_nothing() -> None:
+@pytest.mark.parametrize("key", [END_OF_INPUT, INTERRUPT], ids=["end of input", "interrupt"])
+def test_question_without_an_answer_changes_nothing(key: str) -> None:
     with put("smtp-password") as terminal:
         terminal.read_until("smtp-password: ")
-        terminal.type(END_OF_INPUT)
+        terminal.type(key)
         assert terminal.finish().endswith("\nAborted; nothing was changed.\n")
     assert terminal.process.returncode == 1
 
@@ -173,24 +193,11 @@ def test_process_without_a_terminal_of_its_own_names_the_way() -> None:
     assert ended.returncode == 1
 
 
-@pytest.mark.parametrize("encoding", ["utf-8:strict", "utf-8:surrogateescape", "latin-1"])
-def test_file_that_is_no_text_is_refused(encoding: str) -> None:
-    environment = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": encoding}
-    ended = subprocess.run(
-        command("smtp-password"),
-        input=b"key\xff",
-        cwd=ROOT,
-        env=environment,
-        check=False,
-        capture_output=True,
-    )
-    assert ended.stderr.decode().startswith("error: smtp-password: the input is not UTF-8; pass")
-    assert ended.returncode == 1
-
-
-def test_interrupted_question_changes_nothing() -> None:
-    with put("smtp-password") as terminal:
-        terminal.read_until("smtp-password: ")
-        terminal.type(INTERRUPT)
-        assert terminal.finish().endswith("\nAborted; nothing was changed.\n")
-    assert terminal.process.returncode == 1
+@pytest.mark.parametrize(
+    ("encoding", "errors"),
+    [("utf-8", "strict"), ("utf-8", "surrogateescape"), ("latin-1", "strict")],
+)
+def test_file_that_is_no_text_is_refused(line: CommandLine, encoding: str, errors: str) -> None:
+    provide(line, b"key\xff", encoding, errors)
+    error = "error: smtp-password: the input is not UTF-8; pass"
+    line.assert_rejected(1, error, "put", "smtp-password", *STAGING)

@@ -70,6 +70,12 @@ class Team:
         folder = self.env.parents[1]
         return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
+    def remove_from_dev(self) -> None:
+        """Leave the service without its entry, as a command that was killed before it does."""
+        dev = self.repository.declaration / "environments" / "dev.yaml"
+        entry = '  labels: {database: "127.0.0.1:15432", password_policy: "database"}'
+        dev.write_text(dev.read_text().replace(entry, "  {}"))
+
     def add_application(self) -> None:
         python = self.env.parent / ".venv" / "bin" / "python"
         python.parent.mkdir(parents=True)
@@ -247,12 +253,7 @@ def test_killed_creation_needs_no_second_answer(
     team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     team.create()
-    dev = team.repository.declaration / "environments" / "dev.yaml"
-    dev.write_text(
-        dev.read_text().replace(
-            '  labels: {database: "127.0.0.1:15432", password_policy: "database"}', "  {}"
-        )
-    )
+    team.remove_from_dev()
     set_terminal(monkeypatch, present=True)
     monkeypatch.setattr(typer, "prompt", lambda *_, **__: pytest.fail("asked"))
     team.create(CreationOptions(is_confirmed=True))
@@ -261,12 +262,7 @@ def test_killed_creation_needs_no_second_answer(
 
 def test_declared_service_of_other_environments_is_not_changed(team: Team) -> None:
     team.create()
-    dev = team.repository.declaration / "environments" / "dev.yaml"
-    dev.write_text(
-        dev.read_text().replace(
-            '  labels: {database: "127.0.0.1:15432", password_policy: "database"}', "  {}"
-        )
-    )
+    team.remove_from_dev()
     before = team.files()
     with pytest.raises(ConfigurationError, match=r"labels\.yaml exists with other content"):
         team.create(CreationOptions(is_confirmed=True, description="Other."))

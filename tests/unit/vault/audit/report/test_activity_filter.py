@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from tests.support.models.audit_lines import line, program, secret, write_store
-from tests.support.models.audit_report import DECLARED, JWT, KV, MAY, opened
+from tests.support.models.audit_report import DECLARED, JWT, KV, MAY
 from vault.audit.report.access import find_accesses, find_most
 from vault.audit.report.activity import Slice, group_activity
 from vault.audit.report.activity_filter import ActivityFilter
@@ -42,7 +42,7 @@ LINES = [
 @pytest.fixture(scope="module")
 def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBPyConnection]:
     store = write_store(tmp_path_factory.mktemp("store"), LINES)
-    with opened(store) as connection:
+    with open_store(store) as connection:
         group_activity(connection, DECLARED, MAY, "")
         group_version_reads(connection)
         yield connection

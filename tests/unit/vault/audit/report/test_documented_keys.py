@@ -15,13 +15,12 @@ from tests.support.models.audit_lines import (
     write_records,
     write_store,
 )
-from tests.support.models.audit_report import DECLARED, MAY, SHOP, opened, report
+from tests.support.models.audit_report import DECLARED, JWT, KV, MAY, SHOP, report
 from vault.audit.report.activity import group_activity
 from vault.audit.report.questions import answer_version, answer_what, answer_who
+from vault.audit.store import open_store
 
 PAGE = Path(__file__).parents[5] / "docs/howto/Audit.md"
-JWT = "secret/data/shop/dev/jwt"
-KV: dict[str, Any] = {"mount_type": "kv", "mount_point": "secret/"}
 #: Keys of every answer.
 COMMON = {"environment", "since", "until", "coverage", "left_out"}
 #: Tables of a report.
@@ -90,11 +89,11 @@ def test_keys_of_the_report_are_described(store: Path) -> None:
 
 def test_keys_of_the_answers_are_described(store: Path) -> None:
     page = described()
-    with opened(store) as connection:
+    with open_store(store) as connection:
         group_activity(connection, DECLARED, MAY, "")
         version = answer_version(connection, DECLARED, MAY, SHOP, "jwt", 1)
         who = answer_who(connection, DECLARED, MAY, SHOP, "jwt")
-    with opened(store) as connection:
+    with open_store(store) as connection:
         what = answer_what(connection, DECLARED, MAY, "", "shop-dev")
     for command, answer, tables in (
         ("audit who", who, ("reads", "processes")),

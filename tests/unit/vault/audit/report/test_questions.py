@@ -16,10 +16,11 @@ from tests.support.models.audit_lines import (
     write_records,
     write_store,
 )
-from tests.support.models.audit_report import DECLARED, JWT, KV, MAY, SHOP, opened
+from tests.support.models.audit_report import DECLARED, JWT, KV, MAY, SHOP
 from vault.audit.hmac_names import Name, Names
 from vault.audit.report.activity import group_activity
 from vault.audit.report.questions import answer_version, answer_what, answer_who
+from vault.audit.store import open_store
 
 
 def read(
@@ -31,19 +32,19 @@ def read(
 
 
 def who(store: Path, name: str) -> dict[str, Any]:
-    with opened(store) as connection:
+    with open_store(store) as connection:
         group_activity(connection, DECLARED, MAY, "")
         return answer_who(connection, DECLARED, MAY, SHOP, name)
 
 
 def version(store: Path, name: str = "jwt", current: int | None = None) -> dict[str, Any]:
-    with opened(store) as connection:
+    with open_store(store) as connection:
         group_activity(connection, DECLARED, MAY, "")
         return answer_version(connection, DECLARED, MAY, SHOP, name, current)
 
 
 def what(store: Path, actor: str) -> list[dict[str, Any]]:
-    with opened(store) as connection:
+    with open_store(store) as connection:
         actions: list[dict[str, Any]] = answer_what(connection, DECLARED, MAY, "", actor)["actions"]
         return actions
 
@@ -124,10 +125,7 @@ def test_version_of_a_key_is_that_of_encryption_only(tmp_path: Path) -> None:
     assert [(row["version"], row["count"]) for row in found["readers"]] == [(4, 1)]
 
 
-@pytest.mark.parametrize(
-    "name", ["amal", "userpass-amal", "e-1", f"{SALT}p-1", f"{SALT}p-2", f"{SALT}token-2"]
-)
-def test_what_knows_an_actor_by_each_of_its_names(tmp_path: Path, name: str) -> None:
+def test_what_knows_an_actor_by_each_of_its_names(tmp_path: Path) -> None:
     for device in ("1", "2"):
         amal = {
             "display_name": "userpass-amal",
@@ -140,8 +138,10 @@ def test_what_knows_an_actor_by_each_of_its_names(tmp_path: Path, name: str) -> 
         own = line("sys/policies/acl/x", "update", id=f"{1:032}", auth=amal, response={})
         other = line(JWT, id=f"{2:032}", auth=program("shop-dev"), response=secret(1), **KV)
         write_store(tmp_path, [own, other], f"audit-{device}")
-    (found,) = what(tmp_path, name)
-    assert (found["category"], found["path"], found["count"]) == ("change", "sys/policies/acl/x", 1)
+    hashes = (f"{SALT}p-1", f"{SALT}p-2", f"{SALT}token-2")
+    for name in ("amal", "userpass-amal", "e-1", *hashes):
+        found = [(row["category"], row["path"], row["count"]) for row in what(tmp_path, name)]
+        assert found == [("change", "sys/policies/acl/x", 1)], name
 
 
 def test_what_knows_a_host(tmp_path: Path) -> None:

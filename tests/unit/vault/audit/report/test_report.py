@@ -194,28 +194,10 @@ def test_churn_counts_logins_renewals_and_tokens_used_once(tmp_path: Path) -> No
     lines = [login(each) for each in ("t1", "t2", "t3")]
     lines += [use("t1"), use("t2"), use("t2"), renewed]
     document = report(write_store(tmp_path, lines))
-    assert document["tokens"] == [
-        {
-            "actor": "shop-dev",
-            "tokens": 3,
-            "unused": 1,
-            "used_once": 1,
-            "logins": 3,
-            "reads": 3,
-            "logins_per_read": 1.0,
-        }
-    ]
-    assert document["token_days"] == [
-        {
-            "day": "2026-05-01",
-            "actor": "shop-dev",
-            "logins": 3,
-            "issued": 0,
-            "renewed": 1,
-            "revoked": 0,
-            "reads": 3,
-        }
-    ]
+    keys = ["actor", "tokens", "unused", "used_once", "logins", "reads", "logins_per_read"]
+    assert rows(document["tokens"], *keys) == [("shop-dev", 3, 1, 1, 3, 3, 1.0)]
+    keys = ["day", "actor", "logins", "issued", "renewed", "revoked", "reads"]
+    assert rows(document["token_days"], *keys) == [("2026-05-01", "shop-dev", 3, 0, 1, 0, 3)]
 
 
 def test_batch_token_is_known_by_its_own_hmac(tmp_path: Path) -> None:
