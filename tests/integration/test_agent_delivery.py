@@ -112,9 +112,11 @@ def killed(server: Cluster) -> Iterator[None]:
     (node,) = server.nodes
     node.process.kill()
     node.process.wait()
-    yield
-    node.start()
-    wait_until(server.leader, "the server is unsealed")
+    try:
+        yield
+    finally:
+        node.start()
+        wait_until(server.leader, "the server is unsealed")
 
 
 @dataclass

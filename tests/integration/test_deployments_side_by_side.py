@@ -328,7 +328,9 @@ def test_mount_of_another_deployment_is_used_but_not_changed(
         longer.apply(server)
 
 
-@pytest.mark.parametrize(("old", "at_once"), [("approle", True), ("team/roles", False)])
+@pytest.mark.parametrize(
+    ("old", "at_once"), [("approle", True), ("approle", False), ("team/roles", False)]
+)
 def test_role_on_the_mount_of_before_is_an_orphan(
     platform: Session, tmp_path: Path, old: str, at_once: bool
 ) -> None:

@@ -148,6 +148,7 @@ def test_interpreter_that_cannot_deliver_is_named_at_once(
     if script:
         python.write_text(f"#!/bin/sh\n{script}\n")
         python.chmod(0o700)
+    site.local.servers.stop_deliveries()  # because one that runs would deliver the next value
     before = site.delivered()
     site.write("not delivered")
     site.declare("Any", python=str(python))
@@ -162,6 +163,7 @@ def test_interpreter_that_cannot_deliver_is_named_at_once(
 @pytest.mark.parametrize(("secret", "says"), [("password", True), ("token", False)])
 def test_repeated_up_says_which_configs_it_delivered(site: Site, secret: str, says: bool) -> None:
     site.declare("Any", secret=secret)
+    site.local.up(no_progress)
     shown = io.StringIO()
     up_on_aws(Console(file=shown, soft_wrap=True), site.local, ())
     assert "nothing was changed" not in shown.getvalue()

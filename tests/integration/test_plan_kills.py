@@ -54,9 +54,9 @@ def apply_and_count_writes(bench: Bench, namespace: str) -> int:
         return session.writes
 
 
-def state_after_kill(bench: Bench, kill_after: int, workers: int) -> dict[str, Any]:
+def state_after_kill(bench: Bench, kill_after: int, workers: int, step: int = 0) -> dict[str, Any]:
     """Return the end state after an apply that was killed and one that was not."""
-    namespace = f"k{kill_after}w{workers}"
+    namespace = f"k{kill_after}w{workers}s{step}"
     bench.create_namespace(namespace)
     initial, given = bench.password(namespace), bench.password(namespace, "app")
     assert bench.apply_in_child(Job(namespace, kill_after, workers)) == signal.SIGKILL
@@ -91,7 +91,7 @@ def test_apply_after_a_kill_at_any_write_ends_in_the_same_state(
     assert writes > 60
     kills = range(1, writes + 1, step)
     with ThreadPoolExecutor(PARALLEL_RUNS) as pool:
-        ends = list(pool.map(lambda k: state_after_kill(bench, k, WORKERS), kills))
+        ends = list(pool.map(lambda k: state_after_kill(bench, k, WORKERS, step), kills))
     assert ends == [state] * len(kills)
 
 

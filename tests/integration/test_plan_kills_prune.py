@@ -112,9 +112,11 @@ def repeat_after_kill(bench: Bench, session: Session, namespace: str, saved: Pat
     apply_saved(session, left, saved_plan(bench, session, namespace, saved.parent), WORKERS)
 
 
-def state_after_kill(bench: Bench, mode: str, folder: Path, kill_after: int) -> dict[str, Any]:
+def state_after_kill(
+    bench: Bench, mode: str, folder: Path, kill_after: int, step: int
+) -> dict[str, Any]:
     """Return the end state after a run that was killed and was then repeated."""
-    namespace = f"k{kill_after}{mode}"
+    namespace = f"k{kill_after}{mode}{step}"
     leased = prepare(bench, namespace)
     with bench.session(namespace) as session:
         file = saved_plan(bench, session, namespace, folder) if mode == SAVED else None
@@ -157,5 +159,5 @@ def test_prune_after_a_kill_at_any_write_ends_in_the_same_state(
     assert writes > 25
     with ThreadPoolExecutor(PARALLEL_RUNS) as pool:
         kills = range(1, writes + 1, step)
-        ends = list(pool.map(lambda k: state_after_kill(bench, mode, tmp_path, k), kills))
+        ends = list(pool.map(lambda k: state_after_kill(bench, mode, tmp_path, k, step), kills))
     assert ends == [state] * len(kills)

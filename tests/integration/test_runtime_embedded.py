@@ -317,11 +317,13 @@ def test_secrets_server_writes_two_audit_logs(shared: EmbeddedRuntime) -> None:
     assert [log.stat().st_size > 0 for log in shared.layout.audit_logs] == [True, True]
 
 
-def test_root_token_is_in_no_file(shared: EmbeddedRuntime, root_token: Secret) -> None:
-    request(shared, root_token, "GET", "auth/token/lookup-self")
-    files = [path for path in shared.layout.root.rglob("*") if path.is_file()]
+def test_root_token_is_in_no_file(embedded: EmbeddedRuntime) -> None:
+    token = embedded.start().root_token
+    assert token
+    request(embedded, token, "GET", "auth/token/lookup-self")
+    files = [path for path in embedded.layout.root.rglob("*") if path.is_file()]
     assert len(files) > 10
-    assert [path for path in files if root_token.encode() in path.read_bytes()] == []
+    assert [path for path in files if token.encode() in path.read_bytes()] == []
 
 
 def test_stop_ends_all_processes_and_keeps_the_data(
@@ -385,10 +387,12 @@ def test_start_without_its_seal_key_fails_and_keeps_the_data(shared: EmbeddedRun
     shared.stop()
     key = shared.layout.vault / "seal-key"
     key.rename(shared.layout.root / "seal-key")
-    with pytest.raises(ConfigurationError, match="seal-key is missing"):
-        shared.start()
-    assert any(shared.layout.vault_data.iterdir())
-    (shared.layout.root / "seal-key").rename(key)
+    try:
+        with pytest.raises(ConfigurationError, match="seal-key is missing"):
+            shared.start()
+        assert any(shared.layout.vault_data.iterdir())
+    finally:
+        (shared.layout.root / "seal-key").rename(key)
     assert shared.start().servers == SERVERS
 
 
@@ -399,14 +403,14 @@ def test_start_in_a_moved_folder_names_where_it_was_and_changes_nothing(
     before, after = shared.layout.root, tmp_path / "moved" / ".strongroom"
     after.parent.mkdir()
     before.rename(after)
-    configuration = (after / "vault" / "server.hcl").read_text(encoding="utf-8")
-
-    with pytest.raises(ConfigurationError, match="move it back, or erase") as error:
-        runtime(Layout(after)).start()
-
-    assert f"{after} was moved here from {before}, " in str(error.value)
-    assert (after / "vault" / "server.hcl").read_text(encoding="utf-8") == configuration
-    after.rename(before)
+    try:
+        configuration = (after / "vault" / "server.hcl").read_text(encoding="utf-8")
+        with pytest.raises(ConfigurationError, match="move it back, or erase") as error:
+            runtime(Layout(after)).start()
+        assert f"{after} was moved here from {before}, " in str(error.value)
+        assert (after / "vault" / "server.hcl").read_text(encoding="utf-8") == configuration
+    finally:
+        after.rename(before)
     assert shared.start().root_token is None
 
 
@@ -460,9 +464,11 @@ def test_failed_start_stops_the_servers_it_started(shared: EmbeddedRuntime) -> N
     configuration = shared.layout.postgres / "data" / "postgresql.conf"
     before = configuration.read_text()
     configuration.write_text("no such setting\n")
-    with pytest.raises(StartFailed, match="database: it exited while starting") as caught:
-        shared.start()
-    configuration.write_text(before)
+    try:
+        with pytest.raises(StartFailed, match="database: it exited while starting") as caught:
+            shared.start()
+    finally:
+        configuration.write_text(before)
     assert caught.value.step == "database"
     assert "syntax error" in caught.value.log_tail
     assert set(pids(shared).values()) == {None}
@@ -475,10 +481,12 @@ def test_failed_start_keeps_servers_that_were_running(shared: EmbeddedRuntime) -
     aof = shared.layout.redis / "appendonlydir"
     shutil.rmtree(aof)
     aof.touch()
-    with pytest.raises(StartFailed, match="redis: it exited while starting"):
-        shared.start()
-    assert pids(shared) == {**before, "redis": None}
-    aof.unlink()
+    try:
+        with pytest.raises(StartFailed, match="redis: it exited while starting"):
+            shared.start()
+        assert pids(shared) == {**before, "redis": None}
+    finally:
+        aof.unlink()
 
 
 def test_start_during_another_command_is_busy(embedded: EmbeddedRuntime) -> None:

@@ -217,13 +217,13 @@ def test_mixture_of_two_tokens_is_rejected(service: KeyService) -> None:
     assert len(opened) == 8
 
 
-@pytest.mark.parametrize("length", [0, 1, 75, 77, 255, 1024, 1025, 0x7FFF, 0xFFFF], ids=str)
+@pytest.mark.parametrize("length", [0, 69, 1024, 1025, 0x7FFF, 0xFFFF], ids=str)
 def test_token_with_a_false_wrapped_length_is_rejected_without_a_request(
     service: KeyService, cipher: FieldCipher, length: int
 ) -> None:
     whole = token_bytes(encrypt(cipher, "sand"))
     with pytest.raises(DecryptionFailed):
-        cipher.decrypt_field(token_text(whole[:2] + length.to_bytes(2, "big") + whole[4:64]))
+        cipher.decrypt_field(token_text(whole[:2] + length.to_bytes(2, "big") + whole[4:]))
     assert service.requests == [("wrap", 1)]
 
 

@@ -59,9 +59,9 @@ HEAVY = {
 
 
 def build_wheel(folder: Path) -> zipfile.ZipFile:
-    """Return the wheel of the sources in *folder*, as pip has setuptools build it."""
+    """Return the wheel of the sources in *folder*, built by the backend that pip calls."""
     code = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
-    command = [sys.executable, "-c", code, str(folder.parent)]
+    command = [sys.executable, "-P", "-c", code, str(folder.parent)]
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
     (wheel,) = folder.parent.glob("*.whl")
     return zipfile.ZipFile(wheel)

@@ -37,7 +37,7 @@ class FixedResponses:
         return {"data": found}
 
     def list(self, path: str) -> list[str]:
-        return [*self.get(path)["data"]]
+        raise AssertionError(path)
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         raise AssertionError(path, body)

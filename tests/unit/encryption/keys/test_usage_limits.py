@@ -70,7 +70,9 @@ class TestCounting:
             limits.consume_one()
 
     @pytest.mark.parametrize(
-        ("total", "batches"), [(10, [2]), (10, [9]), (10, [10]), (5000, [1, 2]), (5000, [1, 4999])]
+        ("total", "batches"),
+        [(10, [2]), (10, [9]), (10, [10]), (5000, [1, 2]), (5000, [1, 4999])],
+        ids=["few", "all but one", "all", "few of a reserved batch", "rest of a reserved batch"],
     )
     def test_several_messages_are_consumed_at_once_also_of_the_reserved_batch(
         self, total: int, batches: list[int]

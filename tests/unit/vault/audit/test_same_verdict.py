@@ -357,8 +357,11 @@ def read_by_both(folder: Path, text: bytes) -> list[Response]:
     path, store = folder / "audit-1.log", folder / "store"
     path.write_bytes(text + b"\n")
     stored = StoredLog(store, "", lambda: ingest([Source.server_log(path)], store))
-    logs = (FileLog.of([path]), stored)
-    return [each for log in logs for each in log.responses(["x"], by_token=False)]
+    found = []
+    for log in (FileLog.of([path]), stored):
+        (only,) = log.responses(["x"], by_token=False)
+        found.append(only)
+    return found
 
 
 def test_name_that_occurs_twice_has_its_last_value_everywhere(tmp_path: Path) -> None:

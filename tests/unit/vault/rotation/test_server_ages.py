@@ -30,7 +30,10 @@ NO_CONTENT = object()
 
 
 class Reader(FixedResponses):
-    """A server that also has the metadata of secret-ids, by their accessor."""
+    """A server that also has lists, and the metadata of secret-ids, by their accessor."""
+
+    def list(self, path: str) -> list[str]:
+        return [*self.get(path)["data"]]
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         path = f"{path} {(body or {})['secret_id_accessor']}"
