@@ -28,7 +28,7 @@ class Clone(Shell):
 
     def __init__(self, folder: Path) -> None:
         self.declaration = folder / "declare"
-        variables = {"STRONGROOM_DECLARATION": str(self.declaration)}
+        variables = {"STRONGROOM_DECLARATION": str(self.declaration), "HOME": str(folder)}
         super().__init__(folder / ".strongroom", variables)
         for name in ("services", "environments"):
             shutil.copytree(load.ROOT / name, self.declaration / name)

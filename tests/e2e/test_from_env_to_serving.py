@@ -36,7 +36,7 @@ class Migration(Shell):
         self.declaration, self.dotenv = folder / "declare", folder / ".env"
         for name in ("services", "environments"):
             shutil.copytree(load.ROOT / name, self.declaration / name)
-        variables = {"STRONGROOM_DECLARATION": str(self.declaration)}
+        variables = {"STRONGROOM_DECLARATION": str(self.declaration), "HOME": str(folder)}
         super().__init__(folder / ".strongroom", variables)
         self.local = LocalDeployment(self.layout, self.ports, load.load(self.declaration))
 

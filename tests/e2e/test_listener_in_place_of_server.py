@@ -94,6 +94,8 @@ def without_vault(request: pytest.FixtureRequest, shell: Shell) -> Shell:
     return shell
 
 
+# One parameter each, so that pytest runs the tests of a fixture one after the other: the `up` of
+# another one would start the server that this one has killed.
 @pytest.fixture(scope="module", params=["database"])
 def without_database(shell: Shell) -> Shell:
     """Return that shell while the database is not running; a refused command does not start it."""

@@ -62,9 +62,8 @@ def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run Alertmanager with alerts of two environments, one of them silenced."""
     folder = tmp_path_factory.mktemp("alertmanager")
     file = folder / "alertmanager.yml"
-    file.write_text(
-        json.dumps(build_routes_file(None))
-    )  # JSON is YAML; it sends nothing to anybody
+    # JSON is YAML. It sends nothing to anybody.
+    file.write_text(json.dumps(build_routes_file(None)))
     options = (f"--config.file={file}", f"--storage.path={folder / 'data'}")
     with monitoring_program(
         PROGRAMS["alertmanager"], *options, "--cluster.listen-address="

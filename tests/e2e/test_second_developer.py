@@ -79,11 +79,11 @@ class Developer:
         assert done.returncode == 1, done.stdout
         return done.stderr
 
-    def answer(self, command: list[str], question: str, answer: str) -> str:
-        """Run a command on a terminal, answer its question, and return what it showed after it."""
+    def on_terminal(self, command: list[str], question: str | None = None, answer: str = "") -> str:
+        """Run a command on a terminal, answer its *question* if it has one, and return the rest."""
         variables = {**self.variables, "NO_COLOR": "1", "TERM": "dumb"}
         with open_terminal(command, env=variables, cwd=self.folder) as terminal:
-            if question:
+            if question is not None:
                 terminal.read_until(question)
                 terminal.type(f"{answer}\n")
             shown = terminal.finish()
@@ -229,8 +229,8 @@ def test_repository_has_no_value_in_clear_and_nothing_of_one_machine(
 
 def test_value_that_is_not_shared_is_asked_for_once(bo: Developer) -> None:
     command = [sys.executable, "-m", "console", "up"]
-    assert "of Bo" not in bo.answer(command, "parcels: own-token", "of Bo")
-    assert "own-token" not in bo.answer(command, "", "")
+    assert "of Bo" not in bo.on_terminal(command, "parcels: own-token", "of Bo")
+    assert "own-token" not in bo.on_terminal(command)
     assert bo.run_service("own-token") == {"own-token": "of Bo"}
 
 
@@ -270,7 +270,7 @@ def test_secret_is_added_and_removed_as_the_readme_says(ada: Developer) -> None:
     before = file.read_text()
     file.write_text(before.replace("secrets:\n", "secrets:\n  map-key: {source: given}\n"))
     command = ["/bin/sh", "-euc", ada.block("Add a secret", name="map-key")]
-    ada.answer(command, "parcels: map-key", "of the map")
+    ada.on_terminal(command, "parcels: map-key", "of the map")
     assert ada.run_service("map-key") == {"map-key": "of the map"}
     file.write_text(before)
     shown = ada.follow("Remove a secret", name="map-key")

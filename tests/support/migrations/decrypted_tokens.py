@@ -138,7 +138,6 @@ class Registry(CourseDriver):
                 " {})"
             ).format(Identifier(_INDEX), tokens)
         )
-        self.execute("ALTER TABLE members ALTER email_index SET DEFAULT NULL")
         for number in range(1, ROWS + 1):
             self.write_old(number, make_values(number))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app_integration.mounts import DEFAULT_MOUNTS
 from app_integration.names import Environment, Scope
@@ -13,9 +13,6 @@ from vault.audit.report.declared_objects import Declared, DeclaredObject
 from vault.audit.report.period import Period
 from vault.audit.report.report import build_report
 from vault.audit.store import open_store
-
-if TYPE_CHECKING:
-    pass
 
 DEV = Environment.DEV
 JWT = "secret/data/shop/dev/jwt"

@@ -123,6 +123,7 @@ class Cluster:
 @contextmanager
 def raft_cluster(folder: Path, size: int = _NODES, *, tls: bool = False) -> Iterator[Cluster]:
     """Run a cluster in *folder*, and wait until all its nodes are unsealed and voters."""
+    assert size == 1 or not tls  # because another node would need the authority to join
     key = folder / "seal-key"
     key.write_text(secrets.token_hex(32))
     ports = free_ports(2 * size)
