@@ -11,6 +11,8 @@ import pytest
 
 from vault.audit import line as lines
 from vault.audit import line_cutter
+from vault.audit.damage import Reason
+from vault.audit.event_columns import LINES
 from vault.audit.line import decode, read_lines, split_glued
 
 TIME = "2026-05-01T12:00:00Z"
@@ -70,6 +72,16 @@ def test_long_line_keeps_what_the_server_wrote(data: Any) -> None:
         part["response"].pop("warnings")
     assert found == whole
     assert split_glued(cut) == [cut]
+
+
+@pytest.mark.parametrize("end", [b"", b"\\", b'\\"x'], ids=["torn", "backslash", "after a quote"])
+@pytest.mark.parametrize("is_glued", [False, True])
+def test_torn_text_of_escaped_quotes_is_read_once(end: bytes, is_glued: bool) -> None:
+    """A search that begins at each quote of a client's text would take hours, past any timeout."""
+    whole = json.dumps(event({}), separators=(",", ":")).encode()
+    start = whole.partition(b'"data":{')[0] + b'"data":{"'
+    events, reason = LINES.judge(start + b'\\"' * 500_000 + end + (whole if is_glued else b""))
+    assert (len(events), reason) == (is_glued, Reason.GLUED if is_glued else Reason.TORN)
 
 
 def test_names_that_are_cut_stay_different_and_values_beside_them_stay() -> None:
