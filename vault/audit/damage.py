@@ -15,6 +15,7 @@ class Reason(StrEnum):
     NOT_UTF8 = "not UTF-8"
     NO_TIME = "no time"
     WRONG_TYPE = "wrong type"
+    #: Only in the index of an earlier release.
     TOO_LONG = "too long"
     NUL = "NUL bytes"
     #: The file ends within a compressed frame, or is shorter than what was read of it.

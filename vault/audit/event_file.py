@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from io import BufferedReader
 from pathlib import Path
@@ -26,6 +26,7 @@ class EventFile:
     last: datetime | None = None
     offset: int = 0
     inode: int | None = None
+    _is_cut: bool = field(default=False, init=False, repr=False)
 
     def responses(self, is_wanted: Callable[[str], bool]) -> Iterator[Event]:
         """Yield the responses to requests with a wanted API path, and count all lines.
@@ -37,10 +38,14 @@ class EventFile:
             if found.st_ino != self.inode or found.st_size < self.offset:
                 # The lines that the file before it had after the last call were not read.
                 self.inode, self.offset, self.first = found.st_ino, 0, None
+            elif self._is_cut:
+                self.skipped -= 1  # because that line is read again
+            self._is_cut = False
             file.seek(self.offset)
             for line, size in read_lines(file):
                 if not line.endswith(b"\n"):
                     self.skipped += 1
+                    self._is_cut = True
                     break
                 self.offset += size
                 yield from self._responses(line, is_wanted)

@@ -87,7 +87,7 @@ def parse_response(event: Event) -> Response | None:
         renewed=(response.get("auth") or {}).get("accessor") or None,
         id=request.get("id") or "",
         address=request.get("remote_address") or None,
-        policies=tuple(auth.get("policies") or ()),
+        policies=tuple(each for each in auth.get("policies") or () if each is not None),
         is_batch=not auth.get("accessor"),
     )
 

@@ -127,7 +127,8 @@ class StoredLog:
                 found = dict(zip(fields, values, strict=True))
                 if found.get("token_issued") is not None:
                     found["token_issued"] = _time(found["token_issued"])
-                found["policies"] = tuple(found.get("policies", ()))
+                named = found.get("policies", ())
+                found["policies"] = tuple(each for each in named if each is not None)
                 for moment in {first, last}:
                     yield Response(time=_time(moment), **found)
 

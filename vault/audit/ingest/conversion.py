@@ -78,7 +78,10 @@ class Converter:
         finally:
             cleaned.unlink()
         if found is None or found.rows != len(lines):
-            raise ConfigurationError(f"{to.parent}: a log cannot be converted; try again")
+            raise ConfigurationError(
+                f"{to.parent}: DuckDB refuses a whole line of a log, and nothing was added; "
+                "install the version of duckdb that the tool requires, and ingest again"
+            )
         return found
 
     def merge(self, files: Sequence[Path], to: Path) -> None:

@@ -379,6 +379,29 @@ def test_offset_of_a_time_counts_everywhere(tmp_path: Path) -> None:
     assert [each.time for each in read_by_both(tmp_path, text)] == [time] * 2
 
 
+def test_null_among_policies_is_left_out_everywhere(tmp_path: Path) -> None:
+    path, store = tmp_path / "audit-1.log", tmp_path / "store"
+    auth = program("shop-dev", policies=["default", None, "shop-dev"])
+    path.write_bytes(dump(line("x", response=secret(1), auth=auth)) + b"\n")
+    stored = StoredLog(store, "", lambda: ingest([Source.server_log(path)], store))
+    for log in (FileLog.of([path]), stored):
+        (found,) = log.responses(["x"], by_token=True)
+        assert found.policies == ("default", "shop-dev")
+
+
+def test_line_that_was_read_while_it_was_written_is_no_damage(tmp_path: Path) -> None:
+    path, text = tmp_path / "audit-1.log", dump(line("x", response=secret(1))) + b"\n"
+    path.write_bytes(text + text[:40])
+    file = EventFile(path)
+    assert len(list(file.responses(lambda _: True))) == 1
+    assert (file.lines, file.skipped) == (1, 1)
+    assert list(file.responses(lambda _: True)) == []
+    assert (file.lines, file.skipped) == (1, 1)
+    path.write_bytes(text + text)
+    assert len(list(file.responses(lambda _: True))) == 1
+    assert (file.lines, file.skipped) == (2, 0)
+
+
 def test_time_of_issue_that_is_none_is_unknown(tmp_path: Path) -> None:
     auth = program("shop-dev", token_issue_time="yesterday")
     path = tmp_path / "audit-1.log"
