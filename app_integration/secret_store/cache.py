@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from app_integration.errors import AccessDenied, StrongroomError
+from app_integration.errors import OUTAGE, AccessDenied, StrongroomError
 from app_integration.secret_store.cache_entry import (
     FAILED_RETRY,
     READ,
@@ -32,9 +32,16 @@ class NegativeEntry:
     until: float
     ticket: int = 0
 
+    @property
+    def is_outage(self) -> bool:
+        """Return whether the error says nothing about the secret itself."""
+        return isinstance(self.error, OUTAGE)
+
     def copy_error(self) -> StrongroomError:
-        """Return a new exception, so that no caller sees another's traceback."""
-        return type(self.error)(*self.error.args)
+        """Return a new exception with the attributes, and not the traceback, of the error."""
+        copied = type(self.error)(*self.error.args)
+        vars(copied).update(vars(self.error))
+        return copied
 
 
 class SecretCache:
@@ -113,7 +120,8 @@ class SecretCache:
         """Return the result of a request after *ticket*; a denial is about every version."""
         known = self.entries.get(key), self.negative.get(key), self._denials.get(name_of(key))
         for each in known:
-            if each is not None and each.ticket > ticket:
+            is_outage = isinstance(each, NegativeEntry) and each.is_outage
+            if each is not None and not is_outage and each.ticket > ticket:
                 return each
         return None
 
@@ -179,9 +187,12 @@ class SecretCache:
         self._remember(self.negative, key, NegativeEntry(error, now, now + ttl, ticket))
 
     def _remember(self, table: dict[Key, NegativeEntry], key: Key, found: NegativeEntry) -> None:
+        # A copy, because a traceback keeps the frames of the caller, and what they hold, alive.
+        error = found.copy_error()
         with self._lock:
-            table.pop(key, None)
-            table[key] = found
+            before = table.pop(key, None)
+            later = 0 if before is None or before.is_outage else before.ticket
+            table[key] = replace(found, error=error, ticket=max(found.ticket, later))
             while len(table) > self._limits.negative_entries:
                 del table[next(iter(table))]
 

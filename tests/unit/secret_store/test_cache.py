@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from collections.abc import Iterable
+from threading import Event
 
 import pytest
 
 from app_integration.errors import (
+    OUTAGE,
     AccessDenied,
     AuthenticationFailed,
     SecretNotFound,
@@ -87,6 +91,15 @@ class TestPut:
         with pytest.raises(SecretNotFound) as raised:
             cache.get_latest("a", entry(ticket=4))
         assert raised.value is not ERROR
+
+    @pytest.mark.parametrize("kind", OUTAGE)
+    def test_outage_of_a_later_request_says_nothing_about_an_entry(
+        self, kind: type[StrongroomError]
+    ) -> None:
+        cache, own = SecretCache(LIMITS), entry(ticket=4)
+        cache.remember_missing("a", kind("busy"), NOW, 5.0, 5)
+        assert cache.get_latest("a", own) is own
+        assert cache.put("a", own)
 
     @pytest.mark.parametrize("ticket", [5, 6])
     def test_error_of_an_earlier_request_is_not_raised(self, ticket: int) -> None:
@@ -192,6 +205,28 @@ class TestFailure:
             cache.get_latest(key, own)
         assert cache.put(key, entry(ticket=6))
         assert cache.get_missing_error(key, NOW) is None
+
+    def test_late_response_of_an_earlier_request_does_not_make_a_denial_older(self) -> None:
+        cache = SecretCache(LIMITS)
+        cache.keep_or_drop("a", self.DENIED, NOW, None, 3)
+        cache.keep_or_drop(("a", 1, None), self.DENIED, NOW, None, 1)
+        assert not cache.put(("a", 2, None), entry(ticket=2))
+
+    def test_denial_keeps_no_frame_of_its_caller(self) -> None:
+        cache, caught = SecretCache(LIMITS), AccessDenied("add a rule")
+        held = self.raise_and_remember(cache, caught)
+        del caught
+        gc.collect()
+        assert held() is None
+
+    @staticmethod
+    def raise_and_remember(cache: SecretCache, error: AccessDenied) -> weakref.ref[Event]:
+        request = Event()  # of the frame that asks
+        try:
+            raise error
+        except AccessDenied as denied:
+            cache.keep_or_drop("a", denied, NOW, None, 1)
+        return weakref.ref(request)
 
     def test_denial_of_a_version_leaves_the_answer_for_the_name(self) -> None:
         cache = SecretCache(LIMITS)
@@ -335,11 +370,13 @@ class TestNegativeEntries:
         cache = SecretCache(LIMITS)
         with pytest.raises(kind) as caught:
             raise kind("add a rule")
+        caught.value.hint = "of the login"  # type: ignore[attr-defined] # AccessDenied has it
         cache.remember_missing("a", caught.value, NOW, 5.0)
         one, two = cache.get_missing_error("a", NOW), cache.get_missing_error("a", NOW)
         assert type(one) is kind
         assert str(one) == "add a rule"
         assert one.__traceback__ is None
+        assert vars(one) == {"hint": "of the login"}
         assert one is not two
 
     @pytest.mark.parametrize(
