@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 
 from agent.rendered_file import RenderedFile
 from app_integration._internal.private_file import stamp
+from app_integration.config.application_page import check_url
 from app_integration.config.confirmation import SETTLE, WITHIN, Health
 from app_integration.config.delivery_status import Status, read_status
 from app_integration.config.reload import Reload
@@ -39,7 +40,7 @@ class DeliveredFile:
             reload=Reload.parse(data.get("reload", Reload().text)),
             health=replace(
                 _HEALTH,
-                url=data.get("health"),
+                url=None if data.get("health") is None else check_url(data["health"]),
                 within=float(data.get("within", _HEALTH.within)),
                 settle=float(data.get("settle", _HEALTH.settle)),
             ),

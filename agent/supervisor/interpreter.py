@@ -1,4 +1,4 @@
-"""Check of the application's interpreter, which imports the SDK and delivers the files."""
+"""Check of the application's interpreter, in which the model checks the files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agent.supervisor.run_settings import RunSettings
 from app_integration.errors import ConfigurationError
 
 CHECK_TIMEOUT: Final = 20.0  # seconds for the imports
-#: What a delivery needs besides the SDK itself: its extra ``config``.
+#: What that needs besides the SDK itself: its extra ``config``.
 EXTRA: Final = ("pydantic", "yaml")
 
 

@@ -6,13 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from agent.supervisor.delivered_file import DeliveredFile
 from app_integration import names
 from app_integration._internal import formats
 from app_integration.errors import ConfigurationError
 from app_integration.settings import Auth, Settings
+
+_INVALID: Final = (AttributeError, TypeError, ValueError, RecursionError, ConfigurationError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class RunSettings:
             return cls._from_json(json.loads(content))
         except KeyError as error:
             raise ConfigurationError(f"{path}: the key {error} is missing; add it") from None
-        except (AttributeError, TypeError, ValueError, RecursionError) as error:
+        except _INVALID as error:
             raise ConfigurationError(f"{path}: {error}") from None
 
     @classmethod

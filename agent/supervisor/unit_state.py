@@ -21,7 +21,7 @@ class RunState(StrEnum):
     RUNNING = "running"
     #: The agent exited, or could not be started. The next start follows after a backoff.
     WAITING = "waiting"
-    #: The application's interpreter cannot deliver. The next check follows after a backoff.
+    #: The application's interpreter cannot check files. The next check follows after a backoff.
     BLOCKED = "blocked"
     #: The agent cannot be started until ``run.json`` changes.
     FAILED = "failed"

@@ -81,7 +81,8 @@ def _make_watch(
     if reload.is_restart or reload.is_signal:
         # Both need the application's process, which its developer starts. So it is not told, and
         # its health says nothing about a file that it has not loaded.
-        reload, health = Reload(), replace(health, url=None)
+        reason = f"{reload.text} needs the process of the application, which its developer starts"
+        reload, health = Reload(), replace(health, url=None, reason=reason)
     interpreter = Interpreter.of_application(
         settings.python, settings.working_directory, environment(settings)
     )

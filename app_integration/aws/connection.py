@@ -86,7 +86,7 @@ class RequestThreads:
 
 #: Loggers whose DEBUG records have requests, responses or credentials among their arguments. A
 #: filter of a logger does not apply to its children, so each is named.
-LOGGERS: Final = tuple(
+_LOGGERS: Final = tuple(
     f"botocore.{module}"
     for module in (
         "auth",
@@ -119,12 +119,12 @@ class _ArgumentFilter(logging.Filter):
 _FILTER: Final = _ArgumentFilter()
 
 
-def install() -> None:
+def _filter_logs() -> None:
     """Drop the arguments of botocore's DEBUG records from now on. A second call changes nothing.
 
     Redaction by value does not help, because botocore logs a response before the SDK has read it.
     """
-    for name in LOGGERS:
+    for name in _LOGGERS:
         logging.getLogger(name).addFilter(_FILTER)
 
 
@@ -156,7 +156,7 @@ class AwsConnection:
         self._limits = limits or Limits()
         self._clock = clock
         self._retry = Retry(self._limits, clock, sleep)
-        install()
+        _filter_logs()
         self.reset_after_fork()
         fork_safety.reset_in_child(self)
 

@@ -10,11 +10,15 @@ from app_integration.errors import ConfigurationError
 
 def check_url(url: str) -> str:
     """Return *url*, which must be http or https, without credentials, which logs would show."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigurationError(f"{url!r} is no URL; expected http(s)://host:port/path")
-    if parts.username or parts.password:
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # an invalid port or IPv6 address
+        is_url = False
+    if "@" in url:
         raise ConfigurationError("the URL of the application contains credentials; remove them")
+    if not is_url:
+        raise ConfigurationError(f"{url!r} is no URL; expected http(s)://host:port/path")
     return url
 
 

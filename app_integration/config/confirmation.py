@@ -25,12 +25,14 @@ class Health:
     within: float
     settle: float
     is_needed_before: bool = False
+    #: Why there is no *url*.
+    reason: str = "there is no health page"
 
     def find_obstacle(self) -> str | None:
         """Return why the application cannot be judged on a file that is about to be replaced."""
         if not self.is_needed_before:
             return None
-        return "there is no health page" if self.url is None else self.find_problem()
+        return self.reason if self.url is None else self.find_problem()
 
     def find_problem(self) -> str | None:
         """Request the page; return the problem, or None."""

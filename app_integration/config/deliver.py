@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -96,7 +97,7 @@ def lock_delivery(live: Path, seconds: float = math.inf) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() >= end:
-                    problem = f"another delivery to {live} takes more than {seconds:g} s"
+                    problem = f"another delivery to {live} takes more than {seconds:g} s; try again"
                     raise DeadlineExceeded(problem) from None
                 time.sleep(_LOCK_POLL)
         yield
@@ -192,7 +193,9 @@ def _check(
     except (OSError, StrongroomError) as error:
         return rendered, State.WAITING, describe_error(error)
     for line in verdict.output:
-        print(f"{target.model}: {line}", flush=True)  # noqa: T201 (for the agent's log)
+        with suppress(OSError):  # because a full log must not stop a delivery
+            sys.stdout.write(f"{target.live}: {line}\n")  # in one call, because threads deliver
+            sys.stdout.flush()
     if verdict.reason is None:
         return rendered, None, None
     return rendered, State.REFUSED if verdict.final else State.WAITING, verdict.reason

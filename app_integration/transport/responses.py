@@ -1,8 +1,8 @@
 """Reading of a server's response, and decoding into JSON or the error that its status stands for.
 
 hvac's own exceptions are never raised: their text is the response body, which for a Transit batch
-holds the plaintexts of other items. For the same reason each error is raised from a frame that
-references nothing but the error: a traceback may be printed with the local variables of each frame.
+holds the plaintexts of other items. For the same reason no local variable of a frame that raises an
+error shows content in its ``repr``: a traceback may be printed with them.
 """
 
 from __future__ import annotations

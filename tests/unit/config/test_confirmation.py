@@ -8,6 +8,7 @@ import pytest
 
 from app_integration.config import application_page
 from app_integration.config.confirmation import Confirmation, Health
+from app_integration.errors import ConfigurationError
 
 HEALTH = Health(url=None, within=10.0, settle=2.0)
 
@@ -60,6 +61,18 @@ def test_health_before_a_file_is_an_obstacle_only_where_it_is_needed(
     monkeypatch.setattr(application_page, "find_problem", lambda *_: problem)
     health = Health(url, 1.0, 0.0, is_needed_before=is_needed)
     assert health.find_obstacle() == obstacle
+
+
+@pytest.mark.parametrize("url", ["http://h:99999/", "http://h:0/", "http://[h/", "ftp://h/", "h"])
+def test_url_of_a_page_that_no_request_can_be_sent_to_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no URL; expected"):
+        application_page.check_url(url)
+
+
+def test_credentials_in_the_url_of_a_page_are_not_shown() -> None:
+    with pytest.raises(ConfigurationError, match="contains credentials; remove them") as raised:
+        application_page.check_url("http://user:s3cret@h:99999/")
+    assert "s3cret" not in str(raised.value)
 
 
 def test_process_without_a_page_is_healthy() -> None:

@@ -260,9 +260,10 @@ ReloadWay = Annotated[
     Matching(
         rf"none|restart|SIG(?:HUP|USR1|USR2)|{_PAGE}",
         "none, restart, SIGHUP, SIGUSR1, SIGUSR2, or the URL of a page that takes a POST",
+        lambda way: "://" not in way or split_address(way),
     ),
 ]
-PAGE_URL = Matching(_PAGE, "http(s)://host:port/path, without user")
+PAGE_URL = Matching(_PAGE, "http(s)://host:port/path, without user", split_address)
 PageUrl = Annotated[str, PAGE_URL]
 #: A program of the repository or of the machine, and its arguments. No shell reads them.
 Command = Annotated[

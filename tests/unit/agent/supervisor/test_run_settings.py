@@ -53,8 +53,13 @@ def test_agent_without_secret_id_has_no_starter(tmp_path: Path) -> None:
         ({"deliveries": [{"template": "/a"}]}, "the key 'staging' is missing"),
         (
             {"deliveries": [{**CONFIG["deliveries"][0], "reload": "HUP"}]},
-            "'HUP' is no way to reload",
+            "run.json: 'HUP' is no way to reload",
         ),
+        (
+            {"deliveries": [{**CONFIG["deliveries"][0], "health": "http://u:p@h/"}]},
+            "run.json: the URL of the application contains credentials",
+        ),
+        ({"deliveries": [{**CONFIG["deliveries"][0], "health": 5}]}, "run.json: "),
         ({"deliveries": [{**CONFIG["deliveries"][0], "within": "soon"}]}, "run.json: .*soon"),
         ({"format": 2}, "run.json: the configuration has format 2, .* newer strongroom, and start"),
     ],

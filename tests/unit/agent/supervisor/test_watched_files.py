@@ -84,7 +84,9 @@ def test_file_of_an_application_that_cannot_be_told_is_only_replaced(
     assert found.state is State.DELIVERED
     assert (tmp_path / "live" / "app.yaml").read_text() == "key: first\n"
     assert requests == []
-    assert '"not_tried"' in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert '"not_tried"' in shown
+    assert f"{reload} needs the process of the application, which its developer starts" in shown
 
 
 def test_stop_ends_a_model_that_hangs(tmp_path: Path) -> None:

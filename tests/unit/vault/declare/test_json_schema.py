@@ -393,7 +393,7 @@ EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
     "PageUrl": (
         ["http://127.0.0.1:8080/health", "https://[::1]/a?b#c", "http://h"],
         ["127.0.0.1:80", "ftp://h", "http://u:p@h/", "http://h/a b", "http:///a", "none", 7],
-        [],
+        ["http://h:99999/", "http://h:0/", "http://[h/"],
     ),
     "PartName": (["pii", "a-1"], ["", "PII", "a_b", "a--b", "a" * 41, 7], []),
     "PemFile": (["ca.pem", "A_1.b-c.pem"], ["", ".pem", "../ca.pem", "ca.crt", 7], []),
@@ -401,7 +401,7 @@ EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
     "ReloadWay": (
         ["none", "restart", "SIGHUP", "SIGUSR2", "http://127.0.0.1:9000/-/reload"],
         ["", "None", "HUP", "SIGKILL", "http://u@h/", "reload", 7],
-        [],
+        ["http://h:99999/"],
     ),
     "RenderInterval": (["1s", "24h"], ["24", "100h"], ["0s", "2d"]),
     "RotationPeriod": (["1h", "3650d"], ["3 months", "10000d"], ["59m", "3651d"]),
