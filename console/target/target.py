@@ -88,7 +88,7 @@ class Target:
 
     def find_scope(self, service: str | None) -> Scope:
         """Return the scope of *service*, by default that of the only one in the environment."""
-        if service:
+        if service is not None:  # because an empty variable is no default
             scope = self.scope(service)
             self.declaration.deployment(scope)
             return scope

@@ -44,7 +44,7 @@ def describe_restarts(
 
     *records* is the file of access records, or None if the processes are on other machines.
     """
-    lines = [*_describe_config(declaration, scope, name)]
+    lines = [*_describe_config(declaration, scope, name, is_local=records is not None)]
     found: list[Kept] = []
     if records is not None:
         kept = find_kept(_read_lines(records), scope, name, socket.gethostname())
@@ -111,7 +111,9 @@ def _read_lines(file: Path) -> Iterator[str]:
         yield from lines
 
 
-def _describe_config(declaration: Declaration, scope: Scope, name: str) -> Iterator[str]:
+def _describe_config(
+    declaration: Declaration, scope: Scope, name: str, *, is_local: bool
+) -> Iterator[str]:
     """Yield a line on the delivered config, if it has the secret."""
     from agent.compiler.template_compiler import compile_declared  # noqa: PLC0415 (loads jinja2)
 
@@ -121,5 +123,7 @@ def _describe_config(declaration: Declaration, scope: Scope, name: str) -> Itera
     with suppress(StrongroomError):  # of a template, which check reports
         needs = compile_declared(declaration, scope, config).needs
         if any(need.path.endswith(f"/{scope.secret(name)}") for need in needs):
-            reload = _RELOADS.get(config.reload, f"and {config.reload} notifies the application")
+            # The supervisor of a local deployment has no process to restart or to signal.
+            way = "none" if is_local and "://" not in config.reload else config.reload
+            reload = _RELOADS.get(way, f"and {way} notifies the application")
             yield f"{config.file} of {scope.service} is delivered again: {reload}"

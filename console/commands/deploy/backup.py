@@ -35,7 +35,6 @@ from console.options import (
     HostEnv,
     Identity,
     Key,
-    KeyService,
     Recipients,
     Root,
     Service,
@@ -139,7 +138,7 @@ def backup_database(
 
 def restore_database(
     file: Annotated[Path, typer.Argument(help="a file that backup create wrote")],
-    service: KeyService = None,
+    service: Annotated[str | None, typer.Option("--service", help="the service it is of")] = None,
     env: Annotated[str | None, HOST_ENV] = None,
     into: Annotated[
         Path | None, typer.Option("--into", help="file with the URL of an empty database")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ _TONES: Final = {"high": BAD, "medium": WARN, "low": PLAIN}
 #: Time after which an entry ends, so that it is looked at again.
 _DAYS: Final = timedelta(days=30)
 _MOST: Final = 200
+#: Control characters, and those that YAML has no escape for in the style of JSON.
+_NOT_YAML: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff\U00010000-\U0010ffff]")
 _EVIDENCE: Final = columns("time Time, text Operation, path Path, address Address, text Request")
 #: Keys of a rule that are no threshold.
 _NO_THRESHOLD: Final = frozenset({"enabled", "severity", "meaning", "action", "skip"})
@@ -231,8 +234,8 @@ def find_notes(summary: AuditSummary, now: datetime) -> Iterable[str]:
 
 
 def _pattern(text: str) -> str:
-    """Return *text* as a pattern in YAML, with ``*`` for what cannot be printed."""
-    pattern = "".join(each if each.isprintable() else "*" for each in text)
+    """Return *text* as a pattern in YAML, with ``*`` for what YAML cannot have."""
+    pattern = _NOT_YAML.sub("*", text)
     if len(pattern) > _MOST:
         pattern = f"{pattern[: _MOST - 1]}*"
     return quote(pattern)

@@ -64,12 +64,13 @@ def show_leases(request: PageRequest) -> Response:
     """Return the view of one environment."""
     environment = request.environment()
     request.use(environment.leases)
-    found = environment.leases.get().value or Leases((), 0)
+    read = environment.leases.get().value
+    found = read or Leases((), 0)
     return request.render(
         "leases.html.j2",
         "Leases",
         environment=environment,
-        is_read=environment.leases.get().value is not None,
+        is_read=read is not None,
         tiles=build_tiles(found, request.now),
         roles=build_roles(found, request.now),
         legend=[(name, series) for _, name, series in _BINS],

@@ -72,7 +72,8 @@ EXCEPTIONS: Final = {
             *("plan", "apply", "dev-values share", "rotate", "ledger", "audit report"),
             *("policies test", "aws copy-secrets"),
         ],
-        "the owner of a key": ["audit read", "audit verify", "logs read", "backup restore"],
+        "the owner of a key": ["audit read", "audit verify", "logs read"],
+        "of a backup": ["backup restore"],
         "of a job": ["units"],
     },
     "--store": {"there": ["units"]},
@@ -188,6 +189,15 @@ def test_service_that_is_not_named_is_the_only_one_of_the_environment(
     dev.write_text(dev.read_text().replace("services:\n", "services: {}\n"))
     none = "error: dev has no service; declare one with strongroom new service"
     line.assert_rejected(1, none, *arguments)
+
+
+def test_empty_service_is_not_the_only_one(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dev = repository / "environments" / "dev.yaml"
+    dev.write_text(dev.read_text().replace("  b: {}\n", ""))
+    line = CommandLine(monkeypatch, capsys)
+    line.assert_rejected(1, "error: service name '': use at most", "put", "token", "--service", "")
 
 
 def test_service_of_another_environment_need_not_be_ruled_out(

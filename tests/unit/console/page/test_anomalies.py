@@ -125,6 +125,8 @@ def test_quiet_log_says_what_was_looked_at_and_what_was_not() -> None:
     [
         ("shop-dev", "shop-dev"),
         ("\x1b\"'#: {x}", "*\"'#: {x}"),
+        ("a\u200b\u00a0", "a\u200b\u00a0"),
+        ("a\u200b\ud800\U000e0001", "a\u200b**"),
         ("a" * 300, "a" * 199 + "*"),
     ],
 )
