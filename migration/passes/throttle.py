@@ -56,7 +56,7 @@ class Lag:
     size: int
 
 
-def read(connection: Connection) -> list[Lag] | None:
+def read_lags(connection: Connection) -> list[Lag] | None:
     """Return the lag of each replica and unused slot; None if this user may not see it."""
     (end,) = connection.execute(_POSITION).fetchone() or (0,)
     with connection.cursor(row_factory=class_row(_Replica)) as cursor:
@@ -135,7 +135,7 @@ class Throttle:
 
     def _read(self, connection: Connection) -> Reading:
         state = state_table.read(connection, self._name)
-        lags = read(connection)
+        lags = read_lags(connection)
         if lags is None and not self._has_warned:
             self._has_warned = True
             self._warn(_HIDDEN)

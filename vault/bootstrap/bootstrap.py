@@ -132,7 +132,7 @@ class Bootstrap:
     ) -> tuple[AdministratorToken | None, Journal]:
         """Check token and server, and note the token that must be revoked.
 
-        The token is None if it is revoked and an earlier run can be completed without it.
+        The token is None if it is not accepted and an earlier run may be completed without it.
         """
         status = given.get("sys/seal-status")
         if status.get("sealed"):
@@ -200,9 +200,10 @@ class Bootstrap:
         wrapped = self._folder(APPLY_JOB) / wrapped_secret_id.FILE
         hint = f"open {wrapped} and run this again, or " if wrapped.exists() else ""
         return ConfigurationError(
-            f"the token you passed is revoked, and no credential of {self._role(APPLY_JOB)} in "
-            f"{self.folder} is accepted; {hint}run this again with a new token, such as one that "
-            "'operator generate-root' of bao or vault makes"
+            "the server does not accept the token you passed, or it may not look itself up, and "
+            f"no credential of {self._role(APPLY_JOB)} in {self.folder} is accepted; {hint}run "
+            "this again with a new token, such as one that 'operator generate-root' of bao or "
+            "vault makes"
         )
 
     def _hand_over(self, operator: Session) -> None:

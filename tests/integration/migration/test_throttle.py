@@ -153,7 +153,7 @@ def test_replica_that_replays_nothing_holds_the_worker_until_it_is_current(
 
     def is_late() -> bool:
         run.connection.execute("SELECT pg_current_xact_id()")
-        (lag,) = throttle.read(run.connection) or []
+        (lag,) = throttle.read_lags(run.connection) or []
         return lag.seconds > 1.0
 
     wait_until(is_late, "the replica is late")
@@ -173,7 +173,7 @@ def test_replica_that_lacks_many_bytes_holds_the_worker(run: Run, replica: Repli
 
 def test_replica_that_keeps_up_holds_nobody(run: Run, replica: Replica) -> None:
     replica.wait_until_current()
-    (lag,) = throttle.read(run.connection) or []
+    (lag,) = throttle.read_lags(run.connection) or []
     assert (lag.name, lag.seconds) == (f"replica {REPLICA}", 0.0)
 
 
@@ -181,13 +181,17 @@ def test_slot_that_nobody_reads_counts_until_it_is_dropped(run: Run) -> None:
     run.connection.execute("CHECKPOINT")
     run.connection.execute("SELECT pg_create_physical_replication_slot('standby', true)")
     run.connection.execute("SELECT pg_logical_emit_message(true, 'test', repeat('x', 200000))")
-    found = {each.name: each for each in throttle.read(run.connection) or []}["unused slot standby"]
+    found = {each.name: each for each in throttle.read_lags(run.connection) or []}[
+        "unused slot standby"
+    ]
     assert 200_000 < found.size < 2_000_000
     reason = run.throttle(Limits(seconds=1e6, size=found.size - 100_000)).read(run.other).reason
     assert reason is not None
     assert " MB behind" in reason
     run.connection.execute("SELECT pg_drop_replication_slot('standby')")
-    assert "unused slot standby" not in {each.name for each in throttle.read(run.connection) or []}
+    assert "unused slot standby" not in {
+        each.name for each in throttle.read_lags(run.connection) or []
+    }
 
 
 @pytest.mark.usefixtures("replica")
@@ -200,8 +204,8 @@ def test_hidden_lag_is_unknown_and_reported_once(run: Run) -> None:
     for _ in range(3):
         run.now += 1.0
         assert held.read(run.other) == Reading()
-    assert throttle.read(run.other) is None
+    assert throttle.read_lags(run.other) is None
     assert len(run.warnings) == 1
     connection.execute("RESET ROLE; GRANT pg_monitor TO clerk; SET ROLE clerk")
-    assert throttle.read(run.other) is not None
+    assert throttle.read_lags(run.other) is not None
     connection.execute("RESET ROLE; DROP OWNED BY clerk; DROP ROLE clerk")

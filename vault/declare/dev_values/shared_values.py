@@ -124,7 +124,7 @@ class SharedFiles:
 
     @cached_property
     def members(self) -> Mapping[str, str]:
-        """Return the members. See :func:`.members.read_members`."""
+        """Return the members. See :func:`read_members`."""
         return read_members(self._folder / FILE)
 
     @cached_property
