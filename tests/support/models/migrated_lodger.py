@@ -79,6 +79,8 @@ def text_property() -> Any:
 
     def write(row: Any, value: Any) -> None:
         row.name_text = encrypt_field(value, context=bind(row))
+        # Else the ORM leaves out None for None, but the column may have been restored since.
+        flag_modified(row, "name_text")
 
     return property(read, write)
 
