@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,7 +16,8 @@ def check_url(url: str) -> str:
         is_url = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:  # an invalid port or IPv6 address
         is_url = False
-    if "@" in url:
+    # Of what cannot be split, too, because the next error shows the URL.
+    if "@" in re.split(r"[/?#]", url.partition("://")[2] or url, maxsplit=1)[0]:
         raise ConfigurationError("the URL of the application contains credentials; remove them")
     if not is_url:
         raise ConfigurationError(f"{url!r} is no URL; expected http(s)://host:port/path")

@@ -495,6 +495,8 @@ class TestSupervision:
         with killed(store.server):
             store.start()
             wait_for_delivery(store, "first")
+            assert status(store)["state"] == "delivered"
+            assert store.server.leader() is None
 
     def test_agent_inherits_nothing_of_the_shell(self, store: Deployment) -> None:
         proc = Path(f"/proc/{store.agent_pid()}")

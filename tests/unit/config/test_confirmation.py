@@ -69,9 +69,15 @@ def test_url_of_a_page_that_no_request_can_be_sent_to_is_refused(url: str) -> No
         application_page.check_url(url)
 
 
-def test_credentials_in_the_url_of_a_page_are_not_shown() -> None:
+def test_url_of_a_page_may_have_an_at_sign_after_its_host() -> None:
+    for url in ("http://h:80/@me", "http://h?to=a@b"):
+        assert application_page.check_url(url) == url
+
+
+@pytest.mark.parametrize("url", ["http://u:s3cret@h:99999/", "http://u:s3cret@[h/", "u:s3cret@h/"])
+def test_credentials_in_the_url_of_a_page_are_not_shown(url: str) -> None:
     with pytest.raises(ConfigurationError, match="contains credentials; remove them") as raised:
-        application_page.check_url("http://user:s3cret@h:99999/")
+        application_page.check_url(url)
     assert "s3cret" not in str(raised.value)
 
 
