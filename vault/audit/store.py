@@ -109,8 +109,7 @@ def open_store(
     open: its temporary tables remain after the block, its views of files do not work any more.
     """
     folder, duckdb = check_folder(folder), import_extra("duckdb")
-    opened = duckdb.connect() if into is None else nullcontext(into)
-    with _hold(folder), opened as connection:
+    with _hold(folder), duckdb.connect() if into is None else nullcontext(into) as connection:
         _confine(connection, folder)
         try:
             _create_views(connection, folder)

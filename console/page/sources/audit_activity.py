@@ -43,6 +43,11 @@ class Activity:
         with self._lock:
             return question(self.connection)
 
+    def close(self) -> None:
+        """Close the connection, whose threads would otherwise run until it is collected."""
+        with self._lock:
+            self.connection.close()
+
 
 def read_activity(inputs: Inputs) -> Activity:
     """Ingest what is new in the logs, and return the activity of a period.

@@ -76,6 +76,12 @@ class SourcePool(Generic[K, T]):
                 del self._sources[next(iter(self._sources))]
             return found
 
+    def peek(self) -> list[T]:
+        """Return what was read last of each source that has been read."""
+        with self._lock:
+            values = [each.peek().value for each in self._sources.values()]
+        return [each for each in values if each is not None]
+
 
 #: Period in which the page looks for anomalies.
 ANOMALIES: Final = "1d"
@@ -217,11 +223,13 @@ class EnvironmentSources:
         return Inputs(self._reread(), since, until, options.store, options.audit_logs, None)
 
     def close(self) -> None:
-        """Revoke the token of the session, if there is one."""
+        """Revoke the token of the session, if there is one, and close what was read of the logs."""
         with self._lock:
             if self._session is not None:
                 self._session.close()
                 self._session = None
+        for each in self._activities.peek():
+            each.close()
 
     def _source(self, name: str, read: Callable[[], T]) -> CachedSource[T]:
         label = f"{self.name} {name}"

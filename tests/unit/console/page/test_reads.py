@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import duckdb
 import pytest
 
 from app_integration.errors import Unreachable
@@ -116,21 +117,28 @@ def refuse(_target: Target) -> Session:
     raise Unreachable("https://vault cannot be reached; check it")
 
 
+clock = partial(datetime.now, UTC)
+
+
 def run_now(run: Callable[[], None]) -> None:
     run()
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageClient]:
-    """Yield a visitor of the page of a store in which each name is hostile."""
+def options(tmp_path_factory: pytest.TempPathFactory) -> Options:
+    """Return options of a page of a store in which each name is hostile."""
     store = tmp_path_factory.mktemp("store")
     auth = program(HOSTILE, HOSTILE, policy_results={"allowed": True})
     time = f"{datetime.now(UTC):%Y-%m-%dT%H}:00:00Z"
     fields: dict[str, Any] = {"mount_type": "kv", "mount_point": "secret/", "time": time}
     read = line(f"secret/data/{HOSTILE}", auth=auth, response=secret(1), **fields)
     write_store(store, [read, line("sys/mounts", auth=auth, error=HOSTILE, time=time)])
-    options = Options([open_target("staging", store)], (), store, refuse)
-    clock = partial(datetime.now, UTC)
+    return Options([open_target("staging", store)], (), store, refuse)
+
+
+@pytest.fixture(scope="module")
+def client(options: Options) -> Iterator[PageClient]:
+    """Yield a visitor of the page."""
     with open_sources(options, clock, run_now) as sources:
         yield PageClient(build_application(sources, clock), "http://127.0.0.1:1")
 
@@ -180,3 +188,14 @@ def test_filter_by_one_value_links_to_its_life(
     text = client.get(ReadsFilter(secret=secret).url("staging")).text
     href = 'href="/value/secret/gaara-store/jwt-secret?env=staging"'
     assert (href in text) is is_linked
+
+
+def test_what_was_read_of_the_logs_is_closed_with_the_page(options: Options) -> None:
+    with open_sources(options, clock, run_now) as sources:
+        source = sources["staging"].activity("1d")
+        source.start()
+        activity = source.peek().value
+        assert activity is not None
+        assert activity.ask(lambda connection: connection.execute("SELECT 1").fetchall()) == [(1,)]
+    with pytest.raises(duckdb.ConnectionException, match="closed"):
+        activity.ask(lambda connection: connection.execute("SELECT 1"))
