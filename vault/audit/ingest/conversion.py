@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MEMORY: Final = "600MB"
-_OPTIONS: Final = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1"
+#: Groups of a third of DuckDB's rows, because each thread writes its own: it waits less at the end.
+_OPTIONS: Final = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 40960"
 
 
 @dataclass(frozen=True, slots=True)

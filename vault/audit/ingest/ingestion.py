@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -142,10 +143,10 @@ class _Ingest:
         if path is None:
             return False
         source, pending = self._source, self._writer.pending
-        converted = self._converter.convert(path, source.kind, source.device, pending)
-        if converted is None or log.has_grown():
-            return False
-        if converted.rows != log.count_lines():
+        with ThreadPoolExecutor(1) as threads:  # because the conversion leaves a core half idle
+            lines = threads.submit(log.count_lines)
+            converted = self._converter.convert(path, source.kind, source.device, pending)
+        if converted is None or log.has_grown() or converted.rows != lines.result():
             return False
         entry.lines += converted.rows
         self._writer.commit(identity, log.size, converted, [])
