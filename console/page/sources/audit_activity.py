@@ -44,9 +44,11 @@ class Activity:
             return question(self.connection)
 
     def close(self) -> None:
-        """Close the connection, whose threads would otherwise run until it is collected."""
-        with self._lock:
-            self.connection.close()
+        """End a question under way, and the threads, which would run until they are collected."""
+        while not self._lock.acquire(timeout=0.05):
+            self.connection.interrupt()  # again, because one between two statements ends neither
+        self.connection.close()
+        self._lock.release()
 
 
 def read_activity(inputs: Inputs) -> Activity:

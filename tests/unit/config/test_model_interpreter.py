@@ -67,7 +67,7 @@ def test_own_sdk_imports_the_model_from_the_folder_of_the_application(tmp_path: 
 
 
 def test_interpreter_that_does_not_read_is_killed(tmp_path: Path) -> None:
-    command = (sys.executable, "-c", "import time; time.sleep(600)")
+    command = (sys.executable, "-c", "import signal; signal.pause()")
     silent = Interpreter(command, {}, tmp_path)
     data = b"#" * 1024 * 1024  # more than a pipe takes
     verdict = validate("models:Config", data, Path("app.yaml"), silent, seconds=0.5)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MEMORY: Final = "600MB"
-#: Groups of a third of DuckDB's rows, because each thread writes its own: it waits less at the end.
+#: A third of DuckDB's rows for a group: each thread writes its own, and the last waits less.
 _OPTIONS: Final = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 40960"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 from app_integration.errors import Unreachable
 from app_integration.session.session import Session
 from console.page.application import build_application
+from console.page.sources.audit_activity import Activity
 from console.page.sources.sources import Options, open_sources
 from console.page.views.reads import build_accesses, build_bars, find_slots
 from console.page.views.reads_filter import ReadsFilter
@@ -25,6 +28,7 @@ from tests.support.models.audit_lines import line, program, secret, write_store
 from tests.support.page_client import PageClient
 from tests.support.table_cells import column, texts
 from vault.audit.report.activity import Answer
+from vault.audit.report.period import parse_period
 
 HOSTILE = "<script>\x1b]0;\N{RIGHT-TO-LEFT OVERRIDE}\"'&"
 ROW: dict[str, Any] = {
@@ -199,3 +203,19 @@ def test_what_was_read_of_the_logs_is_closed_with_the_page(options: Options) -> 
         assert activity.ask(lambda connection: connection.execute("SELECT 1").fetchall()) == [(1,)]
     with pytest.raises(duckdb.ConnectionException, match="closed"):
         activity.ask(lambda connection: connection.execute("SELECT 1"))
+
+
+def test_end_of_the_page_does_not_wait_for_a_question() -> None:
+    activity = Activity(parse_period("1d", None, clock()), {}, duckdb.connect())
+    asked = threading.Event()
+
+    def endless(connection: duckdb.DuckDBPyConnection) -> None:
+        asked.set()
+        connection.execute("SELECT max(a * b) FROM range(10000000) x(a), range(10000000) y(b)")
+
+    with ThreadPoolExecutor(1) as threads:
+        question = threads.submit(activity.ask, endless)
+        asked.wait()
+        activity.close()
+        with pytest.raises(duckdb.InterruptException):
+            question.result()
