@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +21,7 @@ from tests.histories import history
 from tests.histories.history import Fault
 from tests.support.databases.store_postgres import store_postgres
 from tests.support.polling import wait_until
+from tests.support.processes.pause import paused
 from tests.support.servers.kv_mount import create_kv_mount
 from tests.support.servers.raft_cluster import Cluster, Node, raft_cluster
 from tests.support.servers.tcp_proxy import NetworkConditions, TcpProxy, tcp_proxy
@@ -128,11 +127,8 @@ class Site:
         return fault
 
     def _pause(self, seconds: float) -> Fault:
-        os.kill(self.node.process.pid, signal.SIGSTOP)
-        try:
+        with paused(self.node.process.pid):
             return _hold(history.PAUSE, seconds)
-        finally:
-            os.kill(self.node.process.pid, signal.SIGCONT)
 
     def _deny(self, seconds: float) -> Fault:
         self.operator.delete(f"sys/policies/acl/{_READ_POLICY}")

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +33,7 @@ from app_integration.sources.aws import AwsSource
 from app_integration.sources.vault import VaultSource
 from app_integration.transport.request import Request, Response
 from tests.support.polling import wait_until
+from tests.support.processes.pause import pause, resume
 from tests.support.servers.audited_server import ROOT_TOKEN, AuditedServer, audited_server
 from tests.support.servers.aws_fault_server import Fault
 from tests.support.servers.moto_server import REGION, set_identity
@@ -93,9 +94,13 @@ class Site:
     senders: Sequence[FaultySender] = ()
 
 
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
 @contextmanager
-def vault_site(folder: Path, number: signal.Signals) -> Iterator[Site]:
-    """Yield a real server that *number* is sent to."""
+def vault_site(folder: Path, break_down: Callable[[int], object]) -> Iterator[Site]:
+    """Yield a real server; *break_down* gets its process id."""
     senders: list[FaultySender] = []
 
     def count(sender: Any) -> FaultySender:
@@ -113,13 +118,11 @@ def vault_site(folder: Path, number: signal.Signals) -> Iterator[Site]:
             lambda name: server.root.post(
                 f"secret/data/{SCOPE.secret(name)}", {"data": {"value": name}}
             ),
-            lambda: os.kill(server.pid, number),
-            lambda: os.kill(server.pid, signal.SIGCONT),
+            lambda: break_down(server.pid),
+            lambda: resume(server.pid),
             lambda: sum(sender.reads for sender in senders),
             senders,
         )
-        with suppress(ProcessLookupError):
-            os.kill(server.pid, signal.SIGCONT)  # so that it can end
 
 
 def aws_site_that_hangs(site: AwsSite) -> Site:
@@ -144,8 +147,8 @@ def site(
         set_identity(monkeypatch)
         yield aws_site_that_hangs(request.getfixturevalue("aws_site"))
         return
-    number = signal.SIGSTOP if request.param == "paused" else signal.SIGKILL
-    with vault_site(tmp_path, number) as opened:
+    break_down = pause if request.param == "paused" else kill
+    with vault_site(tmp_path, break_down) as opened:
         yield opened
 
 
@@ -251,7 +254,7 @@ def is_fresh(store: SecretStore) -> bool:
 
 
 def test_name_that_the_server_fails_for_ever_fails_no_other_name(tmp_path: Path) -> None:
-    with vault_site(tmp_path, signal.SIGKILL) as site, ExitStack() as stack:
+    with vault_site(tmp_path, kill) as site, ExitStack() as stack:
         calls = Calls(site.source)
         store = open_store(site.source, calls)
         stack.callback(store.close)

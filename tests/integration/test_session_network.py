@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.settings import Limits, Settings
 from tests.support.polling import wait_until
+from tests.support.processes.pause import pause
 from tests.support.servers.audited_server import ROOT_TOKEN, AuditedServer, audited_server
 from tests.support.servers.tcp_proxy import NetworkConditions, TcpProxy, tcp_proxy
 
@@ -193,7 +194,7 @@ class TestSealed:
     ("end", "expected"),
     [
         (lambda server: server.root.post("sys/seal", {}), Sealed),
-        (lambda server: os.kill(server.pid, signal.SIGSTOP), DeadlineExceeded),
+        (lambda server: pause(server.pid), DeadlineExceeded),
         (lambda server: os.kill(server.pid, signal.SIGKILL), Unreachable),
     ],
     ids=["sealed", "paused", "stopped"],
@@ -216,8 +217,6 @@ def test_forced_read_of_a_lost_server_is_an_error_and_others_get_the_cached_valu
             with pytest.raises(expected):
                 client.secrets.get("x", force_refresh=True)
             assert client.secrets.get("x") == VALUE
-        with suppress(ProcessLookupError):
-            os.kill(server.pid, signal.SIGCONT)  # so that it can end
     records = [json.loads(line) for line in (tmp_path / "access.jsonl").read_text().splitlines()]
     assert [each["outcome"] for each in records] == ["miss", expected.__name__, "hit"]
     assert "request_id" not in records[1]

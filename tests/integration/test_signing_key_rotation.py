@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import secrets
 import shutil
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,6 +21,7 @@ from app_integration.session.session import Session
 from app_integration.testing.ports import free_ports
 from examples.gaara_store import signing, tokens
 from tests.support.models.rotations import LogReader, build_rotation, dev_context
+from tests.support.processes.pause import paused
 from tests.support.processes.running_store import Person, RunningStore, wait_until
 from tests.support.servers.deployment import Deployment
 from vault.declare.load import load
@@ -172,11 +171,8 @@ def held_back(deployment: Deployment) -> Iterator[None]:
         if needle in command
     ]
     assert len(pids) == 1
-    os.kill(pids[0], signal.SIGSTOP)
-    try:
+    with paused(pids[0]):
         yield
-    finally:
-        os.kill(pids[0], signal.SIGCONT)
 
 
 def read_command(path: Path) -> bytes:

@@ -18,6 +18,7 @@ from local.processes.processes import ProcessManager
 from local.runtime_interface import no_progress
 from local.runtimes.moto_runtime import DELIVERY
 from tests.support.polling import wait_until
+from tests.support.processes.pause import pause, resume
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.moto_server import MotoServer
 from vault.declare.load import PROJECT
@@ -63,15 +64,17 @@ class AwsDeployment:
         processes, part = ProcessManager(self.layout), _PARTS[name]
         running = processes.find(part)
         assert running is not None
-        os.kill(running.pid, signal.SIGSTOP if part == "aws" else signal.SIGKILL)
-        if part != "aws":
+        if part == "aws":
+            pause(running.pid)
+        else:
+            os.kill(running.pid, signal.SIGKILL)
             wait_until(lambda: processes.find(part) is None, f"the end of {part}")
 
     def revive(self) -> None:
         """Restart the parts that were killed."""
         running = ProcessManager(self.layout).find("aws")
         assert running is not None
-        os.kill(running.pid, signal.SIGCONT)
+        resume(running.pid)
         self.local.up(no_progress)
 
     def refresh(self, *folders: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +42,7 @@ def started_server(
         yield f"{'http' if certificates is None else 'https'}://{address}", process.pid
     finally:
         process.terminate()
+        process.send_signal(signal.SIGCONT)  # so that it can end if a test has paused it
         process.wait(_START)
 
 
