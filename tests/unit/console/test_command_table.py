@@ -119,7 +119,7 @@ def test_panels_are_by_use_and_have_each_command_once() -> None:
 def test_help_shows_the_panels_in_order_and_no_former_name(
     columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", columns)
+    monkeypatch.setenv("COLUMNS", str(columns))
     assert run_command(monkeypatch, "--help") == 0
     shown = capsys.readouterr().out
     assert re.findall(r"╭─ (.*?) ─", shown) == ["Options", *PANELS]
