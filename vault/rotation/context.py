@@ -74,7 +74,7 @@ class RotationContext:
 
     def pending(self, item: Item) -> PendingValue:
         """Return the place of a new value of *item* before its promotion."""
-        return PendingValue(self.session, self.store(item).entry.path, self.mounts.kv)
+        return self.store(item).pending(self.session)
 
     def runner(self, item: Item, commands: Commands) -> HookRunner:
         """Return the runner of the hooks of *item*, which are *commands*."""

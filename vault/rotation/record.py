@@ -24,6 +24,7 @@ from vault.reconcile.resources.ownership import (
 )
 from vault.reconcile.server_time import parse_time
 from vault.rotation.inventory import Item
+from vault.rotation.pending import PendingValue
 
 _KEY: Final = "rotation"
 _FORMAT: Final = 1
@@ -140,6 +141,10 @@ class RecordStore:
     def entry(self) -> OwnershipEntry:
         """Return the entry that has the record. Its value, if there is one, is a pending one."""
         return self.owner.entry(rotation_kind(self.item.kind), self.item.server_name)
+
+    def pending(self, session: Session) -> PendingValue:
+        """Return the place of the new value before its promotion."""
+        return PendingValue(session, self.entry.path, self.owner.mounts.kv)
 
     def read(self) -> Record | None:
         """Return the record of the last rotation, None if there was none."""

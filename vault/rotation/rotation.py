@@ -1,8 +1,9 @@
 """The state machine of a rotation, the same for every kind of value.
 
 create → set → test → promote → consumers → retire. Each step can be repeated, and the record on the
-server names the next one. So after a kill, the same command continues. Until the old value is
-retired, the rotation can be undone. A value that signs is announced before it is promoted.
+server names the next one. So after a kill, the same command continues. Only one run creates the
+new value. Until the old one is retired, the rotation can be undone. A value that signs is announced
+before it is promoted.
 """
 
 from __future__ import annotations
@@ -168,6 +169,13 @@ class Rotation:
         return self._write(self.steps.start(record), known)
 
     def _run_step(self, record: Record) -> Record:
+        if record.step is not Step.CREATE:
+            return self._complete_step(record)
+        with self.store.pending(self.session).claim(record.id, self.clock()):
+            self._require_unchanged(record)  # the claim may follow another run's creation
+            return self._complete_step(record)
+
+    def _complete_step(self, record: Record) -> Record:
         step = record.step
         after = replace(self._execute(record), step=_NEXT[step])
         if step is Step.PROMOTE:

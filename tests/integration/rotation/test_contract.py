@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 
 from app_integration.auth.methods import StaticToken
-from app_integration.errors import StrongroomError
+from app_integration.errors import ConfigurationError, StrongroomError
 from app_integration.mounts import DEFAULT_MOUNTS
 from app_integration.secret import Secret
 from app_integration.session.session import Session
@@ -18,6 +19,7 @@ from tests.integration.rotation.site import RotatedSite
 from tests.support.models.rotations import EACH_STATE, stop_in_each_state
 from tests.support.processes.killed_requests import kill_after_each_request
 from vault.rotation.item_kind import Kind
+from vault.rotation.kind_protocol import Steps
 from vault.rotation.ledger.ledger import State, build_ledger
 from vault.rotation.record import Record, Step
 from vault.rotation.server_ages import read_ages
@@ -93,6 +95,7 @@ def test_rotation_killed_after_each_request_is_ended_by_the_next_run(site: Rotat
     values, before = [site.current()], site.created()
 
     def check(_count: int) -> None:
+        site.wait()  # because a killed run keeps its claim of the creation
         site.run_to_end()
         assert site.current() not in values
         check_replaced(site, values[-1])
@@ -154,6 +157,26 @@ def test_undo_killed_after_each_request_is_ended_by_the_next_run(site: RotatedSi
 
     kills = kill_after_each_request(site.address, site.token, undo, check)
     assert kills > 1
+
+
+def test_other_run_creates_no_value_while_one_is_created(
+    site: RotatedSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, before, steps = site.current(), site.created(), type(site.rotation().steps)
+    create = steps.create
+
+    def overlap(self: Steps, record: Record) -> Record:
+        monkeypatch.setattr(steps, "create", create)
+        other = replace(site.rotation(), clock=partial(datetime.now, UTC))
+        with pytest.raises(ConfigurationError, match="another run creates the new value"):
+            other.run()
+        return create(self, record)
+
+    monkeypatch.setattr(steps, "create", overlap)
+    site.run_to_end()
+    check_replaced(site, old)
+    if site.created_each is not None:
+        assert site.created() == before + site.created_each
 
 
 def test_two_operators_at_once_make_one_new_value(site: RotatedSite) -> None:

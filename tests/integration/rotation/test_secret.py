@@ -501,7 +501,7 @@ def test_new_value_that_is_gone_is_ended_by_its_owner_before_the_rotation_is_und
     with pytest.raises(HookFailed):
         hooked.rotation().run()
     pending = f"_strongroom/dev/rotation/secret/{hooked.path}"
-    hooked.deployment.operator.post(f"secret/destroy/{pending}", {"versions": [1]})
+    hooked.deployment.operator.post(f"secret/destroy/{pending}", {"versions": [1, 2]})
     with pytest.raises(ConfigurationError, match=r"the new value of .* cannot be read any more"):
         hooked.rotation().undo()
     hooked.is_retired = True

@@ -103,6 +103,9 @@ class Site(RotatedSite):
         }
         self.deployment.operator.post(self.credentials.path, body)
 
+    def wait(self) -> None:
+        self.ahead += timedelta(days=3)
+
     def remove_record(self) -> None:
         entry = f"secret/metadata/_strongroom/dev/rotation/secret-id/{self.role}"
         self.deployment.operator.delete(entry)

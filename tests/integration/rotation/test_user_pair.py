@@ -38,7 +38,7 @@ from vault.rotation.consumers.evidence_type import Proof
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item, declared_items
 from vault.rotation.item_kind import Kind
-from vault.rotation.record import Record, Step
+from vault.rotation.record import Step
 from vault.rotation.response_log import FileLog
 from vault.rotation.rotation import Result, Rotation
 from vault.rotation.server_ages import read_ages
@@ -366,18 +366,6 @@ def test_missing_role_of_the_next_user_is_created_by_apply(rotated: Site) -> Non
         rotated.run()
     apply(operator, build_plan(operator, local.desired(local.inputs())), lambda _: None)
     assert rotated.run().record.step is Step.CONSUMERS
-
-
-def test_password_that_another_run_sets_in_the_same_step_is_taken(rotated: Site) -> None:
-    operator, role = rotated.paired.operator, ROLES[rotated.other()]
-
-    def rotate_too(step: Step, _: Record) -> None:
-        if step is Step.CREATE:
-            operator.post(f"database/rotate-role/{role}")
-
-    result = replace(rotated.rotation(), report=rotate_too).run()
-    assert result.record.step is Step.CONSUMERS
-    assert logs_in(rotated.url())
 
 
 def test_url_of_the_old_user_that_someone_wrote_keeps_its_password(rotated: Site) -> None:

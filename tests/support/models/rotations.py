@@ -23,6 +23,7 @@ from vault.rotation.consumers.consumer_log import ConsumerLog
 from vault.rotation.context import RotationContext
 from vault.rotation.inventory import Item
 from vault.rotation.kinds.catalogue import build_steps
+from vault.rotation.pending import PendingValue
 from vault.rotation.record import Record, RecordStore, Step
 from vault.rotation.response_log import FileLog
 from vault.rotation.rotation import Rotation
@@ -79,6 +80,9 @@ class StoppingStore:
 
     def read(self) -> Record | None:
         return self.store.read()
+
+    def pending(self, session: Session) -> PendingValue:
+        return self.store.pending(session)
 
     def write(self, *arguments: Any) -> None:
         self.left -= 1

@@ -127,7 +127,7 @@ class SecretIdRotation:
             tokens,
             self.handover.is_used(self.item.server_name),
             self._read_logins(is_optional=record.is_compromised),
-            self.pending.written() or record.promoted or now,
+            self.pending.written(now) or record.promoted or now,
         )
         if record.is_compromised:
             return evidence_of_compromise(generation, seen, ended, now)

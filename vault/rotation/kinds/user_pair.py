@@ -70,7 +70,6 @@ class UserPairRotation:
 
     def test(self, record: Record) -> Record:
         """Log in with the new URL, and check that its user has the roles of the old one."""
-        self._take_over_password(record)
         self.secret.test(record)
         url, old = self._new_url(record), self._url(record.old)
         with database_user.connect(url) as connection:
@@ -170,16 +169,6 @@ class UserPairRotation:
         role = self.roles[self._other_user(url)]
         self._rotate(role)
         return self._with_credentials(url, role)
-
-    def _take_over_password(self, record: Record) -> None:
-        """Store the new URL again if a run at the same time has set one more password."""
-        url = self._new_url(record)
-        role = self.roles.get(str(url.username))
-        if role is None:
-            return  # because another pair is declared by now
-        current = self._with_credentials(url, role)
-        if self._parse(current) != url:
-            self.secret.pending.write(record.id, current)
 
     def _with_credentials(self, url: URL, role: str) -> Secret:
         """Return *url* with the user of *role*, and the password that the server has set."""
