@@ -16,7 +16,7 @@ from app_integration.testing import policies
 from app_integration.testing.memory_vault import MemoryVault
 from tests.unit.vault.conftest import root_session
 from vault.reconcile.planning.prune import Orphan, find_deleted, find_orphans
-from vault.reconcile.resources import Resource
+from vault.reconcile.resources import Resource, marks
 from vault.reconcile.resources.kv import metadata_path
 from vault.reconcile.resources.ownership import Owner, ownership_path
 from vault.reconcile.resources.secrets import SecretMetadata
@@ -24,6 +24,7 @@ from vault.reconcile.resources.transit import TransitKey
 
 DEV = Environment.DEV
 OWNER = Owner(DEV)
+MOUNTS = Mounts("team/kv", "team/keys", "team/db", "team-roles")
 OURS = {"managed_by": "strongroom", "environment": "dev"}
 
 
@@ -113,6 +114,43 @@ class TestFindOrphans:
         managed(server, "approle", "old-dev")
         secret(server, "shop/dev/a")
         assert find_orphans(server, [], Owner(DEV, "ours")) == []
+
+    @pytest.mark.parametrize(("other", "found"), [("ours", 1), ("theirs", 0), (None, 1)])
+    def test_find_orphans_ignores_a_policy_whose_text_names_another_owner(
+        self, server: Session, other: str | None, found: int
+    ) -> None:
+        managed(server, "policy", "shop-dev", deployment="ours")
+        text = "# written by hand" if other is None else marks.mark(other)
+        server.post("sys/policies/acl/shop-dev", {"policy": text})
+        assert len(find_orphans(server, [], Owner(DEV, "ours"))) == found
+
+    def test_find_orphans_names_the_policy_whose_mark_is_of_a_newer_format(
+        self, server: Session
+    ) -> None:
+        managed(server, "policy", "shop-dev")
+        text = f"{marks.mark('strongroom')} managed_format=9"
+        server.post("sys/policies/acl/shop-dev", {"policy": text})
+        with pytest.raises(marks.UnreadableMark, match=r"^policy shop-dev: its ownership mark"):
+            find_orphans(server, [], OWNER)
+
+    def test_find_orphans_returns_the_policy_of_people_of_the_deployment(
+        self, server: Session
+    ) -> None:
+        old = managed(server, "policy", "ours-developer", deployment="ours")
+        managed(server, "policy", "ours-auditor", deployment="ours")
+        assert find_orphans(server, [], Owner(DEV, "ours")) == [old]
+
+    def test_find_orphans_below_other_mounts_keeps_them(self) -> None:
+        path = ownership_path(DEV, "approle", "old-dev")
+        with root_session(MemoryVault(mounts=MOUNTS)) as server:
+            for each, fields in ((path, {"managed_by": "strongroom"}), ("shop/dev/a", OURS)):
+                server.post(metadata_path(each, MOUNTS.kv), {"custom_metadata": fields})
+            assert find_orphans(server, [], Owner(DEV, mounts=MOUNTS)) == [
+                Orphan("approle", "old-dev", path, MOUNTS),
+                Orphan("secret-metadata", "shop/dev/a", None, MOUNTS),
+            ]
+            names = ["team/kv/shop/dev/a", "team/kv/shop/dev/b"]
+            assert find_deleted(server, [], names, MOUNTS) == names[1:]
 
     def test_find_orphans_ignores_own_jobs_of_any_deployment(self, server: Session) -> None:
         managed(server, "approle", "ours-apply", deployment="ours")
@@ -230,7 +268,6 @@ class TestDelete:
         assert session.requests == ["DELETE auth/jwt/role/x"]
 
     def test_delete_below_other_mounts(self) -> None:
-        mounts = Mounts("team/kv", "team/keys", "team/db", "team-roles")
         expected = {
             "approle": "DELETE auth/team-roles/role/x",
             "database-role": "DELETE team/db/roles/x",
@@ -238,9 +275,15 @@ class TestDelete:
             "database-connection": "DELETE team/db/config/x",
         }
         for kind, request in expected.items():
-            requests = delete(Orphan(kind, "x", "note/x", mounts), RecordingSession())
+            requests = delete(Orphan(kind, "x", "note/x", MOUNTS), RecordingSession())
             assert requests[-2:] == [request, "DELETE team/kv/metadata/note/x"]
-        assert Orphan("transit-key", "k", None, mounts).data == "team/keys/k"
+        assert Orphan("transit-key", "k", None, MOUNTS).data == "team/keys/k"
+        assert {
+            each.startswith("DELETE team/kv/metadata/")
+            for each in delete(
+                Orphan("secret-metadata", "s/dev/x", None, MOUNTS), RecordingSession()
+            )
+        } == {True}
 
     def test_orphan_has_no_fields(self) -> None:
         orphan = Orphan("policy", "old-dev", "note/x")
