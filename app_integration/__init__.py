@@ -7,7 +7,7 @@
 >>> decrypt_field(token, context={"user_id": 7})      # doctest: +SKIP
 'a@b.c'
 
-``docs/Env.md`` lists the variables with which a process finds its server and its identity.
+``docs/reference/Variables.md`` says how a process finds its server and its identity.
 :mod:`app_integration.errors` lists the errors.
 """
 

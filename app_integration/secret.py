@@ -15,7 +15,7 @@ class Secret(str):
     It equals, hashes and concatenates like the value, so ``create_engine(secret)`` works as it is.
     ``repr``, ``str()`` and ``format()`` return ``[REDACTED]``; pickling raises TypeError; copying
     returns the same object. Code written in C that reads the characters directly (``json.dumps``,
-    ``join``, writing to a file) gets the value: ``docs/Security.md`` lists how each library
+    ``join``, writing to a file) gets the value: ``docs/Redaction.md`` lists how each library
     behaves.
     """
 

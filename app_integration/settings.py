@@ -88,7 +88,7 @@ class Auth:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Settings of one application; ``docs/Env.md`` describes each variable."""
+    """Settings of one application; ``docs/reference/Variables.md`` describes each variable."""
 
     scope: Scope
     vault_addr: str

@@ -5,27 +5,32 @@ So a link between two documents is the same on the repository's web page and on 
 
 from __future__ import annotations
 
+import posixpath
+import re
 from pathlib import Path
 from typing import Final
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-DECISIONS: Final = "docs/adr/[0-9]*.md"
-PAGES: Final = (
-    "*.md",
-    "docs/*.md",
-    "docs/howto/*.md",
-    "docs/adr/README.md",
-    DECISIONS,
-    "examples/*/README.md",
+INDEX: Final = "docs/README.md"
+PAGES: Final = ("*.md", "docs/*.md", "docs/*/*.md", "examples/*/README.md")
+_ENTRY: Final = re.compile(
+    r"^## (?P<group>.+)$|^- \[(?P<title>.+?)\]\((?P<path>\S+)\)", re.MULTILINE
 )
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Add every decision to the navigation."""
-    for entry in config.nav or []:
-        entry.get("Decisions", []).extend(_paths(config, DECISIONS))
+    """Take the navigation from the list of all documents."""
+    root = Path(config.config_file_path).parent
+    config.nav = [{config.site_name: "README.md"}, {"All documents": INDEX}]
+    for found in _ENTRY.finditer((root / INDEX).read_text(encoding="utf-8")):
+        if found["group"]:
+            config.nav.append({found["group"]: []})
+        else:
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(INDEX), found["path"]))
+            [entries] = config.nav[-1].values()
+            entries.append({found["title"]: path})
     return config
 
 
@@ -34,12 +39,11 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     for page in files.documentation_pages():
         files.remove(page)
     root = str(Path(config.config_file_path).parent)
-    for path in _paths(config, *PAGES):
+    for path in _paths(Path(root)):
         files.append(File(path, root, config.site_dir, config.use_directory_urls))
     return files
 
 
-def _paths(config: MkDocsConfig, *patterns: str) -> list[str]:
-    root = Path(config.config_file_path).parent
-    found = (path for pattern in patterns for path in sorted(root.glob(pattern)))
+def _paths(root: Path) -> list[str]:
+    found = (path for pattern in PAGES for path in sorted(root.glob(pattern)))
     return [path.relative_to(root).as_posix() for path in found]

@@ -19,7 +19,7 @@ def require_variable(env: Mapping[str, str], name: str) -> str:
     value = env.get(name)
     if not value:
         raise ConfigurationError(
-            f"{name} is not set; docs/Env.md lists the variables an application needs"
+            f"{name} is not set; docs/reference/Variables.md lists what an application needs"
             " (for the local deployment: set -a; . .strongroom/env/SERVICE.env)"
         )
     return value

@@ -79,7 +79,7 @@ def _proxy(settings: Settings) -> AuthMethod:
 def _required(path: Path | None, variable: str) -> Path:
     if path is None:
         raise ConfigurationError(
-            f"{variable} is not set; docs/Env.md lists the variables of each auth method"
+            f"{variable} is not set; docs/reference/Auth_Methods.md lists what each method needs"
         )
     return path
 

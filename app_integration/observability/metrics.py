@@ -1,7 +1,7 @@
 """Metrics of the SDK, recorded by the process's current recorder.
 
 With the extra ``metrics`` installed, they are in Prometheus' default registry under
-``strongroom_*``. Without it nothing is recorded. ``docs/Env.md`` lists the metrics.
+``strongroom_*``. Without it nothing is recorded. ``docs/reference/Limits.md`` lists the metrics.
 """
 
 from __future__ import annotations

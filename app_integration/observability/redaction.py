@@ -4,7 +4,7 @@ The SDK registers every value that it returns, with its encodings in JSON, URLs,
 hexadecimal and ``repr``. :func:`install` redacts them in log records, for handlers that do not
 format, and in the text that handlers format; in tracebacks; and in the events of structlog and
 loguru. An import installs nothing: an application or its framework helper calls :func:`install`.
-``docs/Security.md`` lists what redaction misses.
+``docs/Redaction.md`` lists what redaction misses.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from tests.support.servers.issuer import new_key, public
 
 pytestmark = pytest.mark.requires("embedded")
 
-RUNBOOK = Path(__file__).parents[2] / "docs" / "Runbook.md"
+CHANGE = Path(__file__).parents[2] / "docs" / "howto" / "Change.md"
 PAGE = Path(__file__).parents[2] / "docs" / "Deploy.md"
 ADDRESS = "https://vault.staging.example.com:8200"
 #: GitHub's own key set is out of reach, and another deployment on the server has such names.
@@ -150,7 +150,7 @@ def test_steps_of_a_move_need_nothing_that_a_later_one_makes(
     body = {"policies": ["root"], "no_parent": True}
     auth = tls_server.root.post("auth/token/create", body)["auth"]
     (home / "moving-token").write_text(auth["client_token"])
-    section = RUNBOOK.read_text().partition("## Move a secret")[2].partition("\n## ")[0]
+    section = CHANGE.read_text().partition("## Move a secret")[2].partition("\n## ")[0]
     steps = re.findall(r"^    ```sh\n(.*?)^    ```$", section, re.MULTILINE | re.DOTALL)
     commands = f"""
 export VAULT_CACERT=$HOME/vault-ca.pem

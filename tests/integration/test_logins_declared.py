@@ -45,7 +45,7 @@ REVIEWER = "auth/kubernetes/config/token_reviewer_jwt"
 GIVEN = {"auth/oidc/config/oidc_client_secret": CLIENT_SECRET}
 CI = Signer(ISSUER)
 LOGIN = {"audience": "strongroom", "subject": "shop", "claims": {"ref": "refs/heads/main"}}
-RUNBOOK = (Path(__file__).parents[2] / "docs" / "Runbook.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
 HERE = "http://localhost:8250/oidc/callback"
 
 
@@ -321,8 +321,9 @@ class TestPeople:
         kept = {"accessor": self.log_in(server)["accessor"]}
         monkeypatch.setattr(provider, "user", "eve")
         gone = {"accessor": self.log_in(server)["accessor"]}
-        helper = re.search(r"^revoke_tokens\(\) \{.*?^\}$", RUNBOOK, re.MULTILINE | re.DOTALL)
-        steps = re.search(r"^```sh\n(person=ada.*?)```$", RUNBOOK, re.MULTILINE | re.DOTALL)
+        runbook, access = (DOCS / name for name in ("Runbook.md", "howto/Access.md"))
+        helper = re.search(r"(?ms)^revoke_tokens\(\) \{.*?^\}$", runbook.read_text())
+        steps = re.search(r"(?ms)^```sh\n(person=ada.*?)```$", access.read_text())
         assert helper
         assert steps
         commands = f"{helper[0]}\n{steps[1]}".replace("person=ada", "person=eve")

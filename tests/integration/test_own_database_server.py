@@ -40,7 +40,7 @@ from vault.reconcile.planning.build import build_plan
 
 pytestmark = pytest.mark.requires("embedded")
 
-RUNBOOK = Path(__file__).parents[2] / "docs" / "Runbook.md"
+LOCAL = Path(__file__).parents[2] / "docs" / "howto" / "Local_Deployment.md"
 PORT = "SELECT session_user, current_user, inet_server_port()"
 ROLES = "SELECT rolname FROM pg_roles WHERE rolname LIKE 'gaara%' ORDER BY 1"
 
@@ -245,7 +245,7 @@ def test_deployment_moves_to_a_database_once_it_was_handed_over_and_back(
 
 
 def dump(team: TeamServer, folder: Path) -> None:
-    """Write the dumps that the Runbook loads, from a database of some other role."""
+    """Write the dumps that the document loads, from a database of some other role."""
     team.query("CREATE ROLE shipper LOGIN")
     team.query("CREATE DATABASE parcels OWNER shipper")
     team.query(
@@ -262,7 +262,7 @@ def dump(team: TeamServer, folder: Path) -> None:
 
 
 def documented_commands(local: LocalDeployment) -> list[str]:
-    section = RUNBOOK.read_text().split("## Load data into the local database\n")[1]
+    section = LOCAL.read_text().split("## Load data into the local database\n")[1]
     blocks = re.findall(r"^```sh\n(.*?)^```$", section.split("\n## ")[0], re.MULTILINE | re.DOTALL)
     return [block.replace("15432", str(local.ports.database)) for block in blocks]
 

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.requires("embedded")
 
 SCOPE = Scope("gaara-store", Environment.DEV)
 LEASED = "v-gaara-store-x7"
-RUNBOOK = Path(__file__).parents[2] / "docs" / "Runbook.md"
+ADOPT = Path(__file__).parents[2] / "docs" / "howto" / "Adopt.md"
 #: Manager and owner, the owner's members, database and schema, without what other services may do.
 PREPARED = """
     SELECT rolname, rolcanlogin, rolcreaterole, rolsuper, rolconfig FROM pg_roles
@@ -280,7 +280,7 @@ def test_documented_statements_prepare_a_database_as_the_local_runtime_does(
     postgres: Postgres, layout: Layout
 ) -> None:
     superuser_of = Superuser(layout, postgres.port, postgres.check_listener).connect
-    section = RUNBOOK.read_text().split("## Lease users of your own PostgreSQL\n")[1]
+    section = ADOPT.read_text().split("## Lease users of your own PostgreSQL\n")[1]
     blocks = re.findall(r"^    ```sql\n(.*?)^    ```$", section, re.MULTILINE | re.DOTALL)
     whole, inside, *_ = blocks
     for name, statements in (("postgres", whole), ("fresh_shop", inside)):

@@ -1,4 +1,4 @@
-"""Behaviour of other libraries with a `Secret`, tested for real: the table of docs/Security.md.
+"""Behaviour of other libraries with a `Secret`, tested for real: the table of docs/Redaction.md.
 
 There are three verdicts. *works*: the library has the value where it needs it, or shows
 ``[REDACTED]`` where it would show it. *needs reveal()*: it gets ``[REDACTED]`` or raises; nothing
@@ -54,7 +54,7 @@ from tests.support.servers.deployment import Deployment
 
 pytestmark = pytest.mark.requires("embedded")
 
-SECURITY: Final = Path(__file__).parents[2] / "docs" / "Security.md"
+SECURITY: Final = Path(__file__).parents[2] / "docs" / "Redaction.md"
 VALUE: Final = "correct-horse-battery-staple-correct-horse"
 SECRET: Final = Secret(VALUE)
 WORKS, NEEDS, LEAKS = "works", "needs reveal()", "leaks"
@@ -398,7 +398,7 @@ def anything(_servers: Servers) -> Secret:
     return SECRET
 
 
-#: Call, as the table of docs/Security.md writes it → how it is tried.
+#: Call, as the table of docs/Redaction.md writes it → how it is tried.
 CALLS: Final[Mapping[str, Use | Show]] = {
     "psycopg.connect(driver_url(secret_url))": Use(lambda servers: servers.database, url_connects),
     "str(error) of psycopg.connect(secret_url)": Show(unread_url_error),

@@ -2,7 +2,7 @@
 
 An index value is a few bits of a keyed hash, which several values share on purpose. So a reader of
 the table cannot tell which rows are equal, and a lookup decrypts a handful of rows and compares
-them. ``docs/encryption-format.md`` specifies the bytes, ``docs/Security.md`` explains what an index
+them. ``docs/encryption-format.md`` specifies the bytes, ``docs/Rights.md`` explains what an index
 reveals.
 """
 

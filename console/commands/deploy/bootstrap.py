@@ -93,8 +93,8 @@ def _show(result: Result, declared: EnvironmentDeclaration) -> None:
     for job in result.reissued:
         out.print(
             f"The earlier wrapped secret-id of {job} had expired or had been opened. If its "
-            "receiver did not open it, another client may have it: destroy it, as docs/Runbook.md "
-            "says under 'A wrapped secret-id was stolen'.",
+            "receiver did not open it, another client may have it: destroy it, as "
+            "docs/runbook/Leaks.md says under 'A wrapped secret-id was stolen'.",
             markup=False,
         )
     if result.alive:

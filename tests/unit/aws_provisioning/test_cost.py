@@ -178,7 +178,7 @@ def test_costs_are_those_of_the_price_list() -> None:
 def test_figures_of_the_document_are_those_of_the_examples() -> None:
     declared = load()
     inventory = Inventory.of(declared, declared.scopes(Environment.PROD))
-    text = (PROJECT / "docs/howto/AWS.md").read_text(encoding="utf-8")
+    text = (PROJECT / "docs/howto/AWS_Watch.md").read_text(encoding="utf-8")
     for number in (1, 10, 1000):
         found = estimate(inventory, Rates(), number, Prices(), LIMITS)
         assert f"| {number:,} | ${found.naive_cost:,.2f} | ${found.cached_cost:,.2f} |" in text

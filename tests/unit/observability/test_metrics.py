@@ -233,7 +233,12 @@ def test_recorder_in_a_forked_child_counts_from_zero(recorder: Prometheus) -> No
 
 
 def test_every_metric_is_documented(recorder: Prometheus) -> None:
-    section = (ROOT / "docs" / "Env.md").read_text().partition("## Metrics")[2].partition("## ")[0]
+    section = (
+        (ROOT / "docs/reference/Limits.md")
+        .read_text()
+        .partition("## Metrics")[2]
+        .partition("## ")[0]
+    )
     expected = {
         f"{family.name}_total" if family.type == "counter" else family.name
         for family in recorder.registry.collect()

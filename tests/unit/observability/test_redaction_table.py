@@ -1,4 +1,4 @@
-"""Tests of the table in docs/Security.md: each way to output a value is redacted or leaks.
+"""Tests of the table in docs/Redaction.md: each way to output a value is redacted or leaks.
 
 The result *scrubbed* means that the output has ``[REDACTED]`` in place of the value. The result
 *leaks* means that the output has the value.
@@ -46,7 +46,7 @@ from app_integration.observability import redaction
 from app_integration.observability.redaction import SecretRegistry
 from app_integration.secret import REDACTED, Secret
 
-SECURITY: Final = Path(__file__).parents[3] / "docs" / "Security.md"
+SECURITY: Final = Path(__file__).parents[3] / "docs" / "Redaction.md"
 SCRUBBED, LEAKS = "scrubbed", "leaks"
 
 VALUE: Final = "correct-horse-battery"

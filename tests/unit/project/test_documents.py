@@ -26,11 +26,20 @@ ROOT: Final = Path(__file__).parents[3]
 #: Documents that a reader of the repository expects at its root.
 AT_ROOT: Final = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 DOCS: Final = sorted(
-    [*(ROOT / name for name in AT_ROOT), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/howto/*.md")]
+    [*(ROOT / name for name in AT_ROOT), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/[!a]*/*.md")]
 )
 DECISIONS: Final = [*ROOT.glob("docs/adr/[0-9]*.md")]
-ENV: Final = ROOT / "docs" / "Env.md"
+REFERENCE: Final = ROOT / "docs" / "reference"
 PITFALLS: Final = ROOT / "docs" / "pitfalls.md"
+
+#: How many entries a group of the index has at most, and how many words a page.
+ENTRIES: Final = 12
+WORDS: Final = 2500
+#: Pages that are looked up, not read: a table of each, a specification, a history.
+LONG: Final = {
+    *("CHANGELOG.md", "CONTRIBUTING.md", "Security.md", "Threat_Model.md", "pitfalls.md"),
+    "encryption-format.md",
+}
 
 #: Top-level folders. Text in code that begins with one of them and a slash is a path.
 TOP: Final = (*PACKAGES, "docs", "tests", "requirements", ".ci", ".github")
@@ -98,10 +107,15 @@ def test_every_link_has_a_target(document: Path) -> None:
     assert broken == []
 
 
-def test_every_document_is_linked_in_the_readme() -> None:
-    linked = find_all(r"\]\(([^)#]+\.md)\)", text_of(ROOT / "README.md"))
-    documents = {str(path.relative_to(ROOT)) for path in DOCS} - {"README.md"}
-    assert sorted(documents - set(linked)) == []
+def test_each_group_of_the_index_is_short() -> None:
+    groups = text_of(ROOT / "docs" / "README.md").split("\n## ")[1:]
+    assert [each.partition("\n")[0] for each in groups if each.count("\n- ") > ENTRIES] == []
+
+
+def test_no_guide_is_longer_than_one_sitting() -> None:
+    long = {path.name for path in DOCS if len(text_of(path).split()) > WORDS}
+    assert long == LONG
+    assert len(text_of(ROOT / "README.md").split()) <= 900
 
 
 def test_every_decision_is_in_the_index_with_its_title() -> None:
@@ -162,7 +176,8 @@ def _constants() -> set[str]:
 
 def test_every_variable_of_the_code_is_documented() -> None:
     used = set(find_all(r"\b(STRONGROOM_[A-Z_]*[A-Z])\b", sources())) | _port_variables()
-    assert sorted(name for name in used if f"`{name}`" not in text_of(ENV)) == []
+    variables = "".join(map(text_of, REFERENCE.glob("*.md")))
+    assert sorted(name for name in used if f"`{name}`" not in variables) == []
 
 
 def _port_variables() -> set[str]:
@@ -170,15 +185,16 @@ def _port_variables() -> set[str]:
 
 
 def test_every_port_is_documented_with_its_default() -> None:
+    operator = text_of(REFERENCE / "Operator.md")
     rows = dict(
-        re.findall(r"^\| `(STRONGROOM_\w+_PORT)` \|[^|]*\| (\d+) \|", text_of(ENV), re.MULTILINE)
+        re.findall(r"^\| `(STRONGROOM_\w+_PORT)` \|[^|]*\| (\d+) \|", operator, re.MULTILINE)
     )
     ports = Ports().by_name() | MonitoringPorts().by_name()
     assert rows == {setting(name): str(port) for name, port in ports.items()}
 
 
 def test_every_limit_is_documented_with_its_default() -> None:
-    section = text_of(ENV).partition("## Limits")[2]
+    section = text_of(REFERENCE / "Limits.md").partition("## Limits")[2]
     rows = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", section, re.MULTILINE))
     assert rows == {field.name: str(field.default) for field in fields(Limits)}
     for field in fields(Limits):
@@ -188,7 +204,7 @@ def test_every_limit_is_documented_with_its_default() -> None:
 
 
 def test_every_place_of_a_deployment_is_documented() -> None:
-    section = text_of(ENV).partition("## Files of a local deployment")[2]
+    section = text_of(REFERENCE / "Operator.md").partition("## Files of a local deployment")[2]
     layout = Layout(Path("root"))
     places = [getattr(layout, name) for name, kind in vars(Layout).items() if _is_place(kind)]
     names = {place.relative_to(layout.root).parts[0] for place in places if place != layout.root}
@@ -254,7 +270,9 @@ def _functions(body: list[ast.stmt], prefix: str) -> Iterator[str]:
 
 
 def test_figures_in_security_md_match_the_tests() -> None:
-    text = text_of(ROOT / "docs" / "Security.md")
+    text = "".join(
+        text_of(ROOT / f"docs/{name}.md") for name in ("Security", "Redaction", "Rights")
+    )
     faults = ROOT / "tests" / "faults"
     declarations = len(list(faults.glob("declare/*/expect")))
     templates = len(list(faults.glob("templates/*.expected")))

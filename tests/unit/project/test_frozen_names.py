@@ -1168,7 +1168,7 @@ def test_names_of_a_public_module_are_listed(name: str) -> None:
 
 
 def test_imports_of_documents_and_examples_are_listed() -> None:
-    documents = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.py")]
+    documents = [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.py")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in documents)
     missing = []
     for module, imported in re.findall(r"from app_integration\.([\w.]+) import ([\w, ]+)", text):

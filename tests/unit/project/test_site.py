@@ -24,9 +24,9 @@ BLOCKS: Final = {"blockquote", "h1", "h2", "h3", "li", "ol", "pre", "table", "td
 #: Link in a document → what the build says of it.
 BROKEN: Final = {
     "Nothing.md": "the target 'docs/Nothing.md' is not found",
-    "Env.md#nothing": "does not contain an anchor '#nothing'",
+    "Testing.md#nothing": "does not contain an anchor '#nothing'",
     "#nothing": "there is no such anchor on this page",
-    "/docs/Env.md": "an absolute link",
+    "/docs/Testing.md": "an absolute link",
     "../console/cli.py": "the target 'console/cli.py' is not found",
 }
 
@@ -92,7 +92,7 @@ def test_broken_link_and_document_without_entry_fail_the_build(tmp_path: Path) -
     for page in PAGES:
         (tmp_path / page).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / page).write_text("# A page without links\n", encoding="utf-8")
-    for name in ("mkdocs.yml", "docs/pages.py", "docs/wide.css"):
+    for name in ("mkdocs.yml", "docs/README.md", "docs/pages.py", "docs/wide.css"):
         shutil.copy(ROOT / name, tmp_path / name)
     links = "\n".join(f"[link]({target})" for target in BROKEN)
     (tmp_path / "docs" / "added.md").write_text(f"# Added\n\n{links}\n", encoding="utf-8")

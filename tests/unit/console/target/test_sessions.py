@@ -36,7 +36,10 @@ def test_operator_without_a_deployment_is_told_to_start_one(tmp_path: Path, role
 
 @pytest.mark.parametrize(
     ("role", "remedy"),
-    [(APPLY_JOB, "docs/Runbook.md says how to replace it"), (PLAN_JOB, "make vault-up issues")],
+    [
+        (APPLY_JOB, "docs/runbook/Losses.md replaces it"),
+        (PLAN_JOB, "make vault-up issues"),
+    ],
 )
 def test_lost_credential_is_named_with_its_remedy(tmp_path: Path, role: str, remedy: str) -> None:
     Layout(tmp_path).format.write_text("1")

@@ -157,7 +157,7 @@ def test_document_has_the_thresholds_and_severities_of_the_built_in_file() -> No
 def test_document_says_of_each_rule_what_to_do() -> None:
     text = (load.PROJECT / "docs/howto/Anomalies.md").read_text(encoding="utf-8")
     todo = text.partition("## What to do")[2].partition("## JSON")[0]
-    runbook = (load.PROJECT / "docs/Runbook.md").read_text(encoding="utf-8")
+    runbook = (load.PROJECT / "docs/runbook/Audit_Log.md").read_text(encoding="utf-8")
     section = runbook.partition("## The audit log has unusual requests")[2].partition("\n## ")[0]
     for name in NAMES:
         assert f"`{name}`" in todo

@@ -66,7 +66,7 @@ def test_log_renamed_as_the_runbook_says_is_taken(tmp_path: Path) -> None:
     logs = [LiveLog(tmp_path / name) for name in ("audit-1.log", "audit-2.log")]
     for log in logs:
         log.path.write_bytes(line(at(0.5)))
-    commands = (ROOT / "docs" / "Runbook.md").read_text().splitlines()
+    commands = (ROOT / "docs" / "runbook" / "Audit_Log.md").read_text().splitlines()
     (rename,) = (command for command in commands if 'do mv "$log"' in command)
     subprocess.run(["bash", "-euc", rename], cwd=tmp_path, check=True)  # noqa: S607 (the developer's own)
     assert [len(log.rotated()) for log in logs] == [1, 1]
