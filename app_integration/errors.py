@@ -1,33 +1,33 @@
 """Errors that the SDK raises.
 
-StrongroomError
-├── ConfigurationError          settings, names or files are wrong; nothing was sent
-│   ├── InvalidName             a secret, service or field name outside the grammar
-│   ├── UndeclaredSecret        a name that the application's declaration does not list
-│   └── ConfigRejected          a delivered config file that is invalid
-├── SecretError                 a secret cannot be read
-│   ├── SecretNotFound          the server holds no value under that name
-│   ├── SecretDeleted           its latest version was deleted or destroyed
-│   ├── AccessDenied            denied or absent: a client cannot distinguish them
-│   ├── WrongType               its value cannot be converted to the requested type
-│   └── SecretsMissing          some secrets required at start-up are missing; lists each
-├── ServerError                 the server did not answer as expected
-│   ├── Unreachable             no connection, or it was cut
-│   ├── Sealed                  sealed or not initialised
-│   ├── RateLimited             429, a throttled request, or a standby that did not forward
-│   ├── ServerFault             any other 5xx
-│   │   └── UnexpectedAnswer    a response that is not that of a Vault server, or of AWS
-│   ├── DeadlineExceeded        the deadline of the call is over
-│   └── RequestRefused          400, 404 or 405: the request itself is wrong
-├── AuthenticationFailed        login rejected, or the token is no longer valid
-│   └── CredentialStolen        a wrapped secret-id was unwrapped by another client, or expired
-├── EncryptionError
-│   ├── InvalidContext          a context that no token can be bound to
-│   ├── DecryptionFailed        opaque: never says which check failed
-│   ├── KeyUnavailable          the data key cannot be wrapped or unwrapped now
-│   ├── IndexKeyLost            rows of a blind index's key are missing, altered or outdated
-│   └── BatchFailed             some items of a batch failed; lists them
-└── AuditFailed                 the access record cannot be written, so nothing was released
+    StrongroomError
+    ├── ConfigurationError          settings, names or files are wrong; nothing was sent
+    │   ├── InvalidName             a secret, service or field name outside the grammar
+    │   ├── UndeclaredSecret        a name that the application's declaration does not list
+    │   └── ConfigRejected          a delivered config file that is invalid
+    ├── SecretError                 a secret cannot be read
+    │   ├── SecretNotFound          the server holds no value under that name
+    │   ├── SecretDeleted           its latest version was deleted or destroyed
+    │   ├── AccessDenied            denied or absent: a client cannot distinguish them
+    │   ├── WrongType               its value cannot be converted to the requested type
+    │   └── SecretsMissing          some secrets required at start-up are missing; lists each
+    ├── ServerError                 the server did not answer as expected
+    │   ├── Unreachable             no connection, or it was cut
+    │   ├── Sealed                  sealed or not initialised
+    │   ├── RateLimited             429, a throttled request, or a standby that did not forward
+    │   ├── ServerFault             any other 5xx
+    │   │   └── UnexpectedAnswer    a response that is not that of a Vault server, or of AWS
+    │   ├── DeadlineExceeded        the deadline of the call is over
+    │   └── RequestRefused          400, 404 or 405: the request itself is wrong
+    ├── AuthenticationFailed        login rejected, or the token is no longer valid
+    │   └── CredentialStolen        a wrapped secret-id was unwrapped by another client, or expired
+    ├── EncryptionError
+    │   ├── InvalidContext          a context that no token can be bound to
+    │   ├── DecryptionFailed        opaque: never says which check failed
+    │   ├── KeyUnavailable          the data key cannot be wrapped or unwrapped now
+    │   ├── IndexKeyLost            rows of a blind index's key are missing, altered or outdated
+    │   └── BatchFailed             some items of a batch failed; lists them
+    └── AuditFailed                 the access record cannot be written, so nothing was released
 
 A message says what happened, where, and what to do next. It never holds a secret. The exceptions of
 libraries are dropped (``from None``), because those of hvac contain response bodies.

@@ -15,6 +15,8 @@ from mkdocs.structure.files import File, Files
 
 INDEX: Final = "docs/README.md"
 PAGES: Final = ("*.md", "docs/*.md", "docs/*/*.md", "examples/*/README.md")
+#: A role of a docstring, which the reference shows as code without it.
+_ROLE: Final = re.compile(r":(?:attr|class|data|exc|func|meth|mod):(<code>)[.~]*")
 _ENTRY: Final = re.compile(
     r"^## (?P<group>.+)$|^- \[(?P<title>.+?)\]\((?P<path>\S+)\)", re.MULTILINE
 )
@@ -47,3 +49,8 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 def _paths(root: Path) -> list[str]:
     found = (path for pattern in PAGES for path in sorted(root.glob(pattern)))
     return [path.relative_to(root).as_posix() for path in found]
+
+
+def on_page_content(html: str, **_: object) -> str:
+    """Remove the roles of docstrings."""
+    return _ROLE.sub(r"\1", html)
