@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -229,7 +230,8 @@ def test_no_call_waits_for_the_server_after_one_refresh_has_failed(
     store = open_store(site.source, calls)
     for name in NAMES:
         site.put(name)
-        store.current_and_previous(name)
+        wait_until(partial(reads, store, name), "the server answers within its short deadline")
+    site.source.failed_at.clear()
     site.break_down()
     with reading(store, calls):
         wait_until(lambda: site.source.failed_at, "a refresh fails")
@@ -247,6 +249,13 @@ def test_no_call_waits_for_the_server_after_one_refresh_has_failed(
     assert {None, *NAMES} == {result for result in results if not isinstance(result, type)}
     assert ("stale", False) not in calls.records
     store.close()
+
+
+def reads(store: SecretStore, name: str) -> bool:
+    try:
+        return store.current_and_previous(name)[0] == Secret(name)
+    except OUTAGE:
+        return False
 
 
 def is_fresh(store: SecretStore) -> bool:
