@@ -30,6 +30,8 @@ _ENDED: Final = columns(
     "name Name, state Result, time Ended, time Took, time Versions, text Service, text Kind"
 )
 _CONSUMERS: Final = columns("name Consumer, state State, reason Seen")
+#: It replaces the new value, too, so that it is no way to retire only the old one.
+_EMERGENCY: Final = "After a leak: end the old and the new value at once, and create another"
 _STEPS: Final = tuple(step for step in Step if not step.is_end)
 _GROUPS: Final = (
     ("waiting", "Waits for", WARN),
@@ -205,7 +207,7 @@ def _commands(item: Item, record: Record, commands: Commands) -> Iterable[tuple[
     is_ending = record.step is Step.RETIRE or (record.is_compromised and is_last)
     if not (is_ending or record.is_undone):
         yield f"{command} --undo", "Go back to the old value"
-        yield f"{command} --compromised", "Retire the old value now, although it may be in use"
+        yield f"{command} --compromised", _EMERGENCY
 
 
 def _result(record: Record) -> Badge:

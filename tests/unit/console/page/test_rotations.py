@@ -83,6 +83,13 @@ def test_commands_are_those_that_the_step_allows(record: Record, commands: list[
     assert [command for command, _ in underway.commands] == commands
 
 
+def test_command_for_a_leak_does_not_promise_to_retire_the_old_value_only() -> None:
+    (underway,) = build(RotationState(ITEM, WAITING))
+    command, what = underway.commands[-1]
+    assert command == f"{COMMAND} --compromised"
+    assert what == "After a leak: end the old and the new value at once, and create another"
+
+
 def test_ended_rotations_are_in_the_order_of_their_end() -> None:
     done = replace(WAITING, step=Step.DONE, ended=NOW - HOUR)
     undone = replace(WAITING, step=Step.UNDONE, ended=NOW)
