@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from app_integration.errors import AccessDenied
 from app_integration.mounts import Mounts
-from app_integration.names import ISSUED_KEY
+from app_integration.names import HOST_KEY, ISSUED_KEY
 from vault.reconcile.resources import ReadSession, read_data
 from vault.reconcile.resources.kv import find_no_value, metadata_path
 from vault.reconcile.server_time import parse_time
@@ -43,6 +43,7 @@ class Age:
     reason: str | None = None
     is_known: bool = True
     issued: str | None = None
+    host: str | None = None
 
 
 def read_ages(reader: ReadSession, item: Item, mounts: Mounts, now: datetime) -> list[Age]:
@@ -113,5 +114,6 @@ def _secret_id_age(reader: ReadSession, role: str, accessor: str, now: datetime)
         return
     created, expires = (parse_time(data[key]) for key in ("creation_time", "expiration_time"))
     if expires is None or expires > now:
-        name = (data.get("metadata") or {}).get(ISSUED_KEY)
-        yield Age(created, expires=expires, accessor=accessor, issued=name)
+        metadata = data.get("metadata") or {}
+        issued, host = metadata.get(ISSUED_KEY), metadata.get(HOST_KEY)
+        yield Age(created, expires=expires, accessor=accessor, issued=issued, host=host)

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from app_integration.names import AGENT_ISSUED
 from vault.rotation.due import age_seconds, due_date, is_overdue
 from vault.rotation.inventory import Item
 from vault.rotation.item_kind import Kind
@@ -130,6 +131,8 @@ def _last_login(item: Item, age: Age, logs: AuditLogs) -> LastRead:
     The log shows only the role of one without a name, which is certain to be unused if no login
     without a name has followed its issue.
     """
+    if age.created is None and age.is_known:
+        return _last_login_of_role(item, logs)
     login = logs.logins.get((item.server_name, age.issued))
     if login is not None and age.issued is not None:
         return LastRead(ReadState.READ, read=login)
@@ -137,3 +140,14 @@ def _last_login(item: Item, age: Age, logs: AuditLogs) -> LastRead:
         return LastRead(ReadState.NEVER)
     reason = "the secret-id has no name, so that the log shows only the logins of its AppRole"
     return LastRead(ReadState.UNKNOWN, reason, login)
+
+
+def _last_login_of_role(item: Item, logs: AuditLogs) -> LastRead:
+    """Return the last login with a secret-id that is no longer valid, other than an agent's."""
+    logins = (
+        login
+        for (role, name), login in logs.logins.items()
+        if role == item.server_name and name != AGENT_ISSUED
+    )
+    login = max(logins, key=lambda each: each.time, default=None)
+    return LastRead(ReadState.NEVER) if login is None else LastRead(ReadState.READ, read=login)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from app_integration.names import Environment
+from app_integration.names import AGENT_ISSUED, Environment
 from vault.audit.event_file import EventFile
 from vault.rotation.inventory import Item
 from vault.rotation.item_kind import Kind
@@ -111,6 +111,20 @@ def test_secret_id_with_a_name_has_the_last_login_that_used_it() -> None:
     assert used == LastRead(ReadState.READ, read=logins["x", "a"])
     unused = row(Kind.SECRET_ID, Age(NOW - 2 * DAY, issued="b"), audit).last_read
     assert unused == LastRead(ReadState.NEVER)
+
+
+def test_role_without_a_valid_secret_id_has_the_last_login_that_was_not_an_agents() -> None:
+    logins = {
+        ("x", "a"): login(NOW - 2 * DAY),
+        ("x", None): login(NOW - 3 * DAY),
+        ("x", AGENT_ISSUED): login(NOW - DAY),
+        ("y", "a"): login(NOW),
+    }
+    none = Age(reason="the AppRole has no valid secret-id")
+    found = row(Kind.SECRET_ID, none, logs(logins=logins)).last_read
+    assert found == LastRead(ReadState.READ, read=logins["x", "a"])
+    only_agent = logs(logins={("x", AGENT_ISSUED): login(NOW)})
+    assert row(Kind.SECRET_ID, none, only_agent).last_read == LastRead(ReadState.NEVER)
 
 
 def test_document_has_these_keys() -> None:

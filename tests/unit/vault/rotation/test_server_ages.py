@@ -112,6 +112,12 @@ class TestSecretIds:
         assert [age.accessor for age in found] == ["a", "b"]
         assert [age.expires for age in found] == [datetime(2026, 7, 1, tzinfo=UTC), None]
 
+    def test_secret_id_has_its_name_and_host(self) -> None:
+        metadata = {"issued": "web", "host": "web-1"}
+        times = {"creation_time": TIME, "expiration_time": NEVER}
+        (found,) = self.ages(a={**times, "metadata": metadata})
+        assert (found.issued, found.host) == ("web", "web-1")
+
     def test_role_without_a_valid_secret_id_has_no_value(self) -> None:
         assert self.ages() == [Age(reason="the AppRole has no valid secret-id")]
 
