@@ -158,6 +158,7 @@ MATRIX = {
         [
             ("read", "sys/policies/acl/gaara-store-dev"),
             ("update", "sys/audit-hash/first"),
+            ("read", "sys/storage/raft/autopilot/state"),
             ("read", "identity/group/name/operators"),
             ("read", "auth/cert/certs/gaara-store-dev"),
             ("read", "secret/metadata/gaara-store/dev/jwt-secret"),

@@ -1,4 +1,4 @@
-"""State of a server: sealed, active, its version, and its audit devices."""
+"""State of a server: sealed, active, its version, its nodes, and its audit devices."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app_integration.errors import AccessDenied, Sealed
+from app_integration.errors import AccessDenied, RequestRefused, Sealed
 from app_integration.session.session import Session
 
 #: The status is 200 in each state, because others would count as errors.
 _HEALTH: Final = "sys/health?standbyok=true&perfstandbyok=true&sealedcode=200"
+#: Any node answers for all of a cluster with raft storage, and for those that are down.
+_NODES: Final = "sys/storage/raft/autopilot/state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,20 @@ class AuditDevice:
 
 
 @dataclass(frozen=True, slots=True)
+class Node:
+    """A node of the cluster."""
+
+    name: str
+    is_healthy: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ServerState:
-    """State of a server."""
+    """State of a server.
+
+    *nodes* and *devices* are None if the role may not read them. Another storage than raft names no
+    node.
+    """
 
     is_sealed: bool
     version: str = ""
@@ -32,13 +46,14 @@ class ServerState:
     leader: str = ""
     is_leader: bool = False
     devices: tuple[AuditDevice, ...] | None = None
+    nodes: tuple[Node, ...] | None = ()
 
 
 def read_server_state(session: Session) -> ServerState:
     """Return the state of the server of *session*."""
     try:
         health, leader = session.get(_HEALTH), session.get("sys/leader")
-        devices = _read_devices(session)
+        devices, nodes = _read_devices(session), _read_nodes(session)
     except Sealed:
         return ServerState(is_sealed=True)
     is_alone = not leader.get("ha_enabled")
@@ -49,6 +64,21 @@ def read_server_state(session: Session) -> ServerState:
         leader="" if is_alone else str(leader.get("leader_address", "")),
         is_leader=is_alone or bool(leader.get("is_self")),
         devices=devices,
+        nodes=nodes,
+    )
+
+
+def _read_nodes(session: Session) -> tuple[Node, ...] | None:
+    try:
+        found: Mapping[str, Any] = session.get(_NODES).get("data") or {}
+    except AccessDenied:
+        return None
+    except RequestRefused:
+        return ()  # because it has another storage, or this is a namespace
+    servers: Mapping[str, Mapping[str, Any]] = found.get("servers") or {}
+    return tuple(
+        Node(str(each.get("name", name)), bool(each.get("healthy")))
+        for name, each in sorted(servers.items())
     )
 
 
