@@ -199,7 +199,8 @@ def _find_first(
 ) -> Action | None:
     """Return what changes the value, None if it changes only with others."""
     item = rows[0].item
-    if all(find_due(row, now) is not Due.NO_VALUE for row in rows):
+    dues = {find_due(row, now) for row in rows}
+    if not dues & {Due.NO_VALUE, Due.NOT_ISSUED}:
         return _action(_describe(rows, now), commands.rotate(item))
     if is_given:
         return _action("Write its first value, from standard input", commands.put(item))

@@ -12,17 +12,18 @@ from starlette.responses import Response
 
 from console.page.page_request import PageRequest
 from console.page.urls import JOBS, Filter, value_url
-from console.page.views.due import Due, find_due
+from console.page.views.due import Due, find_due, show_due
 from console.views.cells import PLAIN, Badge, Bars, Cell, Link, Note
 from console.views.ledger import format_age
 from console.views.table import Column, Pages, Table, bar_table, columns
 from vault.declare import durations
 from vault.rotation.item_kind import Kind
 from vault.rotation.ledger.ledger import Row
+from vault.rotation.server_ages import Age
 
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
 _COLUMNS: Final = columns(
-    "name Name, state State, time Due, number Age, bar Part of its period, number Period, "
+    "name Name, time Due, state State, number Age, bar Part of its period, number Period, "
     "text Service, text Kind"
 )
 
@@ -143,17 +144,26 @@ def _column(column: Column, asked: ValuesFilter, environment: str) -> Column:
 
 def _row(row: Row, due: Due, environment: str, now: datetime) -> tuple[Cell, ...]:
     item, step = row.item, row.rotation and row.rotation.step
-    used = _used(row, now)
+    used, badge = _used(row, now), show_due(row, due, now)
+    link, holder = Link(item.name, value_url(item, environment)), _find_holder(row.age)
     return (
-        Link(item.name, value_url(item, environment)),
-        (due.badge, Badge(f"rotating: {step}", PLAIN)) if step else due.badge,
+        (link, Note(holder)) if holder else link,
         row.due,
+        (badge, Badge(f"rotating: {step}", PLAIN)) if step else badge,
         "" if row.age_seconds is None else format_age(row.age_seconds),
         Note(row.age.reason or "") if used is None else _show_used(used, due),
         "with its parts" if item.every is None else durations.render(item.every),
         item.service or "a job",
         item.kind.value,
     )
+
+
+def _find_holder(age: Age) -> str:
+    """Return what tells a secret-id from the others of its AppRole, empty of any other value."""
+    if age.accessor is None:
+        return ""
+    name = f"for {age.issued}" if age.issued else f"accessor {age.accessor[:8]}"
+    return name if age.host in {None, age.issued} else f"{name} on {age.host}"
 
 
 def _show_used(used: int, due: Due) -> Bars:

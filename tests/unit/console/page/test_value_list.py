@@ -86,7 +86,7 @@ def test_columns_that_can_be_sorted_by_have_an_address_and_the_current_one_its_o
     orders = {each.heading: each.order for each in values.columns if each.href}
     headings = ("Name", "Due", "Age", "Service", "Kind")
     assert orders == {**dict.fromkeys(headings, ""), "Age": "descending"}
-    assert values.columns[2].href == "/values?env=dev&service=shop"
+    assert values.columns[1].href == "/values?env=dev&service=shop"
 
 
 @pytest.mark.parametrize(
@@ -124,6 +124,25 @@ def test_pages_have_a_hundred_rows_and_keep_the_filter() -> None:
     assert (pages.count, pages.number, pages.first, pages.total) == (3, 3, 201, 201)
     assert names(values) == ["s200"]
     assert pages.url(2) == "/values?env=dev&q=s&page=2"
+
+
+def test_secret_ids_of_one_role_say_for_whom_and_on_which_host() -> None:
+    of = row(item("shop-dev", kind=Kind.SECRET_ID), 1)
+    ages = [
+        Age(NOW, accessor="0123456789", issued="web", host="web-1"),
+        Age(NOW, accessor="1123456789", issued="web-2", host="web-2"),
+        Age(NOW, accessor="2123456789"),
+    ]
+    values = build_values([replace(of, age=age) for age in ages], ValuesFilter(), "dev", NOW)
+    assert names(values) == [
+        "shop-dev for web on web-1",
+        "shop-dev for web-2",
+        "shop-dev accessor 21234567",
+    ]
+
+
+def test_due_date_stands_beside_the_name_where_a_narrow_window_shows_it() -> None:
+    assert [each.heading for each in build(ValuesFilter()).columns[:3]] == ["Name", "Due", "State"]
 
 
 def test_address_of_a_value_quotes_its_name() -> None:
