@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -18,8 +18,13 @@ from console.page.sources.sources import EnvironmentSources
 from console.page.urls import build_url
 from console.page.views.alerts import count_firing, find_tone
 from console.page.views.anomalies import SEVERITIES
-from console.page.views.due import Due, find_due
-from console.page.views.service_lines import Readings, build_service_table
+from console.page.views.due import Due, find_due, is_near
+from console.page.views.service_lines import (
+    STATES,
+    Readings,
+    ServicesFilter,
+    build_service_table,
+)
 from console.page.views.value_list import build_value_table
 from console.views.cells import BAD, GOOD, PLAIN, UNKNOWN, WARN, Badge
 from console.views.table import Table
@@ -28,6 +33,7 @@ from vault.reconcile.planning.partial_plan import PartialPlan
 
 #: Values of an environment that are listed because they are due first.
 _NEXT: Final = 5
+_ALL: Final = ServicesFilter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class EnvironmentPanel:
 
     name: str
     href: str
-    state: Badge
+    state: tuple[Badge, ...]
     facts: tuple[tuple[str, str], ...]
     tiles: tuple[Tile, ...]
     services: Table
@@ -60,10 +66,9 @@ def build_totals(panels: Sequence[EnvironmentPanel]) -> tuple[Tile, ...]:
     counts: Counter[str] = Counter()
     for panel in panels:
         counts.update(panel.counts)
-    ready = sum(panel.state.tone == GOOD for panel in panels)
-    is_ready = GOOD if ready == len(panels) else BAD
+    up, nodes = counts["up"], counts["nodes"]
     return (
-        Tile("Servers active", f"{ready} of {len(panels)}", is_ready),
+        Tile("Nodes up", f"{up:,} of {nodes:,}", GOOD if up == nodes else BAD),
         Tile("Services", f"{counts['services']:,}"),
         Tile("Values", f"{counts['values']:,}"),
         _count("Overdue", counts["overdue"], BAD),
@@ -72,29 +77,33 @@ def build_totals(panels: Sequence[EnvironmentPanel]) -> tuple[Tile, ...]:
     )
 
 
-def build_panel(name: str, readings: Readings, now: datetime) -> EnvironmentPanel:
-    """Return the panel of one environment."""
+def build_panel(
+    name: str, readings: Readings, now: datetime, asked: ServicesFilter = _ALL
+) -> EnvironmentPanel:
+    """Return the panel of one environment, with the services that *asked* is for."""
     rows = [(row, find_due(row, now)) for row in readings.ledger.value or ()]
     dues = Counter(due for _, due in rows)
-    services = build_service_table(name, readings, rows)
     upcoming = sorted(
-        (pair for pair in rows if pair[0].due is not None), key=lambda pair: pair[0].due or now
+        (pair for pair in rows if pair[0].due is not None and pair[1] is not Due.BY_ITSELF),
+        key=lambda pair: pair[0].due or now,
     )
+    declaration = readings.declaration.value
     findings = readings.audit.value.findings if readings.audit.value else ()
     return EnvironmentPanel(
         name,
         build_url("/", env=name),
-        _state(readings.server),
+        tuple(_states(readings.server)),
         _facts(readings.server.value),
-        _tiles(name, readings, dues),
-        services,
+        _tiles(name, readings, dues, sum(is_near(row, due, now) for row, due in rows)),
+        build_service_table(name, readings, rows, asked),
         build_value_table(upcoming[:_NEXT], name, now, f"Next due in {name}"),
         {
-            "services": len(services.rows),
+            "services": 0 if declaration is None else len(declaration.scopes(name)),
             "values": len(rows),
             "overdue": dues[Due.OVERDUE],
             "soon": dues[Due.SOON],
             "anomalies": len(findings),
+            **_count_nodes(readings.server),
         },
     )
 
@@ -102,15 +111,20 @@ def build_panel(name: str, readings: Readings, now: datetime) -> EnvironmentPane
 def show_overview(request: PageRequest) -> Response:
     """Return the view of all environments, or of the one in the address."""
     one = request.find_environment()
+    asked = ServicesFilter(
+        request.text("q"), request.choice("state", STATES), request.number("page")
+    )
     shown = [one] if one else list(request.sources.values())
     request.use(*(source for each in shown for source in _sources(each)))
-    panels = [build_panel(each.name, _read(each), request.now) for each in shown]
+    panels = [build_panel(each.name, _read(each), request.now, asked) for each in shown]
     title = f"Overview of {one.name}" if one else "Overview"
     return request.render(
         "overview.html.j2",
         title,
         crumbs=(),
         environment=one,
+        asked=asked,
+        states=STATES,
         panels=panels,
         totals=build_totals(panels),
     )
@@ -134,6 +148,21 @@ def _read(sources: EnvironmentSources) -> Readings:
     )
 
 
+def _states(server: Reading[ServerState]) -> Iterable[Badge]:
+    yield _state(server)
+    nodes = (server.value.nodes if server.value else None) or ()
+    if down := sum(not each.is_healthy for each in nodes):
+        yield Badge(f"{down} of {len(nodes)} nodes down", BAD)
+
+
+def _count_nodes(server: Reading[ServerState]) -> Mapping[str, int]:
+    """Return how many nodes there are and are up. Of no cluster, the server is one."""
+    nodes = (server.value.nodes if server.value else None) or ()
+    is_up = _state(server).tone == GOOD
+    up = sum(each.is_healthy for each in nodes) if nodes else 1
+    return {"nodes": len(nodes) or 1, "up": up if is_up else 0}
+
+
 def _state(server: Reading[ServerState]) -> Badge:
     if server.is_pending:
         return Badge("being read", PLAIN)
@@ -148,6 +177,11 @@ def _facts(server: ServerState | None) -> tuple[tuple[str, str], ...]:
     if server is None or server.is_sealed:
         return ()
     facts = [("version", server.version), ("leader", server.leader), ("cluster", server.cluster)]
+    if server.nodes is None:
+        facts.append(("nodes", "this role may not list them"))
+    else:
+        names = [each.name if each.is_healthy else f"{each.name} (down)" for each in server.nodes]
+        facts.append(("nodes", ", ".join(names)))
     if server.devices is None:
         facts.append(("audit devices", "this role may not list them"))
     else:
@@ -156,12 +190,13 @@ def _facts(server: ServerState | None) -> tuple[tuple[str, str], ...]:
     return tuple((name, text) for name, text in facts if text)
 
 
-def _tiles(name: str, readings: Readings, dues: Counter[Due]) -> tuple[Tile, ...]:
+def _tiles(name: str, readings: Readings, dues: Counter[Due], near: int) -> tuple[Tile, ...]:
     is_known = readings.ledger.value is not None
+    unissued = dues[Due.NOT_ISSUED]
     counts = (
-        ("Overdue", Due.OVERDUE, BAD),
-        ("Due within 7 days", Due.SOON, WARN),
-        ("No value", Due.NO_VALUE, WARN),
+        ("Overdue", Due.OVERDUE, BAD, ""),
+        ("Due within 7 days", Due.SOON, WARN, f"{near:,} within a day" if near else ""),
+        ("No value", Due.NO_VALUE, WARN, f"{unissued:,} none issued" if unissued else ""),
     )
     return (
         *(
@@ -169,9 +204,10 @@ def _tiles(name: str, readings: Readings, dues: Counter[Due]) -> tuple[Tile, ...
                 title,
                 dues[due] if is_known else None,
                 tone,
+                note,
                 href=build_url("/values", env=name, state=due.value),
             )
-            for title, due, tone in counts
+            for title, due, tone, note in counts
         ),
         _anomalies(readings.audit, build_url("/anomalies", env=name)),
         _alerts(name, readings.alerts),

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from app_integration.names import AGENT_ISSUED
 from vault.audit.anomalies.patterns import build_expression
-from vault.audit.anomalies.queries import LOGIN, RuleContext
+from vault.audit.anomalies.queries import RuleContext
 from vault.audit.event_columns import NO_TOKEN, SERVER_FAULT
 from vault.audit.store import quote
 
@@ -39,14 +40,18 @@ def create_requests(connection: DuckDBPyConnection, context: RuleContext) -> Spa
     return Span(*row) if row else Span(None, None, 0)
 
 
-def find_last_logins(connection: DuckDBPyConnection) -> dict[str, datetime]:
-    """Return the time of the last login of each role, in UTC, without a zone."""
-    rows = connection.execute(f"""
-        SELECT role, max(time) FROM requests
-        WHERE {LOGIN} AND outcome = 'ok' AND role IS NOT NULL
-        GROUP BY role
+def find_last_reads(connection: DuckDBPyConnection) -> dict[tuple[str, bool], datetime]:
+    """Return the time of the last value that each role has read, in UTC, without a zone.
+
+    The keys are a role and whether an agent read, as the name of its secret-id says. A login alone
+    is no read, because one that delivers nothing logs in, too.
+    """
+    rows = connection.execute("""
+        SELECT role, is_agent, max(time) FROM requests
+        WHERE is_value AND operation = 'read' AND outcome = 'ok' AND role IS NOT NULL
+        GROUP BY role, is_agent
     """).fetchall()
-    return dict(rows)
+    return {(role, is_agent): time for role, is_agent, time in rows}
 
 
 def _sql(context: RuleContext) -> str:
@@ -67,7 +72,7 @@ def _sql(context: RuleContext) -> str:
                 coalesce(list_contains(policies, 'root'), false) AS is_root,
                 len(list_filter(coalesce(policies, []),
                     lambda each: regexp_full_match(each, {glass}))) > 0 AS is_break_glass,
-                {_VALUE} AS is_value
+                {_VALUE} AS is_value, coalesce(issued = {quote(AGENT_ISSUED)}, false) AS is_agent
             FROM events
             WHERE namespace = {quote(context.namespace)} AND time IS NOT NULL AND path IS NOT NULL
         )
