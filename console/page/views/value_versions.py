@@ -12,7 +12,7 @@ from console.page.views.reads_filter import ReadsFilter
 from console.views.cells import GOOD, PLAIN, WARN, Badge, Bars, Cell, Link
 from console.views.charts import STEPS, Timeline, build_timeline
 from console.views.table import Table, columns
-from console.views.times import show_date
+from console.views.times import show_date, show_seconds
 from vault.rotation.server_versions import Version, VersionState
 
 #: Versions that are shown. Older ones are counted.
@@ -20,6 +20,8 @@ MOST: Final = 12
 #: Versions with a colour of their own in the chart of reads.
 _COLOURS: Final = 4
 _OLDER: Final = "older"
+#: Length of the shortest bar, of 100.
+_LEAST: Final = 2.0
 _TONES: Final = {
     VersionState.CURRENT: GOOD,
     VersionState.OLDER: WARN,
@@ -43,30 +45,36 @@ def build_life(
     due: datetime | None,
     now: datetime,
 ) -> Table:
-    """Return the versions on an axis of time that ends with the due date."""
+    """Return the versions on an axis of time that ends now, each with how long it was in use.
+
+    A due date ahead is not on it, because it would leave the past too little room.
+    """
     shown = versions[:MOST]
     if not shown:
         return Table("Versions by time", _LIFE, ())
-    first, last = shown[-1].created, max(now, due or now)
-    length = max(last - first, timedelta(seconds=1))
+    first = shown[-1].created
+    length = max(now - first, timedelta(seconds=1))
     counts = None if readers is None else Counter(each["version"] for each in readers)
 
     def place(time: datetime) -> float:
         return round(100 * (time - first) / length, 2)
 
-    marks = (("now", place(now)), *(() if due is None else (("due", place(due)),)))
+    is_late = due is not None and first <= due < now
+    marks = (("due", place(due)),) if due is not None and is_late else ()
     rows: list[tuple[Cell, ...]] = []
     until = None
     for each in shown:
-        x, end = place(each.created), place(until or now)
+        end = until or now
+        x, used = place(each.created), place(end) - place(each.created)
         tone, count = _TONES[each.state], None if counts is None else str(counts[each.number])
         # No version is too short to be seen.
-        parts = (("ground", 0, 100), (f"life-{tone}", min(x, 99.5), max(end - x, 0.5)))
-        badge, bars = Badge(each.state.value, tone), Bars(parts, marks)
+        parts = (("ground", 0, 100), (f"life-{tone}", min(x, 100 - _LEAST), max(used, _LEAST)))
+        badge = Badge(each.state.value, tone)
+        bars = Bars(parts, marks, show_seconds(end - each.created))
         rows.append((str(each.number), badge, bars, each.created, until, each.deleted, count))
         until = each.created
-    line = ", the thick one the due date" if due is not None else ""
-    note = f"{show_date(first)} to {show_date(last)}. The thin line is now{line}."
+    line = f" The line is the due date, {show_date(due)}." if is_late else ""
+    note = f"From {show_date(first)} until now, and how long each was in use.{line}"
     left_out = len(versions) - len(shown)
     return Table("Versions by time", _LIFE, rows, "life", note=note, left_out=left_out)
 

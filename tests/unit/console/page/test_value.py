@@ -141,17 +141,30 @@ def test_rotation_is_described_by_its_times_and_versions() -> None:
     )
 
 
-def test_life_is_on_one_axis_that_ends_with_the_due_date() -> None:
-    life = build_life(VERSIONS, None, NOW + 10 * DAY, NOW)
-    assert life.note == (
-        "2026-01-31 12:00Z to 2026-05-11 12:00Z. The thin line is now, the thick one the due date."
-    )
-    marks = (("now", 90.0), ("due", 100.0))
-    assert column(life, "In use") == [
-        Bars((("ground", 0, 100), ("life-good", 80.0, 10.0)), marks),
-        Bars((("ground", 0, 100), ("life-warn", 0.0, 80.0)), marks),
-    ]
+def test_life_is_on_one_axis_that_ends_now_however_far_the_due_date_is() -> None:
+    life = build_life(VERSIONS, None, NOW + 900 * DAY, NOW)
+    assert life.note == "From 2026-01-31 12:00Z until now, and how long each was in use."
+    newer = (("ground", 0, 100), ("life-good", 88.89, 11.11))
+    older = (("ground", 0, 100), ("life-warn", 0.0, 88.89))
+    assert column(life, "In use") == [Bars(newer, (), "10d"), Bars(older, (), "80d")]
     assert column(life, "Replaced") == [None, NOW - 10 * DAY]
+
+
+def test_version_of_a_minute_in_a_year_has_a_bar_that_can_be_seen() -> None:
+    versions = (
+        Version(2, NOW - timedelta(minutes=1), VersionState.CURRENT),
+        Version(1, NOW - 365 * DAY, VersionState.OLDER),
+    )
+    bars, _ = column(build_life(versions, None, None, NOW), "In use")
+    assert bars == Bars((("ground", 0, 100), ("life-good", 98, 2)), (), "1m")
+
+
+def test_due_date_that_has_passed_is_a_line_across_the_bars() -> None:
+    life = build_life(VERSIONS, None, NOW - 45 * DAY, NOW)
+    assert life.note.endswith(" The line is the due date, 2026-03-17 12:00Z.")
+    assert {bars.marks for bars in column(life, "In use") if isinstance(bars, Bars)} == {
+        (("due", 50.0),)
+    }
 
 
 def test_life_of_many_versions_shows_the_newest_and_counts_the_rest() -> None:
