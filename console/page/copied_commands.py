@@ -20,6 +20,11 @@ ALERTMANAGER: Final = "https://HOST:9093"
 _OTHER: Final = "OTHER"
 
 
+def shorten(path: Path, folder: Path) -> Path:
+    """Return *path* relative to *folder*, in which commands are run, if it is below that."""
+    return path.relative_to(folder) if path.is_relative_to(folder) else path
+
+
 @dataclass(frozen=True, slots=True)
 class Commands:
     """Commands about one environment."""

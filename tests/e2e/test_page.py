@@ -88,6 +88,7 @@ def test_operator_finds_who_still_reads_the_old_version_and_the_command(
         wait_until_read(view)
         row = view.get_by_role("row", name=re.compile("^token "))
         assert "older" in row.inner_text()
+        view.locator("summary", has_text="See who still has").click()
         command = view.get_by_label("Command: See who still has").inner_text().strip()
         where = f"--env dev --service gaara-store --root {deployment.layout.root}"
         assert command == f"strongroom audit version jwt-secret {where}"
@@ -106,6 +107,7 @@ def test_operator_finds_the_overdue_secret_and_the_command(
         row = view.get_by_role("row", name="database-url").first
         assert "overdue" in row.inner_text()
         row.get_by_role("link").click()
+        view.locator(".command summary").first.click()
         block = view.locator(".command pre").first
         block.click()
         copied = view.evaluate("getSelection().toString()").strip()
@@ -121,6 +123,17 @@ def test_filters_work_without_a_script_and_stay_in_the_address(page: PageBrowser
         view.wait_for_url("**q=pii**")
         names = view.locator("table.values tbody .name").all_inner_texts()
         assert (names, "kind=key" in view.url) == (["pii"], True)
+
+
+@pytest.mark.parametrize("path", ["/", "/values"])
+def test_due_is_visible_in_a_narrow_window(page: PageBrowser, path: str) -> None:
+    with page.open(path) as view:
+        view.set_viewport_size({"width": 400, "height": 900})
+        table = view.locator("table.values").first
+        box, due = (each.bounding_box() for each in (table.locator(".."), table.get_by_text("Due")))
+        assert box is not None
+        assert due is not None
+        assert due["x"] + due["width"] < box["x"] + box["width"] <= 400
 
 
 def test_page_is_used_by_keyboard_and_printed_without_its_navigation(page: PageBrowser) -> None:

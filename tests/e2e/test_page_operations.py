@@ -82,7 +82,7 @@ def test_operator_finds_who_a_rotation_waits_for_and_how_to_go_back(
         waiting = section.get_by_role("row", name="gaara-store-dev")
         assert "Waits for" in waiting.first.inner_text()
         assert view.locator("[aria-current=step]").inner_text().startswith("consumers")
-        commands = view.locator(".command pre").all_inner_texts()
+        commands = view.locator(".command pre").all_text_contents()
         where = f"--env dev --service gaara-store --kind secret --root {deployment.layout.root}"
         command = f"strongroom rotate jwt-secret {where}"
         assert commands == [command, f"{command} --undo", f"{command} --compromised"]
@@ -107,7 +107,7 @@ def test_operator_finds_the_changed_policy_and_the_command(
         assert "change" in row.inner_text()
         row.get_by_text("lines").click()
         assert '-path "sys/mounts"' in row.inner_text()
-        command = view.locator(".command pre").first.inner_text()
+        command = (view.locator(".command pre").first.text_content() or "").strip()
         assert command == f"strongroom apply --env dev --root {deployment.layout.root}"
 
 

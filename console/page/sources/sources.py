@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from app_integration.session.session import Session
-from console.page.copied_commands import Commands
+from console.page.copied_commands import Commands, shorten
 from console.page.sources.audit_activity import Activity, read_activity
 from console.page.sources.audit_summary import AuditSummary, read_audit_summary
 from console.page.sources.cached_source import CachedSource
@@ -146,10 +146,11 @@ class EnvironmentSources:
     @cached_property
     def commands(self) -> Commands:
         """Return the commands about the environment."""
-        options = self._options
-        root = None if self._root == local_root() else self._root
-        logs = tuple(options.audit_logs)
-        return Commands(self.name, self.is_local, root, logs, options.store)
+        options, here = self._options, Path.cwd()
+        root = None if self._root == local_root() else shorten(self._root, here)
+        logs = tuple(shorten(each, here) for each in options.audit_logs)
+        store = options.store and shorten(options.store, here)
+        return Commands(self.name, self.is_local, root, logs, store)
 
     @cached_property
     def declaration(self) -> CachedSource[Declaration]:

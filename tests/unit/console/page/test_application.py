@@ -115,6 +115,14 @@ def test_comparison_of_one_environment_names_the_options_for_two(client: PageCli
     assert " ".join(f"<span>{word}</span>" for word in words) in text
 
 
+def test_command_is_folded_under_what_it_does(client: PageClient) -> None:
+    text = client.get("/compare").text
+    command = text.partition('<details class="command">')[2].partition("</details>")[0]
+    assert "<summary>Show two environments</summary>" in command
+    assert 'aria-label="Command: Show two environments"' in command
+    assert "open" not in text.partition('<details class="command"')[2].partition(">")[0]
+
+
 def test_every_view_of_the_navigation_exists() -> None:
     assert {path for path, _ in NAVIGATION} <= VIEWS.keys()
 

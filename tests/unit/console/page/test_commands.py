@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from console.page.copied_commands import Commands
+from console.page.copied_commands import Commands, shorten
 from vault.rotation.inventory import Item
 from vault.rotation.item_kind import Kind
 
@@ -55,6 +55,14 @@ def test_commands_repeat_the_options_of_the_page() -> None:
     rotate = ELSEWHERE.rotate(of)
     assert rotate is not None
     assert rotate.endswith(f"--kind secret --root /srv/local {LOGS}")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/srv/app/logs/a.log", "logs/a.log"), ("/var/log/a.log", "/var/log/a.log"), ("a", "a")],
+)
+def test_path_below_the_folder_of_the_page_is_short(path: str, expected: str) -> None:
+    assert shorten(Path(path), Path("/srv/app")) == Path(expected)
 
 
 def test_commands_about_two_environments_name_a_folder_of_credentials() -> None:
