@@ -95,6 +95,8 @@ def to_text(cell: Cell) -> str:
         return " ".join(map(to_text, cell))
     if isinstance(cell, datetime):
         return show_time(cell.isoformat())
+    if isinstance(cell, int):
+        return f"{cell:,}"
     return "" if cell is None else str(cell)
 
 

@@ -22,6 +22,8 @@ _OTHERS: Final = "others"
 #: Bars of the chart of the most read values.
 _BARS: Final = 12
 _DAY: Final = timedelta(days=1)
+#: Columns up to which each is wide enough for a label below its centre.
+_CENTRED: Final = 3
 #: Step of a timeline → its length.
 STEPS: Final = {"hour": timedelta(hours=1), "day": _DAY}
 
@@ -38,6 +40,15 @@ class Rectangle:
 
 
 @dataclass(frozen=True, slots=True)
+class Tick:
+    """A label of the axis: its place, of 100, and which part of the text is there."""
+
+    label: str
+    place: float
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
 class Timeline:
     """Columns over time, each of stacked parts."""
 
@@ -49,16 +60,24 @@ class Timeline:
     top: int
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """Return the labels below the drawing: the first, one in the middle, and the last."""
-        names = [label for label, _ in self.rows]
-        return tuple(dict.fromkeys((names[0], names[len(names) // 2], names[-1])))
+    def ticks(self) -> tuple[Tick, ...]:
+        """Return the labels below the drawing: the first, one in the middle, and the last.
+
+        Each is centred below its column, but one of many at an edge, which would reach beyond it.
+        """
+        count, found = len(self.rows), []
+        for number in dict.fromkeys((0, count // 2, count - 1)):
+            anchor, place = "middle", number + 0.5
+            if count > _CENTRED and number in {0, count - 1}:
+                anchor, place = ("start", 0) if number == 0 else ("end", count)
+            found.append(Tick(self.rows[number][0], round(100 * place / count, 2), anchor))
+        return tuple(found)
 
     def table(self, hrefs: Mapping[str, str]) -> Table:
         """Return the same as a table. A label may have an address in *hrefs*."""
         counts = (Column(name, Kind.NUMBER) for name, _ in self.series)
         rows = [
-            (Link(label, hrefs[label]) if label in hrefs else label, *map(str, values))
+            (Link(label, hrefs[label]) if label in hrefs else label, *values)
             for label, values in self.rows
         ]
         headings = (Column("time", Kind.TIME), *counts)
@@ -174,7 +193,7 @@ def _fill(
 
 def _describe(label: str, series: Sequence[tuple[str, str]], counts: Sequence[int]) -> str:
     found = ", ".join(
-        f"{name} {count}" for (name, _), count in zip(series, counts, strict=True) if count
+        f"{name} {count:,}" for (name, _), count in zip(series, counts, strict=True) if count
     )
     return f"{label}: {found or 'none'}"
 

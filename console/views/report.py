@@ -25,9 +25,9 @@ def show_report(console: Console, document: Mapping[str, Any]) -> None:
     totals = document["totals"]
     say(
         console,
-        f"{totals['requests']} requests of {totals['actors']} actors in {document['environment']}: "
-        f"{totals['reads']} reads, {totals['logins']} logins, {totals['denied']} denied, "
-        f"{totals['failed']} failed, {totals['absent']} absent.",
+        f"{totals['requests']:,} requests of {totals['actors']:,} actors in "
+        f"{document['environment']}: {totals['reads']:,} reads, {totals['logins']:,} logins, "
+        f"{totals['denied']:,} denied, {totals['failed']:,} failed, {totals['absent']:,} absent.",
     )
     for line in coverage_lines(document):
         say(console, line)
@@ -61,9 +61,9 @@ def show_tables(console: Console, tables: Iterable[Table], most: int | None = No
         texts = ([escape_unprintable(to_text(cell)) or "-" for cell in row] for row in shown)
         print_columns(console, [headings, *texts])
         if len(table.rows) > len(shown):
-            say(console, f"... and {len(table.rows) - len(shown)} more; --json has them")
+            say(console, f"... and {len(table.rows) - len(shown):,} more; --json has them")
         if table.left_out:
-            say(console, f"... and {table.left_out} more; ask about a shorter period")
+            say(console, f"... and {table.left_out:,} more; ask about a shorter period")
 
 
 def coverage_lines(document: Mapping[str, Any]) -> list[str]:
@@ -83,11 +83,11 @@ def coverage_lines(document: Mapping[str, Any]) -> list[str]:
         begin = show_time(document["since"])
         lines.append(f"They have none from {begin}, when the period begins, until then.")
     if len({each["responses"] for each in devices}) > 1:
-        numbers = ", ".join(f"{each['device']} {each['responses']}" for each in devices)
+        numbers = ", ".join(f"{each['device']} {each['responses']:,}" for each in devices)
         lines.append(f"The devices do not have the same number of responses: {numbers}.")
     lines += _silence_lines(coverage["silences"])
     lines += [
-        f"{each['requests']} requests of the namespace {each['namespace']} are not in the report."
+        f"{each['requests']:,} requests of the namespace {each['namespace']} are not in the report."
         for each in coverage["other_namespaces"]
     ]
     return [*lines, *_damage_lines(coverage.get("logs", ()))]
@@ -115,5 +115,5 @@ def _damage_lines(logs: Iterable[Mapping[str, Any]]) -> list[str]:
             lines.append(f"{what} in {name}:")
         lines += [f"  line {each['line']}: {each['reason']}" for each in log["damage"]]
         if (more := log["damaged"] - len(log["damage"])) > 0:
-            lines.append(f"  and {more} more, in index.json of the store")
+            lines.append(f"  and {more:,} more, in index.json of the store")
     return lines

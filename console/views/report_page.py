@@ -17,6 +17,8 @@ from console.views.web import create_environment, read_theme
 
 #: Rows of a table of the page.
 MAX_ROWS: Final = 300
+#: Rows of a table that are not folded.
+OPEN_ROWS: Final = 20
 _FOLDER: Final = Path(__file__).parent
 _TOTALS: Final = ("requests", "reads", "logins", "actors", "denied", "failed", "absent")
 
@@ -37,6 +39,7 @@ def render_page(document: Mapping[str, Any]) -> str:
         bars=build_bars(document),
         tables=report_tables(document),
         most=MAX_ROWS,
+        open=OPEN_ROWS,
         since=show_time(document["since"]),
         until=show_time(document["until"]),
     )

@@ -8,6 +8,7 @@ from typing import Any, Final
 from console.views.cells import Cell, Mark, shorten, show_time
 from console.views.escapes import escape_unprintable
 from console.views.table import Column, Kind, Table, columns
+from vault.reconcile.resources.ownership import FOLDER
 
 #: Outcomes that have a colour.
 _OUTCOMES: Final = frozenset({"ok", "denied", "failed", "absent"})
@@ -93,7 +94,7 @@ _ACTORS: Final = (
 )
 _TOKENLESS: Final = (*_OUTCOME, *_PATH, *_cells("address address"), *_COUNT, *_SEEN)
 _CHANGES: Final = (*_cells("text of=subject"), *_PATH, *_WHO, *_COUNT, *_SEEN)
-_PROCESS: Final = _cells("name host, number process=pid")
+_PROCESS: Final = (*_cells("name host"), *_cells("number process", lambda row: str(row["pid"])))
 _RELEASED: Final = (
     *_cells("name service", lambda row: f"{row['service']}/{row['environment']}"),
     *_cells("name secret"),
@@ -164,7 +165,7 @@ _PROCESSES: Final = (
     *(*_cells("number accesses=count"), *_VERSIONS, *_SEEN),
 )
 _VERSION_READERS: Final = (
-    *_cells("number version"),
+    *_cells("number version", lambda row: str(row["version"])),
     *_cells("text state", lambda row: "current" if row["is_current"] else "older"),
     *(*_WHO, *_cells("number tokens, number reads=count, time last")),
 )
@@ -173,8 +174,10 @@ _VERSION_READERS: Final = (
 def report_tables(document: Mapping[str, Any]) -> list[Table]:
     """Return the tables of a report, those of the access records if it has any."""
     left_out = document["left_out"]
+    shown = {**document, "refusals": [row for row in document["refusals"] if not _is_own(row)]}
+    notes = {"refusals": _describe_own(document["refusals"])}
     tables = [
-        _build(key, title, note, cells, document[key], left_out.get(key, 0))
+        _build(key, title, note + notes.get(key, ""), cells, shown[key], left_out.get(key, 0))
         for key, (title, note, cells) in _TABLES.items()
     ]
     records = document["records"]
@@ -216,6 +219,19 @@ def _build(
     return Table(title, headings, shown, id=key, note=note, left_out=left_out)
 
 
+def _describe_own(refusals: Iterable[Row]) -> str:
+    """Return a sentence about what :func:`_is_own` hides, empty if it hides nothing."""
+    count = sum(row["count"] for row in refusals if _is_own(row))
+    return f" Without {count:,} for Strongroom's own records, which --json has." if count else ""
+
+
+def _is_own(row: Row) -> bool:
+    """Return whether *row* asks for a record of Strongroom's own that was never written."""
+    return row["outcome"] == "absent" and FOLDER in row["path"].split("/")
+
+
 def _show(content: object, kind: Kind) -> Cell:
+    if kind is Kind.NUMBER and isinstance(content, int):
+        return content
     text = "" if content is None else escape_unprintable(str(content))
     return Mark(text) if kind is Kind.OUTCOME and text in _OUTCOMES else text

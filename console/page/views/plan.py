@@ -78,7 +78,7 @@ def build_services(
         is_current = asked.service == service
         href = asked.url(environment, service="" if is_current else service)
         pairs = [(series, counts[service, action]) for action, series in _SERIES.items()]
-        numbers = Note(" / ".join(str(count) for _, count in pairs))
+        numbers = Note(" / ".join(f"{count:,}" for _, count in pairs))
         link = Link(_name(service), href, is_current)
         rows.append((link, stack(pairs, top), numbers, total))
     each = Column("create, change, delete", Kind.NUMBER)

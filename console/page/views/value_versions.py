@@ -21,7 +21,7 @@ MOST: Final = 12
 _COLOURS: Final = 4
 _OLDER: Final = "older"
 #: Length of the shortest bar, of 100.
-_LEAST: Final = 2.0
+_LEAST: Final = 4.0
 _TONES: Final = {
     VersionState.CURRENT: GOOD,
     VersionState.OLDER: WARN,
@@ -66,7 +66,7 @@ def build_life(
     for each in shown:
         end = until or now
         x, used = place(each.created), place(end) - place(each.created)
-        tone, count = _TONES[each.state], None if counts is None else str(counts[each.number])
+        tone, count = _TONES[each.state], None if counts is None else counts[each.number]
         # No version is too short to be seen.
         parts = (("ground", 0, 100), (f"life-{tone}", min(x, 100 - _LEAST), max(used, _LEAST)))
         badge = Badge(each.state.value, tone)
@@ -95,7 +95,7 @@ def build_readers(
             Link(row["actor"], _reads_url(row, name, environment)),
             str(row["version"]),
             Badge("older", WARN) if row["version"] < newest else Badge("current", GOOD),
-            *(_time(row), row["count"], str(row["tokens"]), row["host"], row["address"]),
+            *(_time(row), row["count"], row["tokens"], row["host"], row["address"]),
         )
         for row in order
     ]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from console.views.cells import shorten, stack
-from console.views.charts import HEIGHT, build_bars, build_timelines
+from console.views.charts import HEIGHT, build_bars, build_timeline, build_timelines
 from console.views.report import MAX_ROWS, coverage_lines, show_report
 from tests.support.models.audit_lines import line, program, secret, write_store
 from tests.support.models.audit_report import report
@@ -105,6 +107,21 @@ def test_timeline_has_each_hour_or_day_and_stacks_to_its_height(tmp_path: Path) 
     later = read(time="2026-05-04T01:00:00Z")
     requests, _ = build_timelines(report(write_store(tmp_path, [later])))
     assert [label for label, _ in requests.rows] == [f"2026-05-0{day}" for day in (1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize(
+    ("days", "ticks"),
+    [
+        (1, [(50, "middle")]),
+        (2, [(25, "middle"), (75, "middle")]),
+        (3, [(16.67, "middle"), (50, "middle"), (83.33, "middle")]),
+        (5, [(0, "start"), (50, "middle"), (100, "end")]),
+    ],
+)
+def test_label_of_an_axis_is_below_its_column(days: int, ticks: list[tuple[float, str]]) -> None:
+    values = {f"2026-05-0{day}T00:00:00Z": (1,) for day in range(1, days + 1)}
+    chart = build_timeline("c", "Reads", (("reads", "read"),), values, timedelta(days=1))
+    assert [(each.place, each.anchor) for each in chart.ticks] == ticks
 
 
 def test_bars_are_the_most_read_values(tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from console.views.report_page import MAX_ROWS, render_page
+from console.views.report_page import MAX_ROWS, OPEN_ROWS, render_page
+from console.views.report_tables import report_tables
 from tests.support.models.audit_lines import line, program, secret, write_store
 from tests.support.models.audit_report import report
 
@@ -146,6 +148,50 @@ def test_long_table_is_cut_and_says_so(tmp_path: Path) -> None:
     text = render_page(report(write_store(tmp_path, many)))
     assert "7 more rows are not shown; --json has them." in text
     assert len(re.findall(r'<th scope="row" class="name">secret/data', text)) == MAX_ROWS + 12
+
+
+def test_rows_after_the_first_ones_are_folded_and_no_box_scrolls_down(tmp_path: Path) -> None:
+    auth = program("shop-dev")
+    many = [
+        line(f"secret/data/shop/dev/n{number}", auth=auth, response=secret(1), **KV)
+        for number in range(MAX_ROWS)
+    ]
+    text = render_page(report(write_store(tmp_path, many)))
+    section = text.partition('<section aria-labelledby="reads">')[2].partition("</section>")[0]
+    shown, _, folded = section.partition("<details>")
+    assert shown.count('<th scope="row"') == OPEN_ROWS
+    assert folded.count('<th scope="row"') == MAX_ROWS - OPEN_ROWS
+    assert f"<summary>{MAX_ROWS - OPEN_ROWS} more rows</summary>" in folded
+    assert section.count('class="scroll tall"') == 2
+    assert 'aria-label="Reads, continued"' in folded
+
+
+def test_numbers_of_tables_and_totals_have_one_format(tmp_path: Path) -> None:
+    auth = program("shop-dev")
+    same = line("secret/data/shop/dev/jwt", auth=auth, response=secret(1234), **KV)
+    many = [{**same, "request": {**same["request"], "id": str(UUID(int=n))}} for n in range(1200)]
+    text = render_page(report(write_store(tmp_path, many)))
+    assert set(re.findall(r">(1,?200)<", text)) == {"1,200"}
+    assert '<td class="text">1234</td>' in text  # a version is no number of things
+
+
+def test_label_of_the_axis_stands_below_its_column(text: str) -> None:
+    ticks = text.partition('<svg class="ticks"')[2].partition("</svg>")[0]
+    assert re.findall(r'<text x="([^"]+)" y="12" text-anchor="(\w+)"', ticks) == [
+        ("0.0%", "start"),
+        ("50.0%", "middle"),
+        ("100.0%", "end"),
+    ]
+
+
+def test_own_records_that_do_not_exist_are_counted_and_not_listed(tmp_path: Path) -> None:
+    own = line("secret/metadata/_strongroom/dev/rotation/secret/x", auth=program("auditor"), **KV)
+    other = line("secret/data/shop/dev/none", auth=program("shop-dev"), **KV)
+    document = report(write_store(tmp_path, [own, other]))
+    refusals = next(each for each in report_tables(document) if each.id == "refusals")
+    assert [row[2] for row in refusals.rows] == ["secret/data/shop/dev/none"]
+    assert refusals.note.endswith("Without 1 for Strongroom's own records, which --json has.")
+    assert len(document["refusals"]) == 2
 
 
 def test_page_of_an_empty_report_has_no_chart(tmp_path: Path) -> None:

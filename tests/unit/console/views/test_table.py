@@ -22,7 +22,7 @@ SHOWN = "<script>\\x1b]0;\\u202e\"'&"
 #: Cell → its text on the terminal, and on a page.
 CELLS: dict[Cell, tuple[str, str]] = {
     HOSTILE: (SHOWN, SHOWN),
-    1234: ("1234", "1,234"),
+    1234: ("1,234", "1,234"),
     NOW - timedelta(days=3): ("2026-04-28 12:00:00Z", "3d ago"),
     None: ("-", ""),
     Link(HOSTILE, "/x?a=1&b=2", is_current=True): (SHOWN, SHOWN),
