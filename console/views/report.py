@@ -10,7 +10,7 @@ from rich.console import Console
 from console.views.cells import show_time, to_text
 from console.views.columns import print_columns
 from console.views.escapes import escape_unprintable, say
-from console.views.report_tables import report_tables
+from console.views.report_tables import describe_own, report_tables
 from console.views.table import Table
 from vault.declare import counts
 
@@ -32,6 +32,8 @@ def show_report(console: Console, document: Mapping[str, Any]) -> None:
     for line in coverage_lines(document):
         say(console, line)
     show_tables(console, report_tables(document), MAX_ROWS)
+    if own := describe_own(document):
+        say(console, f"\nRefused requests: {own}")
     console.print("\nWhat no log has", style="bold")
     for limit in document["limits"]:
         say(console, f"- {limit}")

@@ -175,9 +175,16 @@ def report_tables(document: Mapping[str, Any]) -> list[Table]:
     """Return the tables of a report, those of the access records if it has any."""
     left_out = document["left_out"]
     shown = {**document, "refusals": [row for row in document["refusals"] if not _is_own(row)]}
-    notes = {"refusals": _describe_own(document["refusals"])}
+    notes = {"refusals": f" {describe_own(document)}"}
     tables = [
-        _build(key, title, note + notes.get(key, ""), cells, shown[key], left_out.get(key, 0))
+        _build(
+            key,
+            title,
+            f"{note}{notes.get(key, '')}".strip(),
+            cells,
+            shown[key],
+            left_out.get(key, 0),
+        )
         for key, (title, note, cells) in _TABLES.items()
     ]
     records = document["records"]
@@ -219,10 +226,10 @@ def _build(
     return Table(title, headings, shown, id=key, note=note, left_out=left_out)
 
 
-def _describe_own(refusals: Iterable[Row]) -> str:
-    """Return a sentence about what :func:`_is_own` hides, empty if it hides nothing."""
-    count = sum(row["count"] for row in refusals if _is_own(row))
-    return f" Without {count:,} for Strongroom's own records, which --json has." if count else ""
+def describe_own(document: Mapping[str, Any]) -> str:
+    """Return a sentence about the refused requests that are left out, empty if none is."""
+    count = sum(row["count"] for row in document["refusals"] if _is_own(row))
+    return f"Without {count:,} for Strongroom's own records, which --json has." if count else ""
 
 
 def _is_own(row: Row) -> bool:

@@ -56,6 +56,14 @@ def test_report_escapes_names_and_counts_what_it_leaves_out(tmp_path: Path) -> N
     assert "secret/data/\\x1b[31m\\x07[red]\\u202e" in text
 
 
+def test_report_says_how_many_refusals_of_its_own_records_it_leaves_out(tmp_path: Path) -> None:
+    own = line("secret/metadata/_strongroom/dev/rotation/secret/x", auth=SHOP, **KV)
+    text = printed(report(write_store(tmp_path, [own, read()])))
+    assert "Refused requests: none" in text
+    assert "Refused requests: Without 1 for Strongroom's own records, which --json has." in text
+    assert "_strongroom/" not in text
+
+
 def test_coverage_names_what_is_missing() -> None:
     devices = [{"device": "a", "responses": 2}, {"device": "b", "responses": 1}]
     silences = [
