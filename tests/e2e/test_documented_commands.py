@@ -15,12 +15,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 import pytest
+from psycopg.sql import SQL, Identifier
 
+from app_integration.client import Client
+from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.testing.ports import free_ports
 from local.layout import Layout
 from local.ports import Ports, setting
@@ -35,6 +40,8 @@ pytestmark = pytest.mark.requires("embedded")
 ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/[!a]*/*.md")])
 SECONDS: Final = 120.0  # timeout of one block
+#: Schema of the tables that the page on leaving needs.
+LEAVING: Final = "leaving"
 #: Files that the Makefile's rules depend on, and the folders that strongroom.yaml names.
 LINKED: Final = (
     *("Makefile", "requirements", "pyproject.toml", "app_integration"),
@@ -155,20 +162,86 @@ def test_commands_on_their_own_deployment_succeed(alone: Workspace, block: Block
 
 
 def test_python_in_the_readme_works(deployment: Deployment, tmp_path: Path) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    (code,) = python_of(ROOT / "README.md")
     checks = (
         "print(jwt_secret, email)\n"
         "with engine.connect() as connection:\n"
         "    print(connection.exec_driver_sql('SELECT session_user').scalar())\n"
     )
+    variables = {"PYTHONPATH": str(ROOT), **deployment.variables}
+    shown = run_python(f"{code}\n{checks}", tmp_path, variables)
+    assert shown.startswith("[REDACTED] ada@example.com\nv-")
+
+
+@pytest.fixture
+def own_schema(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Create a schema in which sessions of this process create tables, and drop it at the end."""
+    accounts = deployment.local.service("gaara-store").access.require_database()
+    name, owner = Identifier(LEAVING), Identifier(accounts.roles.owner)
+    with accounts.superuser.connect(accounts.roles.database) as superuser:
+        superuser.execute(SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(name, owner))
+        options = f"-c search_path={LEAVING}"
+        monkeypatch.setenv("PGOPTIONS", options)
+        yield options
+        superuser.execute(SQL("DROP SCHEMA {} CASCADE").format(name))
+
+
+def test_python_of_the_page_on_leaving_reads_leases_and_decrypts(
+    deployment: Deployment, own_schema: str, tmp_path: Path
+) -> None:
+    values: list[str | int | bytes] = ["Ada Lovelace", -129, b"\x00\xff"]
+    context: dict[str, str | int] = {"customer": 7, "use": "e-mail"}
+    with closing(deployment.open_client()) as client:
+        jwt_secret = client.secrets.get("jwt-secret").reveal().encode()
+        tokens = write_tokens(client, values, context)
+    assert [type(token) for token in tokens] == [str] * 3 + [bytes] * 3
+    checks = f"""
+import hashlib
+print(hashlib.sha256(jwt_secret.encode()).hexdigest())
+print(connection.execute("SELECT session_user").fetchone()[0])
+for token in {tokens!r}:
+    print(repr(decrypt(token, {context!r}, unwrap, find_row, "users.email")))
+client.auth.token.revoke_self()
+"""
+    code = "\n".join([*python_of(ROOT / "docs" / "howto" / "Leaving.md"), checks])
+    assert "app_integration" not in code
+    shown = run_python(code, tmp_path, {**deployment.variables, "PGOPTIONS": own_schema})
+    digest, user, *decrypted = shown.splitlines()
+    assert digest == sha256(jwt_secret).hexdigest()
+    assert user.startswith("v-")
+    assert decrypted == [repr(value) for value in values] * 2
+
+
+def write_tokens(
+    client: Client, values: list[str | int | bytes], context: dict[str, str | int]
+) -> list[str | bytes]:
+    """Return tokens of *values* that carry their data key, and then such that refer to a row."""
+    keys = TableDataKeys(client.databases.engine(None, None))
+    keys.create()
+    tokens = list[str | bytes]()
+    for store in (None, keys):
+        client.use_data_keys(store)
+        cipher = client.cipher("pii")
+        written = [cipher.encrypt_field(each, context, field="users.email") for each in values]
+        tokens += [token for token in written if token is not None]
+    return tokens
+
+
+def python_of(document: Path) -> list[str]:
+    """Return the blocks of Python in *document*."""
+    text = document.read_text(encoding="utf-8")
+    return re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def run_python(code: str, folder: Path, variables: dict[str, str]) -> str:
+    """Run *code*, and return what it printed."""
     done = subprocess.run(
-        [sys.executable, "-c", f"{code}\n{checks}"],
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **deployment.variables},
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], **variables},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("[REDACTED] ada@example.com\nv-")
+    return done.stdout

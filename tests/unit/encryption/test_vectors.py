@@ -1,13 +1,14 @@
 """Vectors of every released format, against the library and against a second reader.
 
 ``read`` below was written from ``docs/encryption-format.md`` alone; it shares no code with the
-library.
+library. So was the shorter reader in ``docs/howto/Leaving.md``, for those who go on without it.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -30,6 +31,7 @@ from app_integration.encryption.tokens import encryption_context
 from app_integration.errors import DecryptionFailed
 
 VECTORS = Path(__file__).parents[2] / "vectors"
+LEAVING = Path(__file__).parents[3] / "docs" / "howto" / "Leaving.md"
 PATHS = sorted([*VECTORS.glob("envelope-*.json"), *VECTORS.glob("keyring-*.json")])
 FILES = {path.stem: json.loads(path.read_text("utf-8")) for path in PATHS}
 TOKENS = [{**case, "file": stem} for stem, file in FILES.items() for case in file["tokens"]]
@@ -322,3 +324,45 @@ def test_second_reader_decrypts_the_token(case: dict[str, Any]) -> None:
 def test_second_reader_rejects_the_invalid_token(case: dict[str, Any]) -> None:
     with pytest.raises(Unreadable):
         read(case, first_token_of(case))
+
+
+# The reader of those who leave.
+
+
+@pytest.fixture(scope="module")
+def documented_decrypt() -> Any:
+    """Return the function ``decrypt`` of the page."""
+    section = LEAVING.read_text("utf-8").partition("\n## Decrypt tokens\n")[2]
+    code = re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL)[0]
+    namespace: dict[str, Any] = {}
+    exec(code, namespace)  # noqa: S102 (of our own page)
+    return namespace["decrypt"]
+
+
+@pytest.mark.parametrize("case", WRITTEN, ids=case_id)
+def test_reader_of_the_page_decrypts_the_token(
+    case: dict[str, Any], documented_decrypt: Any
+) -> None:
+    keys = {bytes.fromhex(case["wrapped"]): bytes.fromhex(case["data_key"])}
+    rows = {case.get("number"): (bytes.fromhex(case["wrapped"]), bytes.fromhex(case["commitment"]))}
+    back = documented_decrypt(
+        token_of(case),
+        context_of(case) or {},
+        keys.__getitem__,
+        rows.__getitem__,
+        case["field"] or "",
+    )
+    assert back == value_of(case["value"])
+    assert type(back) is type(value_of(case["value"]))
+
+
+@pytest.mark.parametrize("case", WRITTEN, ids=case_id)
+def test_reader_of_the_page_rejects_another_context_and_data_key(
+    case: dict[str, Any], documented_decrypt: Any
+) -> None:
+    row = (bytes.fromhex(case["wrapped"]), bytes.fromhex(case["commitment"]))
+    token, field, data_key = token_of(case), case["field"] or "", bytes.fromhex(case["data_key"])
+    with pytest.raises(InvalidTag):
+        documented_decrypt(token, {"another": 1}, lambda _: data_key, lambda _: row, field)
+    with pytest.raises(ValueError, match="data key"):
+        documented_decrypt(token, context_of(case) or {}, lambda _: bytes(32), lambda _: row, field)
