@@ -321,9 +321,9 @@ class TestPeople:
         kept = {"accessor": self.log_in(server)["accessor"]}
         monkeypatch.setattr(provider, "user", "eve")
         gone = {"accessor": self.log_in(server)["accessor"]}
-        runbook, access = (DOCS / name for name in ("Runbook.md", "howto/Access.md"))
+        runbook, team = (DOCS / name for name in ("Runbook.md", "howto/Team.md"))
         helper = re.search(r"(?ms)^revoke_tokens\(\) \{.*?^\}$", runbook.read_text())
-        steps = re.search(r"(?ms)^```sh\n(person=ada.*?)```$", access.read_text())
+        steps = re.search(r"(?ms)^```sh\n(person=ada.*?)```$", team.read_text())
         assert helper
         assert steps
         commands = f"{helper[0]}\n{steps[1]}".replace("person=ada", "person=eve")
