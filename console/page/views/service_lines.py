@@ -141,7 +141,7 @@ def _run_state(config: ConfigState | None, runs: bool) -> Badge:
 
 
 def _last_read(readings: Readings, roles: Iterable[str]) -> Cell:
-    """Return who has read a value with one of *roles*, of which an agent is known by its name."""
+    """Return who has read a value with one of *roles*, where an agent is known by its name."""
     reads = readings.audit.value.reads if readings.audit.value else {}
     names = {True: "agent has read", False: "agent or application has read"}
     for is_agent, text in names.items():
