@@ -30,7 +30,7 @@ from vault.reconcile.resources.ownership import OwnedByOther
 
 Drift = Callable[[ProvisioningSite], object]
 
-HOWTO: Final = Path(__file__).parents[2] / "docs/howto/AWS_Watch.md"
+HOWTO: Final = Path(__file__).parents[2] / "docs/howto/AWS.md"
 GROUP: Final = "strongroom/cloud"
 NAME: Final = "strongroom-cloud-throttling"
 DASHBOARD: Final = "strongroom-cloud"

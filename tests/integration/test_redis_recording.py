@@ -82,13 +82,14 @@ def test_recording_leaves_out_who_connected_before_and_who_has_few_rights(
     account: RedisAccount,
 ) -> None:
     rules = ["reset", "on", ">password", "~*", "+@read", "+@scripting", "+@connection"]
-    with connect(account) as before:
+    # It connects at its first command, and ends after the recording, which would take it otherwise.
+    other = redis.Redis(port=account.port, username="other", password="password")
+    with connect(account) as before, other:
         before.execute_command("ACL", "SETUSER", "other", *rules)
         with RedisRecording(account) as recording, connect(account) as client:
             before.set("before", "1")
-            with redis.Redis(port=account.port, username="other", password="password") as other:
-                other.get("of another")
-                other.eval("return redis.call('GET', KEYS[1])", 1, "of another's script")
+            other.get("of another")
+            other.eval("return redis.call('GET', KEYS[1])", 1, "of another's script")
             client.get("own")
     assert recording.commands == {"get", *CONNECTING}
     assert recording.keys == {b"own"}

@@ -90,7 +90,7 @@ def test_each_way_to_reload_rolls_back(make: Make, reload: str) -> None:
     watched = make(is_child=reload != "POST", notices=reload == "none")
     url = f"http://127.0.0.1:{watched.port}/reload"
     watched.options = ("--reload", url if reload == "POST" else reload, "--within", "3")
-    watched.options += ("--settle", "0.1")
+    watched.options += ("--settle", "0.5")
     watched.render("first")
     process = watched.start()
     if not watched.is_child:
@@ -186,7 +186,7 @@ def test_health_page_that_never_ends_counts_as_unhealthy(make: Make, part: str) 
 
 
 def test_worker_that_a_restart_leaves_is_killed(make: Make) -> None:
-    watched = make(options=("--reload", "restart", "--within", "5", "--settle", "0.1"))
+    watched = make(options=("--reload", "restart", "--within", "5", "--settle", "0.5"))
     watched.start_on("first")
     worker = Path(f"/proc/{watched.get('worker')}/stat")
     assert is_running(worker)
