@@ -21,6 +21,8 @@ from vault.rotation.item_kind import Kind
 from vault.rotation.ledger.ledger import Row
 from vault.rotation.server_ages import Age
 
+#: Characters of the name of a secret-id, which is random, that tell it from the others.
+_SHOWN: Final = 8
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
 _COLUMNS: Final = columns(
     "name Name, time Due, state State, number Age, bar Part of its period, number Period, "
@@ -162,8 +164,8 @@ def _find_holder(age: Age) -> str:
     """Return what tells a secret-id from the others of its AppRole, empty of any other value."""
     if age.accessor is None:
         return ""
-    name = f"for {age.issued}" if age.issued else f"accessor {age.accessor[:8]}"
-    return name if age.host in {None, age.issued} else f"{name} on {age.host}"
+    name = (age.issued or age.accessor)[:_SHOWN]
+    return f"secret-id {name} on {age.host}" if age.host else f"secret-id {name}"
 
 
 def _show_used(used: int, due: Due) -> Bars:

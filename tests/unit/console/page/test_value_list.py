@@ -126,18 +126,18 @@ def test_pages_have_a_hundred_rows_and_keep_the_filter() -> None:
     assert pages.url(2) == "/values?env=dev&q=s&page=2"
 
 
-def test_secret_ids_of_one_role_say_for_whom_and_on_which_host() -> None:
+def test_secret_ids_of_one_role_say_which_and_on_which_host() -> None:
     of = row(item("shop-dev", kind=Kind.SECRET_ID), 1)
     ages = [
-        Age(NOW, accessor="0123456789", issued="web", host="web-1"),
-        Age(NOW, accessor="1123456789", issued="web-2", host="web-2"),
+        Age(NOW, accessor="0123456789", issued="b497f1b93d33c7a3", host="web-1"),
+        Age(NOW, accessor="1123456789", issued="agent"),
         Age(NOW, accessor="2123456789"),
     ]
     values = build_values([replace(of, age=age) for age in ages], ValuesFilter(), "dev", NOW)
     assert names(values) == [
-        "shop-dev for web on web-1",
-        "shop-dev for web-2",
-        "shop-dev accessor 21234567",
+        "shop-dev secret-id b497f1b9 on web-1",
+        "shop-dev secret-id agent",
+        "shop-dev secret-id 21234567",
     ]
 
 
