@@ -53,7 +53,7 @@ def _explain_missing(layout: Layout, role: str, name: str) -> str:
     if not layout.format.exists():
         return f"no deployment in {root}; start one with: make vault-up"
     if role == APPLY_JOB:
-        return f"{root} has lost the credential of {name}; docs/runbook/Losses.md replaces it"
+        return f"{root} has lost the credential of {name}; see docs/runbook/Losses.md"
     return f"{root} has lost the credential of {name}; make vault-up issues another"
 
 

@@ -78,7 +78,8 @@ class PendingValue:
     def _claimed(self, when: str) -> ConfigurationError:
         return ConfigurationError(
             f"another run creates the new value of the rotation in {self.path}; run the command "
-            f"again {when}, or if that run was killed, end the rotation with --undo"
+            f"again {when}, or if that run was killed, end the rotation with --undo, which all "
+            "kinds but a root user have"
         )
 
     def _fields(self) -> dict[str, str]:

@@ -21,6 +21,7 @@ from tests.support.processes.killed_requests import kill_after_each_request
 from vault.rotation.item_kind import Kind
 from vault.rotation.kind_protocol import Steps
 from vault.rotation.ledger.ledger import State, build_ledger
+from vault.rotation.pending import PendingValue
 from vault.rotation.record import Record, Step
 from vault.rotation.server_ages import read_ages
 
@@ -177,6 +178,28 @@ def test_other_run_creates_no_value_while_one_is_created(
     check_replaced(site, old)
     if site.created_each is not None:
         assert site.created() == before + site.created_each
+
+
+def test_claim_of_a_killed_run_keeps_others_out_until_it_is_undone(
+    site: RotatedSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, steps = site.current(), type(site.rotation().steps)
+    with monkeypatch.context() as killed:
+        killed.setattr(steps, "create", interrupt)
+        killed.setattr(PendingValue, "destroy", lambda _: None)
+        with pytest.raises(KeyboardInterrupt):
+            site.rotation().run()
+    with pytest.raises(ConfigurationError, match=r"again after .* end the rotation with --undo"):
+        replace(site.rotation(), clock=partial(datetime.now, UTC)).run()
+    if site.rotation().steps.item.kind is not Kind.ROOT_USER:
+        assert site.rotation().undo().step is Step.UNDONE
+    site.wait()
+    site.run_to_end()
+    check_replaced(site, old)
+
+
+def interrupt(*_: object) -> Record:
+    raise KeyboardInterrupt
 
 
 def test_two_operators_at_once_make_one_new_value(site: RotatedSite) -> None:

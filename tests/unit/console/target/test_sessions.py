@@ -37,7 +37,7 @@ def test_operator_without_a_deployment_is_told_to_start_one(tmp_path: Path, role
 @pytest.mark.parametrize(
     ("role", "remedy"),
     [
-        (APPLY_JOB, "docs/runbook/Losses.md replaces it"),
+        (APPLY_JOB, "see docs/runbook/Losses.md"),
         (PLAN_JOB, "make vault-up issues"),
     ],
 )
