@@ -23,7 +23,7 @@ _ENTRY: Final = re.compile(
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Take the navigation from the list of all documents."""
+    """Take the navigation from the list of all documents, and set how anchors are made."""
     root = Path(config.config_file_path).parent
     config.nav = [{config.site_name: "README.md"}, {"All documents": INDEX}]
     for found in _ENTRY.finditer((root / INDEX).read_text(encoding="utf-8")):
@@ -33,7 +33,13 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
             path = posixpath.normpath(posixpath.join(posixpath.dirname(INDEX), found["path"]))
             [entries] = config.nav[-1].values()
             entries.append({found["title"]: path})
+    config.mdx_configs["toc"]["slugify"] = anchor
     return config
+
+
+def anchor(heading: str, separator: str) -> str:
+    """Return the anchor that the repository's web page gives a heading, also with ``<name>``."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", separator)
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
