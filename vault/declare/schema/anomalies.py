@@ -107,10 +107,12 @@ RuleName = Literal[
 class Rule(Section):
     """What every rule has."""
 
-    enabled: bool = Field(_LEFT_OUT, description="true or false")
+    enabled: bool = Field(_LEFT_OUT, description="true or false: whether the rule is used")
     severity: Literal["low", "medium", "high"] = Field(_LEFT_OUT, description="low, medium or high")
-    meaning: Text = Field(_LEFT_OUT, description="text: what a finding means")
-    action: Text = Field(_LEFT_OUT, description="text: what to do")
+    meaning: Text = Field(
+        _LEFT_OUT, description="text of 1 to 400 characters: what a finding means"
+    )
+    action: Text = Field(_LEFT_OUT, description="text of 1 to 400 characters: what to do")
 
 
 class _History(Rule):
@@ -137,8 +139,13 @@ class NewAddress(_History):
 class Burst(Rule):
     """An actor has many more requests in an hour than it is used to have."""
 
-    factor: Factor = Field(_LEFT_OUT, description="a whole number from 2 to 1000")
-    minimum: Count = Field(_LEFT_OUT, description="a whole number of requests")
+    factor: Factor = Field(
+        _LEFT_OUT,
+        description="a whole number from 2 to 1000: how many times the usual requests of an hour",
+    )
+    minimum: Count = Field(
+        _LEFT_OUT, description="a whole number of requests that the hour has at least"
+    )
     baseline: Learning = Field(_LEFT_OUT, description="a duration such as 14d, before the hour")
     hours: Count = Field(
         _LEFT_OUT, description="a whole number of hours with requests, which a baseline needs"
@@ -149,25 +156,31 @@ class Burst(Rule):
 class OutOfHours(Rule):
     """A request outside the working hours."""
 
-    days: Distinct[Weekday] = Field(_LEFT_OUT, description="a list such as [Mon, Tue]")
-    begin: Clock = Field(_LEFT_OUT, description="a time such as '07:00'")
-    end: Clock = Field(_LEFT_OUT, description="a time such as '20:00'")
+    days: Distinct[Weekday] = Field(
+        _LEFT_OUT, description="a list of working days, such as [Mon, Tue]"
+    )
+    begin: Clock = Field(
+        _LEFT_OUT, description="a time such as '07:00', when the working hours begin"
+    )
+    end: Clock = Field(_LEFT_OUT, description="a time such as '20:00', when the working hours end")
     time_zone: TimeZone = Field(_LEFT_OUT, description="a time zone such as Europe/Berlin")
-    who: Literal["people", "all"] = Field(_LEFT_OUT, description="people or all")
+    who: Literal["people", "all"] = Field(
+        _LEFT_OUT, description="people or all: whose requests are compared"
+    )
 
 
 class DeniedSpike(Rule):
     """An actor is denied often within a short time."""
 
-    count: Count = Field(_LEFT_OUT, description="a whole number of requests")
-    within: Span = Field(_LEFT_OUT, description="a duration such as 10m")
+    count: Count = Field(_LEFT_OUT, description="a whole number of denied requests")
+    within: Span = Field(_LEFT_OUT, description="a duration such as 10m, in which they are sent")
 
 
 class Enumeration(Rule):
     """An actor lists, then reads many paths."""
 
-    paths: Count = Field(_LEFT_OUT, description="a whole number of paths")
-    within: Span = Field(_LEFT_OUT, description="a duration such as 5m")
+    paths: Count = Field(_LEFT_OUT, description="a whole number of paths that are read")
+    within: Span = Field(_LEFT_OUT, description="a duration such as 5m after the list")
     skip: Skip = _LEFT_OUT
 
 
@@ -217,7 +230,7 @@ class Ignored(Section):
     rule: RuleName = Field(description="a rule such as first_time")
     actor: Pattern = Field(description="the actor as findings name it, with '*' for any characters")
     path: Pattern = Field("*", description="an API path, with '*' for any characters")
-    reason: Text = Field(description="text: why it is harmless")
+    reason: Text = Field(description="text of 1 to 400 characters: why it is harmless")
     until: Until = Field(description="a date such as 2027-01-31, the last day")
 
 

@@ -67,7 +67,7 @@ class KeyPolicy(Section):
     """A key policy, as KMS has it, with the keys of IAM's language."""
 
     Version: Literal["2012-10-17"] = Field(description='"2012-10-17"')
-    Id: str | None = Field(None, description="text")
+    Id: str | None = Field(None, description="text that names the policy")
     Statement: tuple[Mapping[str, Any], ...] = Field(
         min_length=1, description="a list of statements with Effect, Principal, Action and Resource"
     )

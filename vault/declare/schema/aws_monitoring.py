@@ -56,11 +56,15 @@ AlarmThreshold = Annotated[int, Field(ge=0, le=1_000_000)]
 class AlarmOverride(Section):
     """Changed keys of an alarm."""
 
-    enabled: bool = Field(True, description="true or false")
+    enabled: bool = Field(True, description="true or false: whether it sends anything")
     threshold: AlarmThreshold = Field(
-        _LEFT_OUT, description="a whole number from 0, above which the alarm is raised"
+        _LEFT_OUT,
+        description="a whole number from 0, above which the alarm is raised; by default that of"
+        " the alarm",
     )
-    severity: Severity = Field(_LEFT_OUT, description="page or ticket")
+    severity: Severity = Field(
+        _LEFT_OUT, description="page or ticket; by default that of the alarm"
+    )
 
 
 def _alarm() -> Any:
@@ -84,9 +88,14 @@ class AwsMonitoring(Section):
     page: TopicArn = Field(description="the SNS topic for alarms that page the operator")
     ticket: TopicArn = Field(description="the SNS topic for all other alarms")
     log_group: LogGroupName | None = Field(
-        None, description="a log group of yours that CloudTrail writes to"
+        None,
+        description="a log group of yours that CloudTrail writes to; by default one that apply"
+        " creates",
     )
-    retention: Retention = Field(90 * durations.DAY, description="a duration such as 90d")
+    retention: Retention = Field(
+        90 * durations.DAY,
+        description="a duration such as 90d, for which the log group keeps events",
+    )
     iam_roles: Distinct[RoleName] = Field(
         (), description="a list of roles of operators and jobs, which may read all secrets"
     )

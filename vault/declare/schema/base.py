@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import BaseModel, ConfigDict
+
+#: Separates the description of a field from what holds without it, where a default cannot say it.
+WITHOUT: Final = "; by default "
 
 
 class Section(BaseModel):

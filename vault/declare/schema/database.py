@@ -51,8 +51,13 @@ Access = Annotated[str, AfterValidator(_access), WithJsonSchema({"const": READON
 class DatabaseRole(Section):
     """A dynamic database role: leased users live for *ttl*, and up to *max_ttl* if renewed."""
 
-    ttl: LeaseTime = Field(description="a duration such as 1h")
-    max_ttl: LeaseTime = Field(description="a duration such as 24h, no shorter than ttl")
+    ttl: LeaseTime = Field(
+        description="a duration such as 1h, after which a leased user is deleted unless it is"
+        " renewed"
+    )
+    max_ttl: LeaseTime = Field(
+        description="a duration such as 24h, no shorter than ttl, after which it is not renewed"
+    )
 
     _not_below_ttl = field_validator("max_ttl")(not_below("ttl"))
 
@@ -66,7 +71,7 @@ class Database(Section):
         description="entries like 'default: {ttl: 1h, max_ttl: 24h}'"
     )
     share: Mapping[ServiceName, Distinct[Access]] = Field(
-        {}, description="entries like 'orders-mail: [readonly]'"
+        {}, description="entries like 'orders-mail: [readonly]', services that may read it"
     )
 
 

@@ -35,27 +35,45 @@ class IndexHooks(HookSection):
     Each may be repeated with the same rotation id.
     """
 
-    rotate: Command = Field(description="a list: creates a version of the key, and prints it")
-    rewrite: Command | None = Field(None, description="a list: rewrites index values")
-    count: Command = Field(description="a list: prints how many index values are below the version")
-    retire: Command = Field(description="a list: retires the version on its input")
+    rotate: Command = Field(
+        description="a command as a list, which creates a version of the key, and prints its number"
+    )
+    rewrite: Command | None = Field(
+        None, description="a command as a list, which rewrites index values of older versions"
+    )
+    count: Command = Field(
+        description="a command as a list, which prints how many index values are below the version"
+    )
+    retire: Command = Field(
+        description="a command as a list, which retires the version on its standard input"
+    )
 
 
 class IndexDeclaration(Section):
     """A blind index whose key is rotated."""
 
     hooks: IndexHooks = Field(description="a mapping with rotate, rewrite, count and retire")
-    rotate_every: RotationPeriod | None = Field(None, description="a duration such as 365d")
-    retire_after: RetireTime | None = Field(None, description="a duration such as 1d")
+    rotate_every: RotationPeriod | None = Field(
+        None, description="a duration such as 365d, after which a rotation is due; by default never"
+    )
+    retire_after: RetireTime | None = Field(
+        None,
+        description="a duration such as 1d, for which both versions are used at least; by"
+        " default 15m",
+    )
     description: str = Field("", description="text: what the index finds")
 
 
 class KeyHooks(HookSection):
     """Commands that move stored ciphertexts to the version of a key in their input."""
 
-    rewrap: Command | None = Field(None, description="a list: rewraps what is stored")
+    rewrap: Command | None = Field(
+        None, description="a command as a list, which moves stored ciphertexts to the new version"
+    )
     count: Command | None = Field(
-        None, description="a list: prints how many stored ciphertexts are below the version"
+        None,
+        description="a command as a list, which prints how many stored ciphertexts are below"
+        " the version",
     )
 
 
@@ -65,8 +83,16 @@ class TransitKey(Section):
     allow: Distinct[Literal["encrypt", "decrypt", "rewrap"]] = Field(
         description="a list of encrypt, decrypt and rewrap, or some of them"
     )
-    rotate_every: RotationPeriod | None = Field(None, description="a duration such as 90d")
-    retire_after: RetireTime | None = Field(None, description="a duration such as 30d")
+    rotate_every: RotationPeriod | None = Field(
+        None,
+        description="a duration such as 90d, after which the server creates a version; by"
+        " default never",
+    )
+    retire_after: RetireTime | None = Field(
+        None,
+        description="a duration such as 30d, after which the server rejects older versions; by"
+        " default never",
+    )
     hooks: KeyHooks | None = Field(None, description="a mapping with rewrap, count or both")
     description: str = Field("", description="text: what the key protects")
 

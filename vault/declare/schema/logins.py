@@ -102,7 +102,9 @@ class OidcRole(Section):
     redirect_uris: Distinct[Url] = Field(
         description="a list such as [http://localhost:8250/oidc/callback]"
     )
-    claims: Mapping[Exact, Exact] = Field({}, description="entries like 'hd: example.com'")
+    claims: Mapping[Exact, Exact] = Field(
+        {}, description="entries like 'hd: example.com', which a person's token has"
+    )
 
 
 class OidcMethod(Section):
@@ -136,7 +138,7 @@ class Group(Section):
     """A group at the OpenID provider, and the policies of its members."""
 
     claim: Exact = Field(description="the group's name in the provider's claim")
-    policies: Distinct[str] = Field(description="a list of policies")
+    policies: Distinct[str] = Field(description="a list of policies, such as [developer]")
 
 
 class AppRoleLogin(Section):
@@ -147,7 +149,9 @@ class JwtLogin(Section):
     """A login with tokens of the issuer that match an audience, a subject and claims."""
 
     audience: Exact = Field(description="the 'aud' of its tokens")
-    subject: Exact | None = Field(None, description="the 'sub' of its tokens")
+    subject: Exact | None = Field(
+        None, description="the 'sub' of its tokens, such as 'repo:shop:environment:prod'"
+    )
     claims: Mapping[Exact, ClaimValues] = Field(
         {}, description="entries like 'ref: refs/heads/main' or 'event_name: [push, pull_request]'"
     )
@@ -156,21 +160,27 @@ class JwtLogin(Section):
 class KubernetesLogin(Section):
     """A login with the token of a Kubernetes service account."""
 
-    namespaces: Distinct[KubernetesName] = Field(description="a list of namespaces")
-    service_accounts: Distinct[KubernetesName] = Field(description="a list of service accounts")
+    namespaces: Distinct[KubernetesName] = Field(
+        description="a list of namespaces, such as [shops]"
+    )
+    service_accounts: Distinct[KubernetesName] = Field(
+        description="a list of service accounts, such as [tracking]"
+    )
     audience: Exact | None = Field(None, description="the 'aud' of its tokens")
 
 
 class CertLogin(Section):
     """A login with a client certificate that has one of the names."""
 
-    names: Distinct[Exact] = Field(description="a list of common names or DNS names")
+    names: Distinct[Exact] = Field(
+        description="a list of common names or DNS names, such as [tracking.example.com]"
+    )
 
 
 class ServiceLogin(Section):
     """Auth methods with which one service may log in. Apply creates roles for these only."""
 
-    approle: AppRoleLogin | None = Field(None, description="{}")
+    approle: AppRoleLogin | None = Field(None, description="'{}', for a role-id and a secret-id")
     jwt: JwtLogin | None = Field(None, description="a mapping with audience, subject or claims")
     kubernetes: KubernetesLogin | None = Field(
         None, description="a mapping with namespaces and service_accounts"
@@ -189,8 +199,10 @@ class Jobs(Section):
 
     plan: JobLogin | None = Field(None, description="a mapping with jwt, for a read-only plan")
     apply: JobLogin | None = Field(None, description="a mapping with jwt, to change the server")
-    rotator: JobLogin | None = Field(None, description="a mapping with jwt")
-    auditor: JobLogin | None = Field(None, description="a mapping with jwt")
+    rotator: JobLogin | None = Field(None, description="a mapping with jwt, to rotate")
+    auditor: JobLogin | None = Field(
+        None, description="a mapping with jwt, to read ages, permissions and encrypted logs"
+    )
 
 
 #: Auth method of the agent: a key of :class:`ServiceLogin`.

@@ -75,18 +75,21 @@ _DEFAULT_TYPES: Final = {
 class BlindIndexColumn(Section):
     """A column with the blind index of an encrypted column, as the application declares it."""
 
-    column: ColumnName | None = Field(None, description="its name; <column>_index by default")
-    name: IndexName | None = Field(None, description="its id; that of the field by default")
+    column: ColumnName | None = Field(None, description="its name; by default '<column>_index'")
+    name: IndexName | None = Field(None, description="its id; by default that of the field")
     rows: Annotated[int, Field(ge=1)] = Field(
         description="the expected rows, as in the application"
     )
     distinct: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="the number of different values, as in the application"
+        None, description="the number of different values, as in the application; by default 'rows'"
     )
     normalise: Literal["exact", "casefold", "email", "digits"] = Field(
         "exact", description="exact, casefold, email or digits, as in the application"
     )
-    low_entropy: bool = Field(False, description="true or false, as in the application")
+    low_entropy: bool = Field(
+        False,
+        description="true or false: whether it has few different values, as in the application",
+    )
 
 
 class OldEncryption(Section):
@@ -104,12 +107,15 @@ class OldEncryption(Section):
         description="true or false: whether the column is text or varchar, in place of bytea",
         exclude_if=lambda value: not value,
     )
-    key: PartName = Field("pii", description="the service's Transit key")
+    key: PartName = Field("pii", description="the service's Transit key, such as pii")
     context: EachOnce[ColumnName] | None = Field(
-        None, description="a list of the columns that its tokens are bound to; by default the key"
+        None,
+        description="a list of the columns that its tokens are bound to; by default the primary"
+        " key",
     )
     attributes: Mapping[ColumnName, ContextName] | None = Field(
-        None, description="names in the application, as in the plan; by default those of the plan"
+        None,
+        description="entries like 'user_id: owner', as in the plan; by default those of the plan",
     )
     constants: Mapping[ContextName, SettingValue] = Field(
         {},
@@ -117,10 +123,10 @@ class OldEncryption(Section):
         exclude_if=lambda value: not value,
     )
     data_keys: ColumnName | None = Field(
-        None, description="the table of its data keys; without one each token carries its data key"
+        None, description="the table of its data keys; by default each token carries its data key"
     )
     index: BlindIndexColumn | None = Field(
-        None, description="a mapping with rows, for the old blind index, or left out"
+        None, description="a mapping with rows, for the old blind index"
     )
 
     @field_validator("has_field")
@@ -154,18 +160,24 @@ class MigratedField(Section):
 
     encrypted: OldEncryption | None = Field(
         None,
-        description="a mapping such as {key: pii} for a column of tokens; left out for plaintext",
+        description="a mapping such as {key: pii}, for a column of tokens; by default it has"
+        " plaintext",
         exclude_if=lambda value: value is None,
     )
-    field: FieldId = Field(description="the id of the field in the application: users.email")
+    field: FieldId = Field(
+        description="the id of the field in the application, such as users.email"
+    )
     type: FieldType = Field("str", description="the type of the field in the application")
     token: ColumnName | None = Field(
-        None, description="the column of its tokens; <column>_token by default"
+        None, description="the column of its tokens; by default '<column>_token'"
     )
-    index: BlindIndexColumn | None = Field(None, description="a mapping with rows, or left out")
+    index: BlindIndexColumn | None = Field(
+        None, description="a mapping with rows, for a blind index"
+    )
     plaintext: ColumnName | None = Field(
         None,
-        description="the column of its plaintext, to decrypt its tokens; left out to encrypt",
+        description="the column of its plaintext, to decrypt its tokens; by default it is"
+        " encrypted",
         exclude_if=lambda value: value is None,
     )
     column_type: ColumnType | None = Field(

@@ -61,12 +61,15 @@ TriggerConsent: TypeAlias = Literal["fire", "refuse"]
 class MigrationPlan(Section):
     """A file with the plan of one table's migration."""
 
-    migration: MigrationName = Field(description="its name, which stays while it runs")
+    migration: MigrationName = Field(
+        description="its name such as users_1, which stays while it runs"
+    )
     service: ServiceName = Field(description="the service whose keys encrypt")
     table: TableName = Field(description="a table such as users or shop.users")
-    key: PartName = Field("pii", description="the service's Transit key")
+    key: PartName = Field("pii", description="the service's Transit key, such as pii")
     context: Distinct[ColumnName] | None = Field(
-        None, description="a list of the columns that tokens are bound to; by default the key"
+        None,
+        description="a list of the columns that tokens are bound to; by default the primary key",
     )
     attributes: Mapping[ColumnName, AttributeName] = Field(
         {},
@@ -78,7 +81,7 @@ class MigrationPlan(Section):
         min_length=1,
     )
     data_keys: ColumnName | None = Field(
-        None, description="the table of data keys; without one each token carries its data key"
+        None, description="the table of data keys; by default each token carries its data key"
     )
     index_keys: ColumnName = Field("index_keys", description="the table of keys of blind indexes")
     quiet_for: Annotated[int, Within("1s", "30d")] = Field(
@@ -86,8 +89,8 @@ class MigrationPlan(Section):
     )
     read_back: bool = Field(
         False,
-        description="whether each batch is committed only if the table has what was written;"
-        " without it, the pass before the switch finds what it has not",
+        description="true or false: whether each batch is committed only if the table has what was"
+        " written. Without it, the pass before the switch finds what it has not",
     )
     triggers: TriggerConsent = Field(
         "refuse",
@@ -97,7 +100,8 @@ class MigrationPlan(Section):
     )
     backups_kept_for: Annotated[int, Within("1d", "3650d")] | None = Field(
         None,
-        description="a duration such as 35d; backups from before the drop have the old columns",
+        description="a duration such as 35d, for which backups from before the drop have the"
+        " old columns",
     )
 
     @field_validator("columns")

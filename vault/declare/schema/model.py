@@ -1,7 +1,8 @@
 """Models of service and environment files: one immutable class for each mapping.
 
 The description of a field is the text after "expected" in the error of a missing key or a value of
-the wrong type. So write it for the person who edits the file. Durations are in seconds.
+the wrong type, up to :data:`.base.WITHOUT`, and a row of the reference in docs. So write it for the
+person who edits the file: its form, with an example, then what it is. Durations are in seconds.
 """
 
 from __future__ import annotations
@@ -73,16 +74,38 @@ class Config(Section):
     """File that the agent delivers to the service."""
 
     template: TemplateName = Field(description="a file in the service's template folder")
-    model: ImportString = Field(description="package.module:Class")
-    settings: tuple[SecretName, ...] = Field((), description="a list of names of settings")
-    path: AnyPath = Field(".", description="a folder, relative to the project's folder")
-    python: AnyPath = Field(DEFAULT_PYTHON, description="an interpreter, relative to path")
-    reload: ReloadWay = Field(
-        "none", description="none, restart, a signal such as SIGHUP, or a URL"
+    model: ImportString = Field(
+        description="package.module:Class, the class that checks the delivered file"
     )
-    health: PageUrl | None = Field(None, description="the URL of the application's health page")
-    settle: HealthTime = Field(3, description="a duration such as 3s, longer than a reload takes")
-    within: HealthTime = Field(30, description="a duration such as 30s, no shorter than settle")
+    settings: tuple[SecretName, ...] = Field(
+        (), description="a list of the settings that the template uses"
+    )
+    path: AnyPath = Field(
+        ".", description="a folder, relative to the project's folder, with the model's package"
+    )
+    python: AnyPath = Field(
+        DEFAULT_PYTHON, description="an interpreter, relative to path, that imports the model"
+    )
+    reload: ReloadWay = Field(
+        "none",
+        description="none, restart, a signal such as SIGHUP, or a URL: how the application"
+        " learns of a new file",
+    )
+    health: PageUrl | None = Field(
+        None,
+        description="the URL of the application's health page; by default it is healthy while"
+        " it runs",
+    )
+    settle: HealthTime = Field(
+        3,
+        description="a duration such as 3s, longer than a reload takes: so long it must be"
+        " healthy on a new file",
+    )
+    within: HealthTime = Field(
+        30,
+        description="a duration such as 30s, no shorter than settle, after which a new file is"
+        " taken back",
+    )
 
     _not_below_settle = field_validator("within")(not_below("settle"))
 
@@ -138,7 +161,9 @@ class Tokens(Section):
     """Lifetimes of Vault tokens, secret-ids and wrapping tokens of services."""
 
     period: TokenPeriod = Field(description="a duration such as 1h: tokens are renewed within it")
-    secret_id_ttl: SecretIdTime = Field(description="a duration such as 30d")
+    secret_id_ttl: SecretIdTime = Field(
+        description="a duration such as 30d, after which a secret-id expires"
+    )
     wrap_ttl: WrapTime = Field(
         description="a duration such as 2m: a secret-id is unwrapped within it"
     )
@@ -155,23 +180,36 @@ class Tokens(Section):
 class Agent(Section):
     """Settings of the agent. Paths are on the machine where the agent runs."""
 
-    render_interval: RenderInterval = Field(description="a duration such as 5m")
-    login: AgentMethod = Field("approle", description="approle, jwt, kubernetes or cert")
-    token_file: AbsolutePath | None = Field(None, description="a path, for jwt and kubernetes")
-    certificate_file: AbsolutePath | None = Field(None, description="a path, for cert")
-    key_file: AbsolutePath | None = Field(None, description="a path, for cert")
+    render_interval: RenderInterval = Field(
+        description="a duration such as 5m, after which the agent reads secrets again"
+    )
+    login: AgentMethod = Field(
+        "approle", description="approle, jwt, kubernetes or cert: how agents log in"
+    )
+    token_file: AbsolutePath | None = Field(
+        None, description="the path of the token, which jwt and kubernetes require"
+    )
+    certificate_file: AbsolutePath | None = Field(
+        None, description="the path of the client certificate, which cert requires"
+    )
+    key_file: AbsolutePath | None = Field(
+        None, description="the path of its private key, which cert requires"
+    )
 
 
 class Deployment(Section):
     """A service's entry in an environment file: the values that are specific to it."""
 
-    database: DatabaseEndpoint | None = Field(None, description="host:port of the database")
+    database: DatabaseEndpoint | None = Field(
+        None, description="host:port of the database that the service owns"
+    )
     redis: RedisServer | None = Field(None, description="a mapping with address and ca")
     settings: Mapping[SecretName, SettingValue] = Field(
-        {}, description="entries like 'smtp-port: 587'"
+        {}, description="entries like 'smtp-port: 587', in place of defaults of the service's file"
     )
     login: ServiceLogin = Field(
-        ServiceLogin(approle=AppRoleLogin()), description="a mapping with approle, jwt and the like"
+        ServiceLogin(approle=AppRoleLogin()),
+        description="a mapping with approle, jwt and the like; by default 'approle: {}'",
     )
     colours: Distinct[PartName] = Field(
         (), description="a list such as [blue, green], each with an AppRole of its own"
@@ -180,19 +218,27 @@ class Deployment(Section):
         None, description="one of 'password_policies', for the passwords of its database users"
     )
     adopted: Mapping[SecretName, Adoption] = Field(
-        {}, description="entries like 'database-url: {username: shop_app}'"
+        {},
+        description="entries like 'database-url: {username: shop_app}', given secrets whose"
+        " passwords the server rotates",
     )
     paired: Mapping[SecretName, Pairing] = Field(
-        {}, description="entries like 'database-url: {usernames: [shop_app_a, shop_app_b]}'"
+        {},
+        description="entries like 'database-url: {usernames: [shop_app_a, shop_app_b]}', given"
+        " secrets with two users in turn",
     )
     iam_roles: Distinct[RoleName] = Field(
         (), description="a list of the IAM roles of its processes on AWS, such as [shop-task]"
     )
     secret_arns: Mapping[SecretName, SecretArn] = Field(
-        {}, description="entries like 'db: arn:aws:secretsmanager:…', given secrets of others"
+        {},
+        description="entries like 'db:"
+        " arn:aws:secretsmanager:eu-central-1:123456789012:secret:db-AbCdEf', given secrets that"
+        " others write",
     )
     kms_key: KmsKeyArn | None = Field(
-        None, description="the ARN of the KMS key that encrypts its secrets, if it has one"
+        None,
+        description="the ARN of the KMS key that encrypts its secrets; by default that of 'aws'",
     )
 
 
@@ -205,14 +251,18 @@ class EnvironmentDeclaration(OnVaultOrAws):
     )
     owner: Owner = Field(description="an e-mail address or a team")
     deployment: PartName = Field(
-        DEFAULT_DEPLOYMENT, description="the deployment's id on a server that it shares"
+        DEFAULT_DEPLOYMENT,
+        description="the deployment's id on a server that it shares; by default that of"
+        " 'strongroom.yaml'",
     )
-    tags: Mapping[PartName, str] = Field({}, description="entries like 'cost-centre: shop'")
+    tags: Mapping[PartName, str] = Field(
+        {}, description="entries like 'cost-centre: shop', set on every secret"
+    )
     vault: Server = Field(Server(), description="a mapping with address, audit_device and the like")
     tokens: Tokens = Field(description="a mapping with period, secret_id_ttl and wrap_ttl")
-    agent: Agent = Field(description="a mapping with render_interval")
+    agent: Agent = Field(description="a mapping with render_interval and login")
     people: Mapping[PartName, Person] = Field(
-        {}, description="entries like 'developer: {policies: [strongroom-plan]}'"
+        {}, description="entries like 'developer: {policies: [strongroom-plan]}', in dev only"
     )
     lockout: Lockout | None = Field(
         None, description="a mapping with threshold, duration and reset_after"

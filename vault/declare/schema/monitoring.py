@@ -82,32 +82,53 @@ Severity = Literal["page", "ticket"]
 class AlertOverride(Section):
     """Changed keys of a built-in alert."""
 
-    enabled: bool = Field(_LEFT_OUT, description="true or false")
-    threshold: Threshold = Field(_LEFT_OUT, description=_THRESHOLD)
-    pending: Pending = Field(_LEFT_OUT, description="a duration for which it must hold, such as 5m")
-    severity: Severity = Field(_LEFT_OUT, description="page or ticket")
-    runbook: Anchor = Field(_LEFT_OUT, description="an anchor in the runbook, without '#'")
+    enabled: bool = Field(
+        _LEFT_OUT, description="true or false: whether there is such an alert; by default 'true'"
+    )
+    threshold: Threshold = Field(
+        _LEFT_OUT, description=f"{_THRESHOLD}; by default that of the alert"
+    )
+    pending: Pending = Field(
+        _LEFT_OUT,
+        description="a duration for which it must hold, such as 5m; by default that of the alert",
+    )
+    severity: Severity = Field(
+        _LEFT_OUT, description="page or ticket; by default that of the alert"
+    )
+    runbook: Anchor = Field(
+        _LEFT_OUT, description="an anchor in the runbook, without '#'; by default that of the alert"
+    )
 
 
 class Application(Section):
     """Instances of a service that show the SDK's metrics."""
 
     service: ServiceName = Field(description="a declared service")
-    targets: Distinct[HostPort] = Field(description="a list of host:port")
+    targets: Distinct[HostPort] = Field(
+        description="a list of host:port, such as ['tracking-1.example.com:8080']"
+    )
     path: UrlPath = Field("/metrics", description="the path of its metrics")
-    scheme: Literal["http", "https"] = Field("http", description="http or https")
+    scheme: Literal["http", "https"] = Field(
+        "http", description="http or https: how they are scraped"
+    )
     token_file: AbsolutePath | None = Field(
         None, description="a file that Prometheus reads, with the service's metrics token"
     )
-    ca_file: AbsolutePath | None = Field(None, description="a PEM file that Prometheus reads")
-    labels: Mapping[Label, Text] = Field({}, description="further labels, such as {colour: blue}")
+    ca_file: AbsolutePath | None = Field(
+        None, description="a PEM file that Prometheus reads, of the application's authority"
+    )
+    labels: Mapping[Label, Text] = Field(
+        {}, description="entries like 'colour: blue', further labels of each series"
+    )
 
 
 class Scraped(Section):
     """What Prometheus scrapes in one environment."""
 
     servers: tuple[HostPort, ...] = Field(
-        (), description="each server of the cluster; by default the declared addresses"
+        (),
+        description="a list of host:port, of each server of the cluster; by default the"
+        " declared addresses",
     )
     server_token_file: AbsolutePath | None = Field(
         None, description="a file that Prometheus reads, with a Vault token for sys/metrics"
@@ -127,7 +148,7 @@ class Mail(Section):
     """How Alertmanager sends mail."""
 
     smarthost: HostPort = Field(description="host:port of the mail server")
-    sender: Email = Field(description="an e-mail address")
+    sender: Email = Field(description="the address that mail is sent from")
     page: Email = Field(description="the address for alerts that page the operator")
     ticket: Email = Field(description="the address for all other alerts")
     username: Text | None = Field(None, description="the account at the mail server")
@@ -136,7 +157,9 @@ class Mail(Section):
         description="a file that Alertmanager reads, with the account's password",
         validate_default=True,
     )
-    require_tls: bool = Field(True, description="false for a mail server on the same machine")
+    require_tls: bool = Field(
+        True, description="true, or false for a mail server on the same machine"
+    )
 
     @field_validator("password_file")
     @classmethod
@@ -156,10 +179,13 @@ class Monitoring(Section):
         "docs/Runbook.md", description="address of the runbook that alerts link to"
     )
     alertmanager: HostPort = Field("127.0.0.1:9093", description="host:port of the Alertmanager")
-    mail: Mail | None = Field(None, description="a mapping with smarthost, sender, page and ticket")
+    mail: Mail | None = Field(
+        None,
+        description="a mapping with smarthost, sender, page and ticket; by default no mail is sent",
+    )
     environments: Mapping[EnvironmentName, Scraped] = Field(
-        {}, description="environments, each a mapping with applications and the like"
+        {}, description="entries like 'prod: {hosts: [vault.example.com:9100]}'"
     )
     alerts: Mapping[AlertName, AlertOverride] = Field(
-        {}, description="alerts, each a mapping with threshold and the like"
+        {}, description="entries like 'StrongroomRotationDue: {threshold: 14d}', built-in alerts"
     )

@@ -22,10 +22,13 @@ from vault.declare.schema.list_types import Distinct
 class Person(Section):
     """A person who logs in with a password (auth method userpass), in dev only."""
 
-    policies: Distinct[str] = Field(description="a list of policies")
-    ttl: TokenPeriod = Field(durations.HOUR, description="a duration such as 1h")
+    policies: Distinct[str] = Field(description="a list of policies, such as [developer]")
+    ttl: TokenPeriod = Field(
+        durations.HOUR, description="a duration such as 1h, within which a token is renewed"
+    )
     max_ttl: TokenPeriod = Field(
-        12 * durations.HOUR, description="a duration such as 12h, no shorter than ttl"
+        12 * durations.HOUR,
+        description="a duration such as 12h, no shorter than ttl, after which a token expires",
     )
 
     _not_below_ttl = field_validator("max_ttl")(not_below("ttl"))
@@ -44,11 +47,17 @@ class Lockout(Section):
 class Quota(Section):
     """A rate limit quota: requests of one client address to a mount or to the whole server."""
 
-    path: str = Field("", description="a mount such as auth/approle; none for the whole server")
-    rate: int = Field(ge=1, le=1_000_000, description="a whole number of requests")
+    path: str = Field(
+        "",
+        description="a mount such as auth/approle, or a path below one; by default the whole"
+        " server",
+    )
+    rate: int = Field(ge=1, le=1_000_000, description="a whole number of requests of one address")
     interval: QuotaTime = Field(1, description="a duration such as 1s: the rate is per interval")
     block: QuotaTime | None = Field(
-        None, description="a duration such as 10s: how long an address over the rate is blocked"
+        None,
+        description="a duration such as 10s: how long an address over the rate is blocked; by"
+        " default until the interval ends",
     )
 
 

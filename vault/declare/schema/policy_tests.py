@@ -51,9 +51,10 @@ class PolicyTest(Section):
     capability: Literal["create", "read", "update", "patch", "delete", "list", "sudo"] = Field(
         description="create, read, update, patch, delete, list or sudo"
     )
-    expect: Literal["allow", "deny"] = Field(description="allow or deny")
+    expect: Literal["allow", "deny"] = Field(description="allow or deny: what the policy must do")
     environments: Distinct[EnvironmentName] | None = Field(
-        None, description="a list of the environments to test it in; all, if left out"
+        None,
+        description="a list of the environments to test it in; by default all with the service",
     )
 
     def is_for(self, environment: Environment) -> bool:

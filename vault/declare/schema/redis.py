@@ -54,7 +54,7 @@ class RedisRole(DatabaseRole):
     """A role of leased Redis users, with *rules* as their only rights."""
 
     rules: Distinct[AclRule] = Field(
-        description="a list of ACL rules such as ['~orders:*', '+@read', '+@write']"
+        description="a list of ACL rules, such as '[~orders:*, +@read, +@write]'"
     )
 
 
@@ -63,8 +63,7 @@ class Redis(Section):
 
     roles: Mapping[PartName, RedisRole] = Field(
         min_length=1,
-        description="entries like \"default: {rules: ['~orders:*', '+@read'], ttl: 1h,"
-        ' max_ttl: 24h}"',
+        description="entries like 'default: {rules: [~orders:*, +@read], ttl: 1h, max_ttl: 24h}'",
     )
 
 

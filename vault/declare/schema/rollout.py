@@ -61,39 +61,56 @@ Increase = Annotated[int, Field(ge=1, le=1000)]
 class Trigger(Section):
     """What every trigger has."""
 
-    enabled: bool = Field(_LEFT_OUT, description="true or false")
+    enabled: bool = Field(_LEFT_OUT, description="true or false: whether the trigger is used")
 
 
 class SecretFailures(Trigger):
     """Accesses to secrets fail."""
 
-    percent: Percent = Field(_LEFT_OUT, description="a whole number from 1 to 100")
-    minimum: Count = Field(_LEFT_OUT, description="a whole number of accesses")
+    percent: Percent = Field(
+        _LEFT_OUT, description="a whole number from 1 to 100: the share that may fail"
+    )
+    minimum: Count = Field(_LEFT_OUT, description="a whole number of accesses that the share needs")
 
 
 class DatabaseFailures(Trigger):
     """Connections to the database fail."""
 
-    counter: Selector = Field(_LEFT_OUT, description="a counter of failed connections")
-    count: Count = Field(_LEFT_OUT, description="a whole number of connections")
+    counter: Selector = Field(
+        _LEFT_OUT,
+        description="a counter of failed connections, such as"
+        " 'db_connects_total{outcome=\"failed\"}'",
+    )
+    count: Count = Field(_LEFT_OUT, description="a whole number of failed connections")
 
 
 class Crashes(Trigger):
     """Processes restart, or do not respond."""
 
-    count: Count = Field(_LEFT_OUT, description="a whole number of targets")
+    count: Count = Field(
+        _LEFT_OUT, description="a whole number of targets that restarted or do not respond"
+    )
 
 
 class Latency(Trigger):
     """Requests take longer than those of the old colour."""
 
-    histogram: HistogramName = Field(_LEFT_OUT, description="a histogram of request durations")
-    measure: Literal["mean", "p50", "p90", "p95", "p99"] = Field(
-        _LEFT_OUT, description="mean, p50, p90, p95 or p99"
+    histogram: HistogramName = Field(
+        _LEFT_OUT,
+        description="a histogram of request durations, such as http_request_duration_seconds",
     )
-    percent: Increase = Field(_LEFT_OUT, description="a whole number from 1 to 1000")
-    minimum: Count = Field(_LEFT_OUT, description="a whole number of requests")
-    baseline: Baseline = Field(_LEFT_OUT, description="a duration such as 1h, of the old colour")
+    measure: Literal["mean", "p50", "p90", "p95", "p99"] = Field(
+        _LEFT_OUT, description="mean, p50, p90, p95 or p99: the figure that is compared"
+    )
+    percent: Increase = Field(
+        _LEFT_OUT, description="a whole number from 1 to 1000: how much longer than the old colour"
+    )
+    minimum: Count = Field(
+        _LEFT_OUT, description="a whole number of requests that each colour needs"
+    )
+    baseline: Baseline = Field(
+        _LEFT_OUT, description="a duration such as 1h, of the old colour's figure"
+    )
 
 
 class Triggers(Section):
@@ -112,9 +129,17 @@ class Triggers(Section):
 class RolloutRules(Section):
     """What ends a rollout of one service."""
 
-    targets: Targets = Field(_LEFT_OUT, description=_NO_MATCHERS)
-    window: Window = Field(_LEFT_OUT, description="a duration such as 2m")
-    silence: Window = Field(_LEFT_OUT, description="a duration such as 1m")
+    targets: Targets = Field(_LEFT_OUT, description=f"{_NO_MATCHERS}; by default that of the file")
+    window: Window = Field(
+        _LEFT_OUT,
+        description="a duration such as 2m before now, of the new colour's figures; by default"
+        " that of the file",
+    )
+    silence: Window = Field(
+        _LEFT_OUT,
+        description="a duration such as 1m without metrics, after which it ends; by default"
+        " that of the file",
+    )
     triggers: Triggers = Field(_LEFT_OUT, description="a mapping with secret_failures and the like")
 
 

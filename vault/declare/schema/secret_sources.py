@@ -35,13 +35,13 @@ DEFAULT_RETIRE_AFTER: Final = durations.DAY
 DEV_LENGTH: Final = 48
 
 
-_FORMAT = "text with {secret-name} where values of secrets go"
+_FORMAT = "text with {secret-name} where values go, such as 'smtp://shop:{mail-password}@mail:25'"
 
 
 class _Source(Section):
     description: str = Field("", description="text: what the secret is for")
     environments: Distinct[EnvironmentName] | None = Field(
-        None, description="a list of the environments that have this secret; all, if left out"
+        None, description="a list of the environments that have this secret; by default all"
     )
 
     def exists_in(self, environment: Environment) -> bool:
@@ -55,10 +55,22 @@ class Hooks(HookSection):
     Each may be repeated with the same rotation id.
     """
 
-    create: Command | None = Field(None, description="a list: prints a new value that works")
-    set: Command | None = Field(None, description="a list: makes the value on its input work")
-    test: Command | None = Field(None, description="a list: uses the value on its input")
-    retire: Command | None = Field(None, description="a list: revokes the value on its input")
+    create: Command | None = Field(
+        None,
+        description="a command as a list, which prints a new value that works; by default the"
+        " value is random",
+    )
+    set: Command | None = Field(
+        None, description="a command as a list, which makes the value on its standard input work"
+    )
+    test: Command | None = Field(
+        None,
+        description="a command as a list, which fails if the value on its standard input does"
+        " not work",
+    )
+    retire: Command | None = Field(
+        None, description="a command as a list, which revokes the value on its standard input"
+    )
 
 
 class Given(_Source):
@@ -68,8 +80,13 @@ class Given(_Source):
     dev: Literal["generated"] | None = Field(
         None, description="generated: dev generates a value, so that no developer is asked for it"
     )
-    rotate_every: RotationPeriod | None = Field(None, description="a duration such as 90d")
-    retire_after: RetireTime | None = Field(None, description="a duration such as 1d")
+    rotate_every: RotationPeriod | None = Field(
+        None, description="a duration such as 90d, after which a rotation is due; by default never"
+    )
+    retire_after: RetireTime | None = Field(
+        None,
+        description="a duration such as 1d, for which the old value stays valid; by default 1d",
+    )
     hooks: Hooks | None = Field(None, description="a mapping with create or set, test and retire")
 
     @field_validator("hooks")
@@ -86,12 +103,18 @@ class Generated(_Source):
     source: Literal["generated"] = Field(description="given, generated or derived")
     length: int = Field(ge=32, le=1024, description="a whole number of characters from 32 to 1024")
     alphabet: Literal["alphanumeric", "hex", "urlsafe"] = Field(
-        "alphanumeric", description="alphanumeric, hex or urlsafe"
+        "alphanumeric", description="alphanumeric, hex or urlsafe: its characters"
     )
-    rotate_every: RotationPeriod | None = Field(None, description="a duration such as 90d")
-    retire_after: RetireTime | None = Field(None, description="a duration such as 1d")
+    rotate_every: RotationPeriod | None = Field(
+        None, description="a duration such as 90d, after which a rotation is due; by default never"
+    )
+    retire_after: RetireTime | None = Field(
+        None,
+        description="a duration such as 1d, for which the old value stays valid; by default 1d",
+    )
     announce_for: AnnouncementTime | None = Field(
-        None, description="a duration such as 70m: a signing key is announced before it signs"
+        None,
+        description="a duration such as 70m, for which a signing key is announced before it signs",
     )
 
 

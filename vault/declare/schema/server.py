@@ -41,10 +41,10 @@ MountPath = Annotated[
 class MountPaths(Section):
     """Paths of the engines, and of the AppRole method below ``auth/``."""
 
-    kv: MountPath = Field(names.KV_MOUNT, description="a path such as team/kv")
-    transit: MountPath = Field(names.TRANSIT_MOUNT, description="a path such as team/transit")
-    database: MountPath = Field(names.DATABASE_MOUNT, description="a path such as team/database")
-    approle: MountPath = Field(names.APPROLE_MOUNT, description="a path such as team-approle")
+    kv: MountPath = Field(names.KV_MOUNT, description="the mount of secrets")
+    transit: MountPath = Field(names.TRANSIT_MOUNT, description="the mount of Transit keys")
+    database: MountPath = Field(names.DATABASE_MOUNT, description="the mount of leased users")
+    approle: MountPath = Field(names.APPROLE_MOUNT, description="the mount of AppRole, below auth/")
 
     def as_mounts(self) -> Mounts:
         """Return the paths as the type that the SDK uses."""
@@ -57,7 +57,9 @@ class Server(Section):
     If *address* is None, the local runtime sets it.
     """
 
-    address: Address | None = Field(None, description="https://host:port")
+    address: Address | None = Field(
+        None, description="https://host:port of the server; by default the local deployment's"
+    )
     extra_addresses: tuple[Address, ...] = Field(
         (), description="a list of https://host:port, further addresses of the same cluster"
     )
@@ -74,7 +76,10 @@ class Server(Section):
     mounts: MountPaths = Field(
         MountPaths(), description="a mapping with kv, transit, database and approle"
     )
-    apply_role: Literal["root", "scoped"] = Field("root", description="root or scoped")
+    apply_role: Literal["root", "scoped"] = Field(
+        "root",
+        description="root or scoped: apply may change everything, or what is this deployment's",
+    )
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -30,7 +30,9 @@ class Setting(Section):
     )
 
     type: Literal["text", "integer", "boolean"] = Field(description="text, integer or boolean")
-    default: SettingValue | None = Field(None, description="text, a whole number, true or false")
+    default: SettingValue | None = Field(
+        None, description="text, a whole number, true or false; by default each environment sets it"
+    )
     description: str = Field("", description="text: what the setting does")
 
     @field_validator("default")

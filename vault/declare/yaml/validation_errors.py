@@ -19,6 +19,7 @@ from vault.declare.errors import (
     join_names,
     suggest,
 )
+from vault.declare.schema.base import WITHOUT
 from vault.declare.schema.database import MARKS
 from vault.declare.schema.secret_sources import Given
 
@@ -62,7 +63,8 @@ def _missing(loc: Loc, field: FieldInfo | None) -> FieldError:
 
 
 def _expected(field: FieldInfo | None) -> str:
-    return field.description if field and field.description else "something else"
+    description = (field and field.description) or "something else"
+    return description.partition(WITHOUT)[0]
 
 
 def _invalid_choice(loc: Loc, value: object, context: dict[str, Any]) -> FieldError:
