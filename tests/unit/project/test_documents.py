@@ -38,7 +38,7 @@ WORDS: Final = 2500
 #: Pages that are looked up, not read: a table of each, a specification, a history.
 LONG: Final = {
     *("CHANGELOG.md", "CONTRIBUTING.md", "Security.md", "Threat_Model.md", "pitfalls.md"),
-    "encryption-format.md",
+    *("encryption-format.md", "Environment_File.md", "Other_Files.md"),
 }
 
 #: Top-level folders. Text in code that begins with one of them and a slash is a path.

@@ -15,6 +15,7 @@ from jsonschema import Draft7Validator, Draft202012Validator
 from pydantic import ValidationError, create_model
 from ruamel.yaml import YAML
 
+from tests.support import key_reference
 from vault.declare import durations
 from vault.declare.file_kind import Kind
 from vault.declare.schema import (
@@ -35,246 +36,12 @@ from vault.declare.schema.base import Section
 from vault.declare.schema.secret_sources import Derived
 
 PARSER: Final = YAML(typ="safe", pure=True)
-#: Files in which every key of every model occurs, but for keys of the file itself that have their
-#: entries in an example of the description.
-WRITTEN: Final[Mapping[Kind, Any]] = {
-    Kind.SERVICE: PARSER.load("""
-        service: shop
-        owner: shop-team
-        description: Sells things.
-        secrets:
-          token:
-            {source: generated, length: 48, alphabet: hex, rotate_every: 90d, retire_after: 1d,
-              announce_for: 70m, description: Signs.}
-          mail-password: {source: given, environments: [dev, prod], dev: generated,
-              rotate_every: 1h30m, retire_after: 1h,
-              hooks: {create: [hooks/mail, new], set: [a], test: [a], retire: [hooks/mail, "1"]}}
-          mail-url: {source: derived, format: "smtp://shop:{mail-password}@{{mail}}:25"}
-        keys:
-          pii: {allow: [encrypt, rewrap], rotate_every: 90d, retire_after: 30d,
-              hooks: {rewrap: [hooks/pii, rewrap], count: [hooks/pii]}, description: Personal.}
-        indexes:
-          users.email:
-            rotate_every: 365d
-            retire_after: 1d
-            description: Finds customers.
-            hooks: {rotate: [hooks/index, rotate], rewrite: [a], count: [a], retire: [a]}
-        database:
-          engine: postgresql
-          name: shop_data
-          roles: {default: {ttl: 1h, max_ttl: 24h}}
-          share: {mail: [readonly]}
-        redis:
-          roles: {default: {rules: ["~shop:*", "&shop:*", +@read, -keys], ttl: 1h, max_ttl: 24h}}
-        config:
-          template: app.yaml.j2
-          model: "shop.config:Config"
-          path: ../shop
-          python: .venv/bin/python
-          settings: [mail-port]
-          reload: SIGHUP
-          health: http://127.0.0.1:8080/health
-          settle: 2s
-          within: 1m
-        settings:
-          mail-host: {type: text, default: mail.example.com, description: Host.}
-          mail-port: {type: integer, default: 25}
-          tls: {type: boolean, default: true}
-    """),
-    Kind.ENVIRONMENT: PARSER.load("""
-        environment: qa
-        like: prod
-        owner: platform@example.com
-        deployment: shop-team
-        aws:
-          account: "123456789012"
-          region: eu-central-1
-          rotation_function: rotate
-          kms:
-            policy:
-              Version: "2012-10-17"
-              Id: own
-              Statement: [{Effect: Allow, Principal: "*", Action: "kms:*", Resource: "*"}]
-          kms_key: arn:aws:kms:eu-central-1:123456789012:key/1234-ab
-          replicas: {eu-west-1: alias/aws/secretsmanager}
-          monitoring:
-            page: arn:aws:sns:eu-central-1:123456789012:on-call
-            ticket: arn:aws:sns:eu-central-1:123456789012:team
-            log_group: aws-cloudtrail-logs
-            retention: 365d
-            iam_roles: [operator]
-            runbook: https://runbooks.example.com/strongroom/Runbook
-            alarms:
-              access_failures: &alarm {enabled: true, threshold: 5, severity: ticket}
-              throttling: *alarm
-              rotation_failed: *alarm
-              rotation_overdue: *alarm
-              unusual_caller: *alarm
-              audit_log_silent: *alarm
-        vault:
-          address: https://vault.example.com:8200/
-          extra_addresses: ["https://vault-2.example.com:8200"]
-          audit_device: file
-          audit_keep: 365d
-          audit_trace_ids: true
-          mounts: {kv: team/kv, transit: team/transit, database: db, approle: team-approle}
-          apply_role: scoped
-        tokens: {period: 1h, secret_id_ttl: 30d, wrap_ttl: 2m}
-        agent:
-          render_interval: 5m
-          login: jwt
-          token_file: /run/strongroom/jwt
-          certificate_file: /run/tls.pem
-          key_file: /run/key.pem
-        people:
-          developer: {policies: [developer], ttl: 1h, max_ttl: 2h}
-        lockout: {threshold: 5, duration: 15m, reset_after: 15m}
-        quotas:
-          logins: {path: auth/approle/login, rate: 50, interval: 1s, block: 10s}
-        password_policies:
-          database: {length: 32, symbols: true}
-        auth:
-          jwt: {issuer: https://ci.example.com, keys: [ci.pem], jwks: "https://ci/keys", ca: ca.pem}
-          kubernetes: {host: "https://10.0.0.1:6443", ca: ca.pem}
-          cert: {ca: ca.pem}
-          oidc:
-            discovery: https://login.example.com
-            ca: ca.pem
-            client_id: strongroom
-            user_claim: sub
-            groups_claim: groups
-            scopes: [groups]
-            roles:
-              default:
-                {redirect_uris: ["http://localhost:8250/oidc/callback"], claims: {hd: example.com}}
-        jobs:
-          plan: {jwt: {audience: vault, claims: {event_name: [pull_request, push]}}}
-          apply: {jwt: {audience: vault, subject: "repo:shop:environment:qa"}}
-          rotator: {jwt: {audience: vault, subject: "rotator"}}
-          auditor: {jwt: {audience: vault, subject: "auditor"}}
-        services:
-          shop:
-            database: "[::1]:5432"
-            redis: {address: "redis.example.com:6379", ca: redis.pem}
-            settings: {mail-port: 587, mail-host: mail, tls: false}
-            login:
-              approle: {}
-              jwt:
-                audience: vault
-                subject: "repo:shop"
-                claims: {ref: refs/heads/main, event_name: [pull_request, push]}
-              kubernetes: {namespaces: [shop], service_accounts: [shop-api], audience: vault}
-              cert: {names: [shop.example.com]}
-            colours: [blue, green]
-            password_policy: database
-            adopted: {database-url: {username: shop_app}}
-            paired: {other-url: {usernames: [shop_app_a, shop_app_b]}}
-            iam_roles: [shop-task]
-            secret_arns: {db: "arn:aws:secretsmanager:eu-central-1:123456789012:secret:a-AbCdEf"}
-            kms_key: arn:aws:kms:eu-central-1:123456789012:key/5678-ab
-    """),
-    Kind.POLICY_TESTS: PARSER.load("""
-        tests:
-          - path: "{kv}/data/shop/{environment}/token"
-            capability: read
-            expect: allow
-            environments: [dev, prod]
-    """),
-    Kind.ANOMALIES: PARSER.load("""
-        people: ["oidc-*"]
-        rules:
-          first_time: &history
-            {enabled: true, severity: low, meaning: New., action: Ask., learning: 14d, skip: ["a*"]}
-          new_address: {<<: *history, known: [10.0.0.0/8]}
-          burst:
-            {enabled: true, severity: low, meaning: Many., action: Ask., factor: 4, minimum: 100,
-              baseline: 14d, hours: 24, skip: ["{apply}"]}
-          out_of_hours:
-            {enabled: true, severity: low, meaning: Late., action: Ask., days: [Mon, Tue],
-              begin: "07:00", end: "20:00", time_zone: Europe/Berlin, who: people}
-          denied_spike: {severity: medium, count: 10, within: 10m}
-          enumeration: {paths: 10, within: 5m, skip: []}
-          unwrap_failure: {count: 1}
-          root_token: {enabled: false}
-          break_glass: {policies: ["glass-{environment}"]}
-          outside_apply: {skip: ["{apply}"], paths: ["sys/policies/*"]}
-        ignore:
-          - {rule: burst, actor: "shop*", path: "*", reason: Tried., until: "2027-01-31"}
-    """),
-    Kind.MONITORING: PARSER.load("""
-        interval: 15s
-        runbook: https://runbooks.example.com/strongroom/Runbook
-        alertmanager: 127.0.0.1:9093
-        mail: {smarthost: "mail:25", sender: a@b, page: a@b, ticket: a@b, username: a,
-          password_file: /a, require_tls: false}
-        environments:
-          prod:
-            servers: ["vault:8200"]
-            server_token_file: /a
-            ca_file: /a
-            applications: [{service: shop, targets: ["a:1"], path: /metrics, scheme: https,
-              token_file: /a, ca_file: /a, labels: {colour: blue}}]
-            hosts: ["a:9100"]
-        alerts:
-          StrongroomLatency: {enabled: true, threshold: 0.5, pending: 5m, severity: page,
-              runbook: a}
-          StrongroomRotationDue: {threshold: 14d}
-    """),
-    Kind.ROLLOUT: PARSER.load("""
-        targets: job="{service}",colour="{colour}"
-        window: 2m
-        silence: 1m
-        triggers: &triggers
-          secret_failures: {enabled: true, percent: 5, minimum: 20}
-          database_failures: {counter: 'db_connects_total{outcome="failed"}', count: 3}
-          crashes: {count: 1}
-          latency:
-            {histogram: 'http_seconds{handler="/orders"}', measure: p95, percent: 20, minimum: 50,
-              baseline: 1h}
-        services:
-          shop: {targets: 'pod=~"shop-{colour}-.*"', window: 5m, triggers: *triggers}
-    """),
-    Kind.MIGRATION: PARSER.load("""
-        migration: users_1
-        service: shop
-        table: shop.Users
-        key: pii
-        context: [user id, tenant]
-        attributes: {user id: id}
-        columns:
-          email:
-            field: users.email
-            type: str
-            token: email_secret
-            index: {column: email_find, name: users.email, rows: 1000, distinct: 900,
-              normalise: email, low_entropy: false}
-            encrypted: {field: users.mail, key: pii, context: [user id], attributes: {user id: id},
-              data_keys: data_keys, index: {column: mail_find, name: users.mail, rows: 1000}}
-          phone:
-            encrypted: {has_field: false, text: true, context: [], constants: {use: phone, at: 7}}
-            field: users.phone
-        data_keys: data_keys
-        index_keys: index_keys
-        quiet_for: 1d
-        read_back: true
-        triggers: fire
-        backups_kept_for: 35d
-    """),
+#: Files on the pages of the reference, in which every key of every model occurs.
+FILES: Final = {
+    kind: [PARSER.load(text) for text in key_reference.examples(kind)]
+    for kind in json_schema.MODELS
 }
-
-
-def with_examples(kind: Kind, written: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *written* with each key that it lacks, as the description of the key has it."""
-    fields = json_schema.MODELS[kind].model_fields.items()
-    pattern = r"entries like '(.+?)'(?:[,;]|$)"
-    found = {name: re.search(pattern, str(field.description)) for name, field in fields}
-    examples = {name: PARSER.load(f"{{{each[1]}}}") for name, each in found.items() if each}
-    return {**examples, **written}
-
-
-FULL: Final = {kind: with_examples(kind, written) for kind, written in WRITTEN.items()}
-SHARED_DATABASE: Final = {"of": "shop", "roles": {"readonly": {"ttl": "1h", "max_ttl": "24h"}}}
-DECRYPTED: Final = {"plaintext": "phone", "column_type": "varchar(20)"}
+OWN_DATABASE, SHARED_DATABASE = (each["database"] for each in FILES[Kind.SERVICE])
 SCHEMAS: Final = {kind: json.loads(json_schema.render(kind)) for kind in json_schema.MODELS}
 VALIDATORS: Final = {kind: Draft202012Validator(schema) for kind, schema in SCHEMAS.items()}
 
@@ -408,7 +175,7 @@ EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
     "SecretIdTime": (["1m", "365d"], ["1w", "1000d"], ["59s", "366d"]),
     "SecretName": (["a", "a/b-c_d", "a" * 256], ["", "A", "a//b", "../a", "-a", "a" * 257, 7], []),
     "ServiceDatabase": (
-        [FULL[Kind.SERVICE]["database"], SHARED_DATABASE],
+        [OWN_DATABASE, SHARED_DATABASE],
         [{}, {"of": "shop"}, SHARED_DATABASE | {"engine": "postgresql"}, "shop"],
         [],
     ),
@@ -531,24 +298,20 @@ def _places(data: Any) -> Iterator[tuple[Any, Any]]:
             yield from _places(value)
 
 
-LEAVES: Final = [
-    container[key]
-    for data in (*FULL.values(), SHARED_DATABASE, DECRYPTED)
-    for container, key in _places(data)
-]
+LEAVES: Final = [container[key] for data in FILES.values() for container, key in _places(data)]
 OTHERS: Final[list[Any]] = [None, "", 0, -1, 1.5, True, [], {}, "x", "1h", "Ä b", "a\n", 10**7]
 #: Built once, because each example would build and label them again.
 VALUES: Final = st.sampled_from(LEAVES + OTHERS)
 EDITS: Final = st.sampled_from(["delete", "replace", "copy"])
 
 
-@pytest.mark.parametrize("kind", FULL)
+@pytest.mark.parametrize("kind", FILES)
 @given(data=st.data())
 @settings(max_examples=180)
 def test_no_file_that_a_model_accepts_is_an_error_of_its_schema(
     kind: Kind, data: st.DataObject
 ) -> None:
-    changed = json.loads(json.dumps(FULL[kind]))
+    changed = json.loads(json.dumps(data.draw(st.sampled_from(FILES[kind]))))
     for _ in range(data.draw(st.integers(1, 2))):  # of more, a model accepts hardly one
         places = list(_places(changed)) or [({"x": 0}, "x")]
         container, key = places[data.draw(st.integers(0, len(places) - 1))]
@@ -575,13 +338,12 @@ def _without_nulls(data: Any) -> Any:
     return [_without_nulls(value) for value in data] if isinstance(data, list) else data
 
 
-@pytest.mark.parametrize("kind", FULL)
-def test_schema_accepts_a_file_with_every_key(kind: Kind) -> None:
-    json_schema.MODELS[kind].model_validate(as_model_input(FULL[kind]))
-    assert [error.message for error in VALIDATORS[kind].iter_errors(FULL[kind])] == []
-    keys = {
-        key for container, key in _places([FULL[kind], SHARED_DATABASE, DECRYPTED]) if container
-    }
+@pytest.mark.parametrize("kind", FILES)
+def test_schema_accepts_the_examples_which_have_every_key(kind: Kind) -> None:
+    for file in FILES[kind]:
+        json_schema.MODELS[kind].model_validate(as_model_input(file))
+        assert [error.message for error in VALIDATORS[kind].iter_errors(file)] == []
+    keys = {key for _, key in _places(FILES[kind])}
     declared = {name for each in _objects(SCHEMAS[kind]) for name in each["properties"]}
     assert declared <= keys
 
@@ -595,6 +357,18 @@ def test_schema_describes_every_key_and_rejects_unknown_ones(kind: Kind) -> None
     for each in _objects(SCHEMAS[kind]):
         assert each["additionalProperties"] is False
         assert all(field["description"] for field in each["properties"].values())
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+def test_entry_in_a_description_is_valid(kind: Kind) -> None:
+    found = 0
+    for each in _objects(SCHEMAS[kind]):
+        for field in each["properties"].values():
+            for sample in re.findall(r"entries like '(.+?)'(?:[,; ]|$)", field["description"]):
+                validator = Draft202012Validator({"$defs": SCHEMAS[kind]["$defs"], **field})
+                assert list(validator.iter_errors(PARSER.load(f"{{{sample}}}"))) == [], sample
+                found += 1
+    assert found == json_schema.render(kind).count("entries like")
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
@@ -630,10 +404,10 @@ def test_schema_rejects_a_key_without_a_value_as_the_parser_does(kind: Kind) -> 
 
 @pytest.mark.parametrize("key", ["tokens", "agent"])
 def test_schema_requires_what_vault_needs_unless_the_environment_is_on_aws(key: str) -> None:
-    without = {name: value for name, value in FULL[Kind.ENVIRONMENT].items() if name != key}
+    on_vault, _, on_aws, _ = FILES[Kind.ENVIRONMENT]
+    without = {name: value for name, value in on_vault.items() if name != key}
     validator = VALIDATORS[Kind.ENVIRONMENT]
-    assert validator.is_valid(without)
-    without.pop("aws")
+    assert validator.is_valid(without | {"aws": on_aws["aws"]})
     assert [error.message for error in validator.iter_errors(without)] == [
         f"'{key}' is a required property"
     ]
