@@ -54,7 +54,7 @@ class IndexDeclaration(Section):
 
     hooks: IndexHooks = Field(description="a mapping with rotate, rewrite, count and retire")
     rotate_every: RotationPeriod | None = Field(
-        None, description="a duration such as 365d, after which a rotation is due; by default never"
+        None, description="a duration such as 365d, after which a rotation is due; by default 90d"
     )
     retire_after: RetireTime | None = Field(
         None,
@@ -86,7 +86,7 @@ class TransitKey(Section):
     rotate_every: RotationPeriod | None = Field(
         None,
         description="a duration such as 90d, after which the server creates a version; by"
-        " default never",
+        " default it creates none, and a rotation is due after 90d",
     )
     retire_after: RetireTime | None = Field(
         None,

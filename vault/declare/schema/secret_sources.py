@@ -81,7 +81,9 @@ class Given(_Source):
         None, description="generated: dev generates a value, so that no developer is asked for it"
     )
     rotate_every: RotationPeriod | None = Field(
-        None, description="a duration such as 90d, after which a rotation is due; by default never"
+        None,
+        description="a duration such as 90d, after which a rotation is due; by default 90d, or 30d"
+        " if it is adopted or paired",
     )
     retire_after: RetireTime | None = Field(
         None,
@@ -106,7 +108,7 @@ class Generated(_Source):
         "alphanumeric", description="alphanumeric, hex or urlsafe: its characters"
     )
     rotate_every: RotationPeriod | None = Field(
-        None, description="a duration such as 90d, after which a rotation is due; by default never"
+        None, description="a duration such as 90d, after which a rotation is due; by default 90d"
     )
     retire_after: RetireTime | None = Field(
         None,
