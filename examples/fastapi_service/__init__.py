@@ -1,1 +1,1 @@
-"""Smallest FastAPI service on Strongroom."""
+"""FastAPI service with SQLAlchemy and Alembic. ``docs/howto/FastAPI.md`` moves it off its .env."""

@@ -1,1 +1,1 @@
-"""Smallest Flask service on Strongroom."""
+"""Flask service with SQLAlchemy, Alembic and RQ. ``docs/howto/Flask.md`` moves it off its .env."""

@@ -1,4 +1,4 @@
-"""Entry point of the FastAPI service: ``python -m examples.fastapi_service PORT``."""
+"""Entry point of the FastAPI service: ``python -m tests.support.services.fastapi_service PORT``."""
 
 from __future__ import annotations
 

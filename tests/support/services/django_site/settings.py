@@ -8,7 +8,7 @@ from examples.service_config import ServiceConfig
 CONFIG = init(ServiceConfig)
 SECRET_KEY = CONFIG.current().jwt.secret.get_secret_value()
 ALLOWED_HOSTS = ["127.0.0.1"]
-ROOT_URLCONF = "examples.django_service.urls"
+ROOT_URLCONF = "tests.support.services.django_site.urls"
 DEFAULT_EXCEPTION_REPORTER = "app_integration.integrations.django.service.ScrubbingReporter"
 LOGGING = {
     "version": 1,

@@ -1,4 +1,4 @@
-"""Entry point of the Flask service: ``python -m examples.flask_service PORT``."""
+"""Entry point of the Flask service: ``python -m tests.support.services.flask_service PORT``."""
 
 from __future__ import annotations
 

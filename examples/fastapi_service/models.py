@@ -1,0 +1,17 @@
+"""Tables of the service."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """Base of all tables."""
+
+
+class Parcel(Base):
+    """Parcel that the carrier has accepted."""
+
+    __tablename__ = "parcels"
+
+    number: Mapped[str] = mapped_column(primary_key=True)

@@ -1,0 +1,1 @@
+"""Script with psycopg. ``docs/howto/Script.md`` moves it off its .env."""
