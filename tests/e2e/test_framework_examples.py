@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import pytest
 import requests
@@ -132,6 +133,9 @@ def test_service_reads_and_redacts_its_config_counts_and_revokes_its_token(
     assert key not in service.log.read_text()
 
 
+PYTEST: Final = ("pytest", "-q", "tracking")
+
+
 @dataclass(frozen=True)
 class Seen:
     """How much an application has stored, and the database users of its processes."""
@@ -149,6 +153,7 @@ class WebService:
     migrate: tuple[str, ...]
     serve: tuple[str, ...]
     worker: tuple[str, ...] = ()
+    test: tuple[str, ...] = PYTEST
 
     def use(self, application: MovedApplication, variables: Mapping[str, str], item: str) -> Seen:
         """Migrate the database, start the application, and have it store *item*."""
@@ -185,6 +190,7 @@ class Worker:
 
     page: Page
     example: str
+    test: tuple[str, ...] = PYTEST
 
     def use(self, application: MovedApplication, variables: Mapping[str, str], item: str) -> Seen:
         """Add a mail by one process, and have it sent by another."""
@@ -202,6 +208,7 @@ class Script:
 
     page: Page
     example: str
+    test: tuple[str, ...] = ("tracking.report",)
 
     def use(self, application: MovedApplication, variables: Mapping[str, str], _item: str) -> Seen:
         """Run the script once."""
@@ -211,7 +218,7 @@ class Script:
         return Seen(int(count), {user})
 
 
-MOVED = {
+MOVED: Final[dict[str, WebService | Worker | Script]] = {
     "fastapi": WebService(
         Page("FastAPI"),
         "fastapi_service",
@@ -224,6 +231,14 @@ MOVED = {
         ("alembic", "-c", "tracking/alembic.ini", "upgrade", "head"),
         ("gunicorn", "tracking.main:app", "--bind", "127.0.0.1:{port}"),
         ("tracking.jobs",),
+    ),
+    "django": WebService(
+        Page("Django"),
+        "django_service",
+        ("tracking.manage", "migrate"),
+        ("gunicorn", "tracking.wsgi", "--bind", "127.0.0.1:{port}"),
+        ("celery", "-A", "tracking", "worker", "--concurrency", "1"),
+        ("tracking.manage", "test", "--settings", "tracking.settings_test"),
     ),
     "asyncio": Worker(Page("Asyncio"), "asyncio_worker"),
     "script": Script(Page("Script"), "plain_script"),
@@ -312,6 +327,22 @@ def team(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> It
     team.run("strongroom reset --yes", repository.parent)
 
 
+def import_env(
+    team: Team, application: MovedApplication, service: str, commands: list[str]
+) -> dict[str, str | None]:
+    """Move the secrets to the server by the page's *commands*; return the settings, which stay."""
+    before = dotenv_values(application.env)
+    first, *others = commands
+    team.run(first, application.folder.parent)
+    team.declare(application.page, service)
+    for each in others:
+        team.run(each, application.folder.parent)
+    kept = dotenv_values(application.env)
+    assert len(kept) == 1
+    assert kept.items() < before.items()
+    return kept
+
+
 @pytest.mark.parametrize("name", MOVED)
 def test_application_is_moved_to_leased_users_and_back(
     team: Team, tmp_path: Path, name: str
@@ -328,14 +359,7 @@ def test_application_is_moved_to_leased_users_and_back(
     application.write(is_moved=False)
     assert framework.use(application, {}, "P-1") == Seen(1, {f"old_{name}"})
 
-    team.run(before[0], tmp_path)
-    team.declare(page, name)
-    for commands in before[1:]:
-        team.run(commands, tmp_path)
-    kept = dotenv_values(application.env)
-    assert len(kept) == 1
-    assert kept.items() < old.items()
-
+    kept = import_env(team, application, name, before)
     application.write(is_moved=True)
     revoked = team.revoked_tokens()
     moved = framework.use(application, team.variables(name), "P-2")
@@ -346,8 +370,10 @@ def test_application_is_moved_to_leased_users_and_back(
     wait_until(lambda: team.revoked_tokens() > revoked, "the revocation of the token")
 
     # The page's tests, without a server.
+    application.write_tests()
     memory = {"SECRETS_BACKEND": "memory", "STRONGROOM_SERVICE": name, "ENVIRONMENT": "dev"}
-    application.run_tests({**old, **memory})
+    tested = application.run(*framework.test, variables={**old, **memory})
+    assert re.search(f"1 passed|Ran 1 test|by old_{name}", tested)
 
     team.run(way_back, tmp_path)
     application.write(is_moved=False)

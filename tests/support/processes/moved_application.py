@@ -109,12 +109,10 @@ class MovedApplication:
         assert done.returncode == 0, done.stdout
         return done.stdout
 
-    def run_tests(self, variables: Mapping[str, str]) -> None:
-        """Run the tests that the page has."""
+    def write_tests(self) -> None:
+        """Write the files of tests that the page has."""
         for path_name, text in self.page.files("python"):
-            path = self.folder / path_name
-            path.write_text(text, encoding="utf-8")
-            assert "1 passed" in self.run("pytest", "-q", path_name, variables=variables)
+            (self.folder / path_name).write_text(text, encoding="utf-8")
 
     @contextmanager
     def running(
