@@ -18,7 +18,7 @@ PAGES: Final = ("*.md", "docs/*.md", "docs/*/*.md", "examples/*/README.md")
 #: A role of a docstring, which the reference shows as code without it.
 _ROLE: Final = re.compile(r":(?:attr|class|data|exc|func|meth|mod):(<code>)[.~]*")
 _ENTRY: Final = re.compile(
-    r"^## (?P<group>.+)$|^- \[(?P<title>.+?)\]\((?P<path>\S+)\)", re.MULTILINE
+    r"^(?P<level>##+) (?P<group>.+)$|^- \[(?P<title>.+?)\]\((?P<path>\S+)\)", re.MULTILINE
 )
 
 
@@ -26,13 +26,15 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Take the navigation from the list of all documents, and set how anchors are made."""
     root = Path(config.config_file_path).parent
     config.nav = [{config.site_name: "README.md"}, {"All documents": INDEX}]
+    groups = [config.nav]  # those that the next entry is in, the outermost first
     for found in _ENTRY.finditer((root / INDEX).read_text(encoding="utf-8")):
         if found["group"]:
-            config.nav.append({found["group"]: []})
+            del groups[len(found["level"]) - 1 :]
+            groups.append([])
+            groups[-2].append({found["group"]: groups[-1]})
         else:
             path = posixpath.normpath(posixpath.join(posixpath.dirname(INDEX), found["path"]))
-            [entries] = config.nav[-1].values()
-            entries.append({found["title"]: path})
+            groups[-1].append({found["title"]: path})
     config.mdx_configs["toc"]["slugify"] = anchor
     return config
 

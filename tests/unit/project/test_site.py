@@ -101,3 +101,7 @@ def test_broken_link_and_document_without_entry_fail_the_build(tmp_path: Path) -
     assert f"Aborted with {len(BROKEN) + 1} warnings" in run.stdout
     expected = ['not included in the "nav" configuration', *BROKEN.values()]
     assert [each for each in expected if each not in run.stdout] == []
+
+
+def test_site_has_no_code(site: Path) -> None:
+    assert [*site.rglob("*.py"), *site.rglob("*.pyc")] == []
