@@ -44,7 +44,7 @@ PANELS: Final[Mapping[str, Mapping[str, Place]]] = {
         ),
         "export-env": Place(
             "start.env_files:export_env",
-            "Write the current values to a private file for a rollback, and record the export.",
+            "Write the current values to a private .env file for a rollback, and record that.",
         ),
         "schema": Place(
             "start.authoring:schema", "Print the JSON Schema of a kind of file, for editors."
@@ -70,7 +70,8 @@ PANELS: Final[Mapping[str, Mapping[str, Place]]] = {
             "Show the value of a secret on a terminal, and record that.",
         ),
         "put": Place(
-            "every_day.put:put", "Write a new version of a secret, read from standard input."
+            "every_day.put:put",
+            "Write a new version of a secret, which is typed or read from standard input.",
         ),
         "doctor": Place(
             "every_day.doctor:doctor", "Find the first part of a service that does not work."
@@ -165,7 +166,10 @@ PANELS: Final[Mapping[str, Mapping[str, Place]]] = {
         "unwrap": Place(
             "deploy.credentials:unwrap", "Open a wrapped secret-id that was handed over, once."
         ),
-        "units": Place("deploy.units:units", "Write what runs a recurring job at its times."),
+        "units": Place(
+            "deploy.units:units",
+            "Write the timers of systemd, or the CronJobs, that run a recurring job.",
+        ),
         "backup": Place(
             {
                 "create": Place(

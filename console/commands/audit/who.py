@@ -43,7 +43,7 @@ def who(
     as_json: AsJson = False,
     root: Root = DEFAULT_ROOT,
 ) -> None:
-    """Show who read a secret or used a key, when, from where, and which version."""
+    """Show who read one secret or used one key, when, from where, and which version."""
     target = open_target(env, root)
     scope = find_object_scope(target, service, secret)
     inputs = Inputs(target, since, until, store, audit_log or (), records or ())

@@ -59,7 +59,7 @@ def explain(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what the IAM policy of a service allows, or decides about a secret or key.
+    """On AWS: show what the IAM policy of a service allows, or decides about a secret or key.
 
     Nothing is requested. Exit code 2 if it may not read the secret, or not do the operation.
     """

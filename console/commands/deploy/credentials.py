@@ -44,7 +44,8 @@ def issue_secret_id(
     env: Env,
     folder: CredentialFolder,
     receiver: Annotated[
-        Receiver, typer.Option("--for", help="the application, or the starter of its agent")
+        Receiver,
+        typer.Option("--for", help="what logs in: the application, or what starts its agent"),
     ] = Receiver.APPLICATION,
     host: Host = None,
     wrap_ttl: WrapTtl = None,
@@ -52,7 +53,8 @@ def issue_secret_id(
 ) -> None:
     """Issue a credential of a service outside dev, such as its first one.
 
-    That of an application is always wrapped, by default for the declared wrap_ttl.
+    That of an application is always wrapped, by default for the declared wrap_ttl: its host opens
+    it with strongroom unwrap.
     """
     check_ignored(folder)
     if colour is not None and receiver is Receiver.AGENT:

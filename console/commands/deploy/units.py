@@ -31,7 +31,7 @@ class Runner(StrEnum):
 
 JobService = Annotated[
     str | None,
-    typer.Option("--service", help="the name of a file in services/, of a job that is of one"),
+    typer.Option("--service", help="the service, if the job has one: backup-database"),
 ]
 Schedule = Annotated[
     str | None,
@@ -89,7 +89,10 @@ def units(
     image: Image = None,
     cacert: Cacert = None,
 ) -> None:
-    """Write what runs a recurring job at its times. The files contain no secret."""
+    """Write the timers of systemd, or the CronJobs, that run a recurring job.
+
+    The files contain no secret. "There" is where the job runs.
+    """
     environment = names.parse_environment(env)
     subject = _read_subject(JOBS[job], service, environment)
     if environment.is_dev:

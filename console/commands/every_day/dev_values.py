@@ -52,7 +52,7 @@ def dev_values() -> None:
 
 @app.command()
 def key() -> None:
-    """Print your public key for the list of members. A key pair is made if there is none."""
+    """Print your public key, for a line of dev-values/members. One is made if there is none."""
     path = identity_path(os.environ)
     if not path.exists():
         create_identity(path)
@@ -69,7 +69,7 @@ def share(
     _env: _Dev = Environment.DEV,
     root: Root = DEFAULT_ROOT,
 ) -> None:
-    """Encrypt values for the members, and each file again if the list has changed."""
+    """Encrypt values for all in dev-values/members, and each file again if that list changed."""
     target = open_target(Environment.DEV, root)
     files = shared_files(target.declaration)
     files.check_member()

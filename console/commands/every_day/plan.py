@@ -52,7 +52,10 @@ def plan(
     as_json: AsJson = False,
     file: OutFile = None,
 ) -> None:
-    """Show what apply would change. Exit code 2 if there are changes."""
+    """Show what apply would change. Exit code 2 if there are changes.
+
+    With --out it is saved, too, and 'apply FILE' does that and nothing else.
+    """
     target = open_target(env, root)
     options = prune_options(target.environment, prune=prune, destroy=destroy_data or ())
     _reject_prune(service, options)
@@ -73,7 +76,10 @@ def plan(
 
 
 def apply(
-    file: Annotated[Path | None, typer.Argument(help="a plan saved with plan --out")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="a plan saved with plan --out, which names its environment"),
+    ] = None,
     env: Annotated[str | None, ENV] = None,
     service: ServiceFilter = None,
     root: Root = DEFAULT_ROOT,

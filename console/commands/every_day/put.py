@@ -35,7 +35,7 @@ def put(
     env: Env = Environment.DEV,
     root: Root = DEFAULT_ROOT,
 ) -> None:
-    """Write a new version of a secret, read from standard input.
+    """Write a new version of a secret, which is typed or read from standard input.
 
     On a terminal, it is asked for, and what is typed is not shown. It says who must restart.
     """

@@ -13,7 +13,7 @@ out = Console(soft_wrap=True)
 
 
 def down(root: Root = DEFAULT_ROOT) -> None:
-    """Stop the local deployment. Its data stays, except in containers."""
+    """Stop the local deployment. Its data stays, unless its servers are containers."""
     stopped = stoppable_servers(root).down(Steps(out))
     out.print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
 

@@ -11,7 +11,12 @@ from console.options import build_duration_parser
 from migration.pace import DEFAULT_LAG, MIN_DUTY
 
 Plan = Annotated[
-    Path, typer.Argument(help="the plan of the migration", exists=True, dir_okay=False)
+    Path,
+    typer.Argument(
+        help="the YAML file that plans it (strongroom schema migration)",
+        exists=True,
+        dir_okay=False,
+    ),
 ]
 Role = Annotated[
     str | None,

@@ -47,7 +47,9 @@ _Kind = Annotated[Kind | None, typer.Option("--kind", help="the kind, if several
 _Due = Annotated[bool, typer.Option("--due", help="all that are overdue or under way")]
 _Status = Annotated[bool, typer.Option("--status", help="show the state only")]
 _Undo = Annotated[bool, typer.Option("--undo", help="go back to the old value")]
-_Compromised = Annotated[bool, typer.Option("--compromised", help="retire the old value at once")]
+_Compromised = Annotated[
+    bool, typer.Option("--compromised", help="it has leaked: retire the old value at once")
+]
 _Retired = Annotated[
     bool,
     typer.Option(

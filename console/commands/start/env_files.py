@@ -192,6 +192,6 @@ def export_env(
     file: Annotated[Path, typer.Option("--out", help="file to write")] = Path(".env.rollback"),
     root: Root = DEFAULT_ROOT,
 ) -> None:
-    """Write the current values to a private file for a rollback, and record the export."""
+    """Write the current values to a private .env file for a rollback, and record that."""
     target = open_target(env, root)
     EnvFiles(target, target.find_scope(service).service, out).export(file, reason)

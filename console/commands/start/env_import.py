@@ -183,7 +183,7 @@ def import_env(
     finish: Annotated[bool, typer.Option("--finish", help="delete the old file's backup")] = False,
     dry_run: DryRun = False,
     create: Annotated[
-        bool, typer.Option("--create", help="in dev: declare the service if it is not, and start")
+        bool, typer.Option("--create", help="in dev: declare a new service, and start the servers")
     ] = False,
     owner: Owner = None,
     description: Description = None,
