@@ -26,7 +26,7 @@ class Steps:
         try:
             yield
         except BaseException:
-            self.console.print(f"[red]✗[/] {escape(title)}")
+            self.console.print(f"[red]✗[/] {escape(title)}", highlight=False)
             raise
         seconds = time.monotonic() - started
-        self.console.print(f"[green]✓[/] {escape(title)} [dim]{seconds:.1f} s[/]")
+        self.console.print(f"[green]✓[/] {escape(title)} [dim]{seconds:.1f} s[/]", highlight=False)
