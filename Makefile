@@ -49,7 +49,7 @@ export COVERAGE_FILE := $(CURDIR)/.coverage/data
 FORGET = rm -rf .coverage && mkdir .coverage
 endif
 
-.PHONY: help vault-up vault-status vault-down vault-reset monitoring-up monitoring-down plan apply store test test-unit coverage coverage-table histories bench bench-quick fuzz lint site format nightly floors mutants wheel lock clean
+.PHONY: help vault-up vault-status vault-down vault-reset monitoring-up monitoring-down plan apply store test test-unit coverage coverage-table histories bench bench-quick fuzz lint site pictures format nightly floors mutants wheel lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -152,6 +152,10 @@ lint: .venv/peers ## Check style, types and who imports whom
 
 site: .venv/peers ## Build the documents as a site, into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet && echo site/index.html
+
+# In no other target, because each run has new times and names, and the reader of the diff must look at it.
+pictures: .venv/peers ## Draw the pictures of the documents, from a real run on the default ports
+	$(BIN)/python -m tests.support.pictures
 
 format: .venv ## Rewrite the code in the house style
 	$(BIN)/ruff format .

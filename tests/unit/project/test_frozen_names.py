@@ -393,8 +393,8 @@ FOLDER_MARKS: Final = words("archive backups build credentials deployment store"
 MAKE_TARGETS: Final = words(
     """
     help vault-up vault-status vault-down vault-reset monitoring-up monitoring-down plan apply store
-    test test-unit coverage coverage-table histories bench bench-quick fuzz lint site format nightly
-    floors mutants wheel lock clean
+    test test-unit coverage coverage-table histories bench bench-quick fuzz lint site pictures
+    format nightly floors mutants wheel lock clean
     """
 )
 MAKE_VARIABLES: Final = words("PYTHON ENV RUNTIME ARGS WORKERS MEASURE")
