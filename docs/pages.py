@@ -14,9 +14,15 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 INDEX: Final = "docs/README.md"
+PICTURES: Final = "docs/pictures/*"
 PAGES: Final = ("*.md", "docs/*.md", "docs/*/*.md", "examples/*/README.md")
 #: A role of a docstring, which the reference shows as code without it.
 _ROLE: Final = re.compile(r":(?:attr|class|data|exc|func|meth|mod):(<code>)[.~]*")
+#: Picture in two themes. The repository's web page takes HTML, and the site Markdown.
+_PICTURE: Final = re.compile(
+    r'<picture>\s*<source [^>]*srcset="(?P<dark>[^"]+)">\s*'
+    r'<img alt="(?P<alt>[^"]+)" src="(?P<light>[^"]+)">\s*</picture>'
+)
 _ENTRY: Final = re.compile(
     r"^(?P<level>##+) (?P<group>.+)$|^- \[(?P<title>.+?)\]\((?P<path>\S+)\)", re.MULTILINE
 )
@@ -45,7 +51,7 @@ def anchor(heading: str, separator: str) -> str:
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
-    """Replace the pages below docs by those of the repository."""
+    """Replace the pages below docs by those of the repository, and add the pictures."""
     for page in files.documentation_pages():
         files.remove(page)
     root = str(Path(config.config_file_path).parent)
@@ -55,8 +61,14 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def _paths(root: Path) -> list[str]:
-    found = (path for pattern in PAGES for path in sorted(root.glob(pattern)))
+    found = (path for pattern in (*PAGES, PICTURES) for path in sorted(root.glob(pattern)))
     return [path.relative_to(root).as_posix() for path in found]
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Let a picture follow the theme of the site, and its links be checked as any other."""
+    images = r"![\g<alt>](\g<light>#only-light)![\g<alt>](\g<dark>#only-dark)"
+    return _PICTURE.sub(images, markdown)
 
 
 def on_page_content(html: str, **_: object) -> str:

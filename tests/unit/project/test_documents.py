@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import html
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Final
 
 import pytest
@@ -40,6 +41,12 @@ LONG: Final = {
     *("CHANGELOG.md", "CONTRIBUTING.md", "Security.md", "Threat_Model.md", "pitfalls.md"),
     *("encryption-format.md", "Environment_File.md", "Other_Files.md"),
 }
+
+PICTURES: Final = sorted((ROOT / "docs" / "pictures").iterdir())
+PICTURE_BYTES: Final = 1_200_000
+TERMINALS: Final = [path for path in PICTURES if path.suffix == ".svg"]
+#: How many words tell at least what a picture shows.
+ALT_WORDS: Final = 8
 
 #: Top-level folders. Text in code that begins with one of them and a slash is a path.
 TOP: Final = (*PACKAGES, "docs", "tests", "requirements", ".ci", ".github")
@@ -107,6 +114,37 @@ def test_every_link_has_a_target(document: Path) -> None:
     assert broken == []
 
 
+def test_every_picture_exists_with_a_text_for_who_does_not_see_it(document: Path) -> None:
+    shown = _pictures(document)
+    assert [name for name, _ in shown if not (document.parent / name).is_file()] == []
+    assert [name for name, alt in shown if alt is not None and len(alt.split()) < ALT_WORDS] == []
+
+
+def test_every_picture_is_in_a_document() -> None:
+    shown = {(page.parent / name).resolve() for page in DOCS for name, _ in _pictures(page)}
+    assert TERMINALS
+    assert [path.name for path in PICTURES if path not in shown] == []
+    assert sum(path.stat().st_size for path in PICTURES) < PICTURE_BYTES
+
+
+def _pictures(document: Path) -> list[tuple[str, str | None]]:
+    """Return the path and text of each picture. The one for the dark theme has none of its own."""
+    text = text_of(document)
+    tags = re.findall(r"<(?:img|source) [^>]*>", text)
+    shown = [(_attribute("src", tag), _attribute("alt", tag)) for tag in tags if "<img" in tag]
+    dark = [(_attribute("srcset", tag), None) for tag in tags if "<source" in tag]
+    return [
+        *shown,
+        *dark,
+        *((path, alt) for alt, path in re.findall(r"!\[([^]]*)\]\((\S+)\)", text)),
+    ]
+
+
+def _attribute(name: str, tag: str) -> str:
+    found = re.search(rf'\b{name}="([^"]*)"', tag)
+    return found[1] if found else ""
+
+
 def test_each_level_of_the_navigation_is_short() -> None:
     groups = text_of(ROOT / "docs" / "README.md").split("\n## ")[1:]
     levels = {"the site": 2 + len(groups)}  # the README and the index itself come first
@@ -144,16 +182,37 @@ def test_every_make_target_exists(document: Path) -> None:
 
 
 def test_every_command_exists_with_its_options(document: Path) -> None:
-    commands = _commands()
     # An earlier entry has the name of its time.
-    former = ALIASES if document.name == "CHANGELOG.md" else {}
-    for word, rest in re.findall(r"\bstrongroom ([a-z][a-z-]+)((?:.*\\\n)*.*)", code(document)):
+    _check_commands(code(document), ALIASES if document.name == "CHANGELOG.md" else {})
+
+
+def _check_commands(text: str, former: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Assert that each command in *text* exists. *former* has the present name of earlier ones."""
+    commands = _commands()
+    for word, rest in re.findall(r"\bstrongroom ([a-z][a-z-]+)((?:.*\\\n)*.*)", text):
         name = former.get(word, word).partition(" ")[0]
         assert name in commands, f"strongroom {name}"
         unknown = [
             option for option in find_all(r"(--[a-z-]+)", rest) if option not in commands[name]
         ]
         assert unknown == [], f"strongroom {name}"
+
+
+@pytest.mark.parametrize("picture", TERMINALS, ids=lambda path: path.stem)
+def test_every_command_in_a_terminals_picture_exists_with_its_options(picture: Path) -> None:
+    lines = _terminal_lines(picture)
+    assert lines[0].startswith(f"~/parcels $ strongroom {picture.stem}")
+    _check_commands("\n".join(lines).replace("\n--", " --"))  # an option on the next line
+
+
+def _terminal_lines(picture: Path) -> list[str]:
+    """Return the lines of a terminal, of which each colour is an element of its own."""
+    lines: dict[float, str] = {}
+    for height, text in re.findall(
+        r'<text [^>]* x="[^>]* y="([\d.]+)"[^>]*>([^<]*)', text_of(picture)
+    ):
+        lines[float(height)] = lines.get(float(height), "") + html.unescape(text)
+    return [line.replace("\xa0", " ").rstrip() for _, line in sorted(lines.items())]
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from typing import Final
 import pytest
 from markdown_it import MarkdownIt
 from mkdocs.structure.files import File
+
+from tests.support.page_browser import THEMES
 
 ROOT: Final = Path(__file__).parents[3]
 PAGES: Final = [
@@ -29,6 +32,14 @@ BROKEN: Final = {
     "/docs/Testing.md": "an absolute link",
     "../console/cli.py": "the target 'console/cli.py' is not found",
 }
+#: Picture whose files are missing.
+PICTURE: Final = """
+<picture>
+  <source media="(prefers-color-scheme: dark)" srcset="pictures/none-dark.png">
+  <img alt="None" src="pictures/none-light.png">
+</picture>
+"""
+MISSING: Final = [f"the target 'docs/pictures/none-{theme}.png' is not found" for theme in THEMES]
 
 
 class Elements(HTMLParser):
@@ -88,6 +99,17 @@ def test_page_loads_nothing_from_another_host(page: str, site: Path) -> None:
     assert [each for each in loaded if "//" in each] == []
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_page_has_the_pictures_of_its_document_each_in_its_theme(page: str, site: Path) -> None:
+    folder = (site / File(page, None, "", use_directory_urls=True).dest_uri).parent
+    loaded = [each for each in Elements(html_of(page, site)).loaded if "pictures/" in each]
+    for path, _, theme in (each.partition("#") for each in loaded):
+        assert (folder / path).is_file(), path
+        assert theme == next((f"only-{each}" for each in THEMES if f"-{each}." in path), "")
+    named = re.findall(r"pictures/([\w-]+\.(?:png|svg))", (ROOT / page).read_text("utf-8"))
+    assert sorted(Path(each.partition("#")[0]).name for each in loaded) == sorted(named)
+
+
 def test_broken_link_and_document_without_entry_fail_the_build(tmp_path: Path) -> None:
     for page in PAGES:
         (tmp_path / page).parent.mkdir(parents=True, exist_ok=True)
@@ -95,11 +117,11 @@ def test_broken_link_and_document_without_entry_fail_the_build(tmp_path: Path) -
     for name in ("mkdocs.yml", "docs/README.md", "docs/pages.py", "docs/wide.css"):
         shutil.copy(ROOT / name, tmp_path / name)
     links = "\n".join(f"[link]({target})" for target in BROKEN)
-    (tmp_path / "docs" / "added.md").write_text(f"# Added\n\n{links}\n", encoding="utf-8")
+    (tmp_path / "docs" / "added.md").write_text(f"# Added\n\n{links}\n{PICTURE}", encoding="utf-8")
     run = build(tmp_path / "mkdocs.yml", tmp_path / "site")
     assert run.returncode == 1
-    assert f"Aborted with {len(BROKEN) + 1} warnings" in run.stdout
-    expected = ['not included in the "nav" configuration', *BROKEN.values()]
+    assert f"Aborted with {len(BROKEN) + len(MISSING) + 1} warnings" in run.stdout
+    expected = ['not included in the "nav" configuration', *BROKEN.values(), *MISSING]
     assert [each for each in expected if each not in run.stdout] == []
 
 
