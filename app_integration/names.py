@@ -175,7 +175,9 @@ def variable_name(secret: str) -> str:
 def secret_name(variable: str) -> str:
     """Return the secret for an environment variable: ``smtp-password`` for ``SMTP_PASSWORD``."""
     if not _VARIABLE.fullmatch(variable):
-        raise InvalidName(f"{variable!r} is not the name of an environment variable")
+        raise InvalidName(
+            f"{variable!r} is not the name of an environment variable; use letters, digits and '_'"
+        )
     return check_secret_name(_name_for_variable(variable))
 
 

@@ -131,22 +131,25 @@ class Settings:
         """
         if "dotenv" in self.sources and not self.is_development:
             raise ConfigurationError(
-                f"STRONGROOM_SOURCES: dotenv is for development only, not for {self.scope}"
+                f"STRONGROOM_SOURCES: dotenv is for development only, not for {self.scope}; "
+                "remove it, or set ENVIRONMENT=development"
             )
         if self.backend == MEMORY and not self.is_development:
             raise ConfigurationError(
-                f"SECRETS_BACKEND: {MEMORY} is for development only, not for {self.scope}"
+                f"SECRETS_BACKEND: {MEMORY} is for development only, not for {self.scope}; "
+                "set vault or aws, or ENVIRONMENT=development"
             )
         if self.backend == MEMORY and (named := [each for each in self.sources if each in SERVERS]):
             raise ConfigurationError(
-                f"STRONGROOM_SOURCES names {named[0]}, but SECRETS_BACKEND={MEMORY} has no server"
+                f"STRONGROOM_SOURCES names {named[0]}, but SECRETS_BACKEND={MEMORY} has no server; "
+                "unset one of them"
             )
         if "rendered" in self.sources:
             self.require_rendered_file()
         if self.audit_key is not None and self.audit_file is None:
             raise ConfigurationError(
                 "STRONGROOM_AUDIT_KEY needs STRONGROOM_AUDIT_FILE, which is not set: encrypted "
-                "access records are files in its folder"
+                "access records are files in its folder; set both"
             )
         if self.aws_region:
             arns.check_arns(self.aws_region, self.kms_keys, self.secret_arns.values())
@@ -197,7 +200,8 @@ class Settings:
         """
         if self.config_file is None:
             raise ConfigurationError(
-                "STRONGROOM_SOURCES: rendered needs STRONGROOM_CONFIG, which is not set"
+                "STRONGROOM_SOURCES: rendered needs STRONGROOM_CONFIG, which is not set; "
+                "set it to the path of the delivered file"
             )
         return self.config_file
 

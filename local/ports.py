@@ -22,7 +22,7 @@ class _Numbers:
             if port in seen:
                 raise ConfigurationError(
                     f"{setting(seen[port])} and {setting(name)} are both {port};"
-                    " each needs a port of its own"
+                    " set another port for one"
                 )
             seen[port] = name
 

@@ -142,8 +142,8 @@ class MigrationContext:
         state = self.read_state(connection)
         if state is None:
             raise MigrationMissing(
-                f"migration {self.name}: this database has none of that name; it was not begun, or"
-                " was undone"
+                f"migration {self.name}: this database has none of that name: it was not begun, or"
+                " was undone; check the name, or begin with strongroom migrate run"
             )
         return state
 

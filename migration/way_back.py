@@ -67,7 +67,7 @@ def next_step(stage: Stage) -> BackStep:
     """Return the step back from *stage*."""
     if stage is Stage.DROPPED:
         raise ConfigurationError(
-            "the old columns were dropped; a backup has them, and the new columns have their values"
+            "the old columns were dropped, and the new ones have their values; restore a backup"
         )
     if stage is Stage.NULLED:
         return _ACCEPTED

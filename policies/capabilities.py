@@ -54,7 +54,9 @@ def _request(session: Session, token: Secret, paths: Sequence[str]) -> dict[str,
     data = session.post("sys/capabilities", body).get("data")
     if not isinstance(data, dict) or not all(isinstance(data.get(path), list) for path in paths):
         # Otherwise a path without an answer would pass for one that is denied.
-        raise UnexpectedAnswer("POST sys/capabilities: the response lacks one of the paths")
+        raise UnexpectedAnswer(
+            "POST sys/capabilities: the response lacks one of the paths; check proxies"
+        )
     return {path: frozenset(data[path]) for path in paths}
 
 

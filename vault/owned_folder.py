@@ -123,7 +123,9 @@ def remove_tree(path: Path) -> None:
         return
     path = path.parent.resolve() / path.name
     if not any(_has_mark(each) for each in (path, *path.parents)):
-        raise ConfigurationError(f"{path} is in no folder of this tool, and was not removed")
+        raise ConfigurationError(
+            f"{path} is in no folder of this tool, and was not removed; remove it yourself"
+        )
     shutil.rmtree(path, ignore_errors=True)
 
 

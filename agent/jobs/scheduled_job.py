@@ -160,7 +160,8 @@ def _check_values(options: JobOptions, place: Place) -> None:
         parse_command(options.reload)
     if options.metrics is not None and options.metrics.suffix != ".prom":
         raise ConfigurationError(
-            f"--metrics {options.metrics} does not end in .prom; the node exporter ignores it"
+            f"--metrics {options.metrics} does not end in .prom, and the node exporter ignores it;"
+            " rename it"
         )
     _check_path(options.metrics.parent if options.metrics is not None else None)
     for path in (*options.paths, place.program, place.cacert):

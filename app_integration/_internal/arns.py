@@ -50,7 +50,7 @@ def read_kms_keys(env: Mapping[str, str]) -> tuple[str, ...]:
                 "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
             )
     if len(set(keys)) < len(keys):
-        raise ConfigurationError(f"{KMS_KEYS} lists a key twice")
+        raise ConfigurationError(f"{KMS_KEYS} lists a key twice; remove one")
     return keys
 
 

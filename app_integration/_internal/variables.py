@@ -47,7 +47,7 @@ def read_path_pair(env: Mapping[str, str], one: str, other: str) -> tuple[Path, 
     if first is None and second is None:
         return None
     missing, given = (one, other) if first is None else (other, one)
-    raise ConfigurationError(f"{missing} is not set; {given} needs it")
+    raise ConfigurationError(f"{missing} is not set, and {given} needs it; set both or none")
 
 
 def read_name(env: Mapping[str, str], name: str) -> str | None:
@@ -72,7 +72,7 @@ def read_sources(env: Mapping[str, str]) -> tuple[str, ...]:
             f"STRONGROOM_SOURCES names {unknown[0]!r}; expected some of {', '.join(SOURCES)}"
         )
     if len(set(found)) < len(found):
-        raise ConfigurationError("STRONGROOM_SOURCES names a source twice")
+        raise ConfigurationError("STRONGROOM_SOURCES names a source twice; remove one")
     return found
 
 

@@ -51,7 +51,7 @@ def build_job_method(settings: Settings, variables: Mapping[str, str]) -> AuthMe
             f" {JWT_VARIABLE} under 'id_tokens'; elsewhere, set STRONGROOM_JWT_FILE"
         )
     if not url.startswith("https://") and not is_local(url):
-        raise ConfigurationError(f"{_GITHUB[0]} is not https; GitHub sets it, leave it as it is")
+        raise ConfigurationError(f"{_GITHUB[0]} is not https; leave it as GitHub sets it")
     audience = variables.get(_AUDIENCE) or settings.require_address()
     return add_accessor_hmac(settings, GitHubJob(url, Secret(bearer), audience, role, mount))
 

@@ -23,7 +23,9 @@ def read_credential(path: Path, setting: str) -> Secret:
     except OSError as error:
         raise ConfigurationError(f"{path} ({setting}) cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ConfigurationError(f"{path} ({setting}) is not UTF-8 text") from None
+        raise ConfigurationError(
+            f"{path} ({setting}) is not UTF-8 text; write the credential alone into it"
+        ) from None
     if not text:
         raise ConfigurationError(f"{path} ({setting}) is empty; issue a new credential into it")
     if not text.isprintable():

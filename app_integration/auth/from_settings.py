@@ -56,9 +56,13 @@ def _kubernetes(settings: Settings) -> AuthMethod:
 
 def _certificate(settings: Settings) -> AuthMethod:
     if settings.auth.certificate is None:
-        raise ConfigurationError("VAULT_CLIENT_CERT is not set; STRONGROOM_AUTH=cert needs it")
+        raise ConfigurationError(
+            "VAULT_CLIENT_CERT is not set, and STRONGROOM_AUTH=cert needs it; set it"
+        )
     if not settings.require_address().startswith("https://"):
-        raise ConfigurationError("VAULT_ADDR: STRONGROOM_AUTH=cert needs https")
+        raise ConfigurationError(
+            "VAULT_ADDR: STRONGROOM_AUTH=cert needs https; write https:// there"
+        )
     return Certificate(str(settings.scope), settings.auth.mount or CERT_MOUNT)
 
 
@@ -70,8 +74,8 @@ def _proxy(settings: Settings) -> AuthMethod:
     # A proxy on another machine is rejected, because every client of it gets the service's token.
     if not server_urls.is_local(settings.require_address()):
         raise ConfigurationError(
-            "VAULT_ADDR: STRONGROOM_AUTH=proxy needs an agent on this machine, such as"
-            " http://127.0.0.1:8100"
+            "VAULT_ADDR: STRONGROOM_AUTH=proxy needs an agent on this machine; set its address,"
+            " such as http://127.0.0.1:8100"
         )
     return Proxy()
 
@@ -79,7 +83,7 @@ def _proxy(settings: Settings) -> AuthMethod:
 def _required(path: Path | None, variable: str) -> Path:
     if path is None:
         raise ConfigurationError(
-            f"{variable} is not set; docs/reference/Auth_Methods.md lists what each method needs"
+            f"{variable} is not set; see docs/reference/Auth_Methods.md for what each method needs"
         )
     return path
 

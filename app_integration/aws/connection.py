@@ -70,7 +70,7 @@ class RequestThreads:
         try:
             return future.result(self._left(deadline))
         except TimeoutError:
-            raise DeadlineExceeded(f"{what}: no complete response in time") from None
+            raise DeadlineExceeded(f"{what}: no complete response in time; call again") from None
 
     def _run(self, call: Callable[[], _T], future: Future[_T]) -> None:
         try:
@@ -207,9 +207,14 @@ class AwsConnection:
         except Exception as error:  # noqa: BLE001 (botocore's parsers raise any kind)
             # Its frames hold the response, so it is dropped like the others.
             name = type(error).__name__
-            return UnexpectedAnswer(f"{request}: this is not a response of AWS ({name})")
+            return UnexpectedAnswer(
+                f"{request}: this is not a response of AWS ({name}); check "
+                "AWS_ENDPOINT_URL and proxies"
+            )
         if missing := [key for key in request.required if key not in response]:
-            return UnexpectedAnswer(f"{request}: the response has no {missing[0]}; it was cut off")
+            return UnexpectedAnswer(
+                f"{request}: the response has no {missing[0]}: it was cut off; call again"
+            )
         return HiddenBody(response)
 
     def _client(self, service: str) -> Any:

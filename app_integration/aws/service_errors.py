@@ -86,9 +86,11 @@ def translate(error: Exception, where: str, operation: str) -> StrongroomError:
             " process an IAM role, or in development a profile"
         )
     if isinstance(error, (exceptions.ParamValidationError, exceptions.UnknownEndpointError)):
-        return ConfigurationError(f"{where}: botocore rejects the request as invalid")
+        return ConfigurationError(
+            f"{where}: botocore rejects the request as invalid; check the name"
+        )
     if isinstance(error, (exceptions.ReadTimeoutError, exceptions.ResponseStreamingError)):
-        return DeadlineExceeded(f"{where}: no complete response in time")
+        return DeadlineExceeded(f"{where}: no complete response in time; call again")
     if isinstance(error, exceptions.IncompleteReadError):
         return Unreachable(f"{where}: the connection was cut within a response; call again")
     return Unreachable(
@@ -104,11 +106,11 @@ def _from_response(error: exceptions.ClientError, where: str, operation: str) ->
     cause = f"{error.operation_name}: {code}" if is_login else code
     # Before a rejected login, because STS may be unavailable as every other service.
     if code in _THROTTLED:
-        return RateLimited(f"{where}: throttled ({cause})")
+        return RateLimited(f"{where}: throttled ({cause}); call less often")
     if code in _KEY_UNAVAILABLE:
         return KeyUnavailable(f"{where}: its KMS key cannot be used now ({code}); check its state")
     if code in _FAULTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return ServerFault(f"{where}: status {status} ({cause})")
+        return ServerFault(f"{where}: status {status} ({cause}); call again")
     if code in _UNAUTHENTICATED or is_login:
         return AuthenticationFailed(
             f"{where}: AWS rejected the credentials ({error.operation_name}: {code}); check the"
@@ -119,7 +121,11 @@ def _from_response(error: exceptions.ClientError, where: str, operation: str) ->
             f"{where}: denied or absent; if it should be allowed, let the IAM policy grant"
             f" {operation} on it{'' if code.isdigit() else _reason(error.response)}"
         )
-    return RequestRefused(f"{where}: refused ({code})", status=status, data={"code": code})
+    return RequestRefused(
+        f"{where}: refused ({code})",
+        status=status,
+        data={"code": code},
+    )
 
 
 def reject_cut_body(response_dict: Mapping[str, Any], **_: Any) -> None:

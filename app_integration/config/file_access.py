@@ -36,13 +36,13 @@ class FileAccess:
     def check_file(self, path: Path, found: os.stat_result) -> None:
         """Check the type, mode and owner of a file."""
         if not stat.S_ISREG(found.st_mode):
-            raise ConfigRejected(f"{path} is not a regular file")
+            raise ConfigRejected(f"{path} is not a regular file; name the file itself")
         is_shared = self.group is not None and found.st_gid == self.group
         allowed = _READABLE if is_shared else _PRIVATE
         mode = stat.S_IMODE(found.st_mode)
         if excess := mode & ~allowed:
             raise ConfigRejected(
-                f"{path} has mode {mode:04o} ({excess:04o} too much): chmod {allowed:04o}"
+                f"{path} has mode {mode:04o} ({excess:04o} too much); run chmod {allowed:04o}"
             )
         if found.st_uid in {os.geteuid(), 0}:
             return
@@ -60,7 +60,7 @@ class FileAccess:
             return _PRIVATE
         if self.group is None:
             raise ConfigRejected(
-                f"{folder} has mode {mode:04o}, so that other users can access it: chmod 0700"
+                f"{folder} has mode {mode:04o}, so that other users can access it; run chmod 0700"
             )
         self._check_shared_folder(folder)
         if mode & 0o020 or found.st_uid not in {os.geteuid(), 0}:

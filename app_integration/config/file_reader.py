@@ -65,13 +65,15 @@ def _read_bytes(path: Path, access: FileAccess, size: int) -> bytes:
 
 def _check_bytes(path: Path, data: bytes) -> None:
     if len(data) > MAX_SIZE:
-        raise ConfigRejected(f"{path} has more than {MAX_SIZE} bytes")
+        raise ConfigRejected(f"{path} has more than {MAX_SIZE} bytes; name a config file")
     if not data.strip():
-        raise ConfigRejected(f"{path} is empty")
+        raise ConfigRejected(f"{path} is empty; wait for its delivery, or write it again")
     # JSON is exempt because its last bracket shows that it is complete, whereas truncated YAML or
     # TOML may still parse.
     if path.suffix != ".json" and not data.endswith(b"\n"):
-        raise ConfigRejected(f"{path} does not end with a newline, so it was only partly written")
+        raise ConfigRejected(
+            f"{path} does not end with a newline, so it was only partly written; write it again"
+        )
     if _MISSING_VALUE in data:
         line = data[: data.index(_MISSING_VALUE)].count(b"\n") + 1
         raise ConfigRejected(
@@ -85,13 +87,13 @@ def parse(path: Path, data: bytes) -> object:
     reader = readers.get(path.suffix)
     if reader is None:
         raise ConfigRejected(
-            f"{path}: unknown config format; its name must end in one of {', '.join(readers)}"
+            f"{path}: unknown config format (expected a name that ends in {', '.join(readers)})"
         )
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise ConfigRejected(f"{path}:{line}: invalid UTF-8") from None
+        raise ConfigRejected(f"{path}:{line}: invalid UTF-8; write it as UTF-8") from None
     return reader(path, text)
 
 
@@ -106,7 +108,7 @@ def _yaml(path: Path, text: str) -> object:
         line = mark.line + 1 if mark else text.count("\n")
     except (ValueError, LookupError, AttributeError, RecursionError):
         line = 1  # a date that does not exist, a tag that its value does not fit, or deep nesting
-    raise ConfigRejected(f"{path}:{line}: invalid YAML")
+    raise ConfigRejected(f"{path}:{line}: invalid YAML; correct its template")
 
 
 def _json(path: Path, text: str) -> object:
@@ -116,7 +118,7 @@ def _json(path: Path, text: str) -> object:
         line = error.lineno
     except (ValueError, RecursionError):  # a number of too many digits, or too deep nesting
         line = 1
-    raise ConfigRejected(f"{path}:{line}: invalid JSON")
+    raise ConfigRejected(f"{path}:{line}: invalid JSON; correct its template")
 
 
 def _toml(path: Path, text: str) -> object:
@@ -125,4 +127,4 @@ def _toml(path: Path, text: str) -> object:
     except (ValueError, RecursionError) as error:
         found = _AT_LINE.search(str(error))
         line = int(found[1]) if found else text.count("\n")
-    raise ConfigRejected(f"{path}:{line}: invalid TOML")
+    raise ConfigRejected(f"{path}:{line}: invalid TOML; correct its template")

@@ -262,10 +262,13 @@ def _load(name: str) -> type[Model]:
         # A name of a module, but no other text of an error, because that may contain anything.
         missing = f": {error.name}" if isinstance(error, ModuleNotFoundError) else ""
         raise ConfigRejected(
-            f"the model {name} cannot be imported {where} ({kind}{missing})"
+            f"the model {name} cannot be imported {where} ({kind}{missing}); correct its name, "
+            "or install what it imports"
         ) from None
     if not (isinstance(found, type) and hasattr(found, "model_validate")):
-        raise ConfigRejected(f"the model {name} is not a class with model_validate")
+        raise ConfigRejected(
+            f"the model {name} is not a class with model_validate; name a pydantic model"
+        )
     return found
 
 

@@ -173,7 +173,7 @@ class FieldCore:
         if code != self.code:
             raise EncryptionError(
                 f"{self.binding.field}: cannot encrypt a value of type {type(value).__name__}; "
-                f"the field is declared as {self.type.__name__}"
+                f"pass {self.type.__name__}, as the field is declared"
             )
         return encoded
 

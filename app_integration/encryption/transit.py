@@ -53,7 +53,9 @@ class Transit:
     ) -> None:
         """Create a client for one Transit key. No request is sent."""
         if "/" in names.check_secret_name(name):
-            raise InvalidName(f"{name!r} cannot name a Transit key: it contains '/'")
+            raise InvalidName(
+                f"{name!r} cannot name a Transit key: it contains '/'; pass the key's own name"
+            )
         self.name = name
         self._request = post
         self._mounts = mounts
@@ -180,7 +182,9 @@ class Transit:
         responses = data.get("batch_results") if isinstance(data, Mapping) else None
         if not isinstance(responses, list) or len(responses) != len(items):
             del data, responses  # so that no traceback with locals shows plaintexts
-            raise ServerFault(f"{path}: the response does not match the {len(items)} items sent")
+            raise ServerFault(
+                f"{path}: the response does not match the {len(items)} items sent; check proxies"
+            )
         return responses
 
 

@@ -42,7 +42,7 @@ def read_context(entries: Sequence[str] | None) -> Mapping[str, str] | None:
     pairs = [entry.partition("=") for entry in entries or ()]
     context = {name: text for name, _, text in pairs}
     if len(context) < len(pairs) or not all(separator for _, separator, _ in pairs):
-        raise ConfigurationError("--context takes NAME=TEXT, with each name once")
+        raise ConfigurationError("--context is not NAME=TEXT, or has a name twice; pass each once")
     return context or None
 
 

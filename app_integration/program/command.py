@@ -127,7 +127,9 @@ def find_places(settings: Settings, named: Sequence[str], files: Sequence[str]) 
     paths = {name: Path(path).absolute() for name, _, path in pairs}
     is_whole = all(separator and path for _, separator, path in pairs)
     if not is_whole or len({*paths.values()}) < len(pairs):
-        raise ConfigurationError("--file takes NAME=PATH, with each name and path once")
+        raise ConfigurationError(
+            "--file is not NAME=PATH, or has a name or path twice; pass each once"
+        )
     is_listed = bool(named) or settings.declaration is None
     names = name_variables(settings, [*dict.fromkeys([*named, *paths])] if is_listed else ())
     places, secrets = SecretPlaces(names, paths), {each: name for name, each in names.items()}

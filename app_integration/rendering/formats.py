@@ -56,7 +56,7 @@ def format_of(file: str) -> Format:
     found = _BY_SUFFIX.get(PurePath(file).suffix)
     if found is None:
         known = ", ".join(_BY_SUFFIX)
-        raise ConfigRejected(f"{file} has no known format; its name must end in one of {known}")
+        raise ConfigRejected(f"{file} has no known format (expected a name that ends in {known})")
     return found
 
 

@@ -102,4 +102,6 @@ def not_a_version(message: str) -> SecretNotFound:
 def reject_version_and_field(where: str, version: Version, field: str | None) -> None:
     """Raise SecretNotFound if a version or a field is requested of a source that has neither."""
     if version is not None or field is not None:
-        raise SecretNotFound(f"{where} has neither versions nor fields, only current values")
+        raise SecretNotFound(
+            f"{where} has neither versions nor fields, only current values; call without them"
+        )

@@ -100,7 +100,7 @@ class AwsSource:
         if current.version != version.version:
             return current
         if announced is None:
-            raise SecretNotFound(f"{secret} has no announced version")
+            raise SecretNotFound(f"{secret} has no announced version; read the current one")
         return announced
 
     def _fetch_stage(self, stage: str, secret: str, field: str | None) -> FetchedSecret:
@@ -199,7 +199,7 @@ class AwsSource:
         """Return the error for a *refused* read of *secret*."""
         code = (refused.data or {}).get("code")
         if code == _ABSENT and stage != CURRENT:
-            return SecretNotFound(f"{secret} has no version {stage}")
+            return SecretNotFound(f"{secret} has no version {stage}; read the current one")
         if code == _ABSENT:
             return SecretNotFound(
                 f"{secret} holds no value in {self._connection.region}; write one, correct "
@@ -234,7 +234,7 @@ def _fetched(
     created, version = entry.get("CreatedDate"), entry.get("VersionId")
     if not isinstance(version, str):
         del version  # so that no traceback shows it
-        raise UnexpectedAnswer(f"{secret}: the response has no text under VersionId")
+        raise UnexpectedAnswer(f"{secret}: the response has no text under VersionId; check proxies")
     return FetchedSecret(
         value=_value(entry, secret, field),
         source="aws",
@@ -252,13 +252,17 @@ def _value(entry: Mapping[str, Any], secret: str, field: str | None) -> Secret:
         del binary  # so that no traceback shows it
     if not isinstance(text, str):
         del text  # so that no traceback shows it
-        raise UnexpectedAnswer(f"{secret}: the response has no text under SecretString")
+        raise UnexpectedAnswer(
+            f"{secret}: the response has no text under SecretString; write it as text"
+        )
     if field in {None, names.VALUE_KEY}:
         return Secret(text)
     found = _field(text, field)
     del text  # so that no traceback shows it
     if found is None:
-        raise SecretNotFound(f"{secret} is no JSON object with a text under the field {field!r}")
+        raise SecretNotFound(
+            f"{secret} is no JSON object with a text under the field {field!r}; write it as one"
+        )
     return found
 
 

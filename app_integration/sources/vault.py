@@ -83,7 +83,7 @@ def _value(fields: Mapping[str, Any], path: str, name: str, field: str | None) -
         return Secret(found)
     del found  # so that no traceback shows it
     if field is not None:
-        raise SecretNotFound(f"{path} has no text under the field {field!r}")
+        raise SecretNotFound(f"{path} has no text under the field {field!r}; write it as text")
     raise SecretError(
         f"{path} has no string under {names.VALUE_KEY!r}; "
         f"write it again with: strongroom put {name}"
@@ -109,5 +109,5 @@ def _missing_error(path: str, version: int | None, *, deleted: bool) -> SecretNo
     if deleted:
         return SecretDeleted(f"{path}: {which} was deleted; undelete or write it again")
     if version is not None:
-        return SecretNotFound(f"{path} has no version {version}")
+        return SecretNotFound(f"{path} has no version {version}; read the current one")
     return SecretNotFound(f"{path} holds no value; write one, or pass default=")

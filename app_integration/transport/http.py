@@ -38,7 +38,9 @@ def connection_error(request: object, address: str, error: Exception) -> Strongr
     if isinstance(error, ResponseTooLarge):
         return ServerFault(f"{request}: {error}")
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
-        return DeadlineExceeded(f"{request}: {address} sent no complete response in time")
+        return DeadlineExceeded(
+            f"{request}: {address} sent no complete response in time; call again"
+        )
     if isinstance(error, urllib3.exceptions.SSLError) and (untrusted := _untrusted(error)):
         reason = untrusted.verify_message.rstrip(".")
         return Unreachable(
@@ -46,8 +48,7 @@ def connection_error(request: object, address: str, error: Exception) -> Strongr
         )
     before_sending = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
     return Unreachable(
-        f"{address} cannot be reached ({type(error).__name__}); "
-        "is it running, and is VAULT_ADDR right?",
+        f"{address} cannot be reached ({type(error).__name__}); check that it runs, and VAULT_ADDR",
         not_sent=isinstance(error, before_sending),
     )
 

@@ -132,7 +132,9 @@ def _failure(
         rule = permissions.policy_rule(request.method, path, mounts)
         return AccessDenied(f"{request}: denied or absent; if it should be allowed, add {rule}")
     if status in _SEALED:
-        return Sealed(f"{request}: the server is sealed or not initialised; an operator unseals it")
+        return Sealed(
+            f"{request}: the server is sealed or not initialised; have an operator unseal it"
+        )
     message = f"{request}: status {status}{_reason(path, body, mounts)}"
     if status in _STANDBY:
         return RateLimited(message, not_sent=True)

@@ -36,7 +36,7 @@ def _add_certificate(context: ssl.SSLContext, certificate: tuple[Path, Path]) ->
         context.load_cert_chain(*certificate, password="")
     except ssl.SSLError:
         raise ConfigurationError(
-            f"{where} are not a PEM certificate and its key without a password"
+            f"{where} are not a PEM certificate and its key without a password; write them so"
         ) from None
     except OSError as error:
         raise ConfigurationError(f"{where} cannot be read: {error.strerror}") from None

@@ -46,9 +46,11 @@ class DatabaseUrl:
             ) from None
         database, host = unquote(parts.path.removeprefix("/")), parts.hostname
         if not (is_postgresql(parts.scheme) and host and "," not in host and database):
-            raise RotationRefused(f"{where} is not a URL of a database on one PostgreSQL server")
+            raise RotationRefused(
+                f"{where} is not a URL of a database on one PostgreSQL server; write one"
+            )
         if not (parts.username and parts.password):
-            raise RotationRefused(f"{where} is a URL without user and password")
+            raise RotationRefused(f"{where} is a URL without user and password; write it with both")
         if others := sorted(_OTHER_SERVER.intersection(key for key, _ in query)):
             raise RotationRefused(
                 f"the query of {where} has {', '.join(others)}; write them before the query"

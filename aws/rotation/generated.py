@@ -50,4 +50,6 @@ class GeneratedSecret:
         length, alphabet = self.instructions.length, self.instructions.alphabet
         value = pending.reveal()
         if len(value) != length or not set(value) <= set(ALPHABETS[alphabet]):
-            raise RotationRefused(f"the new value is not {length} characters of {alphabet}")
+            raise RotationRefused(
+                f"the new value is not {length} characters of {alphabet}; build the function again"
+            )

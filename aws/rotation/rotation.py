@@ -86,7 +86,7 @@ def is_current(description: Description, token: str) -> bool:
         return True
     if PENDING not in labels or PREVIOUS in labels:
         raise RotationRefused(
-            f"{token} is not the pending version of {description.name}; nothing was changed"
+            f"{token} is not the pending version of {description.name}; rotate it again"
         )
     if not description.is_rotated:
         raise RotationRefused(
@@ -195,7 +195,9 @@ class Rotation:
         """Raise an error unless *token* is still pending, and *current* still current."""
         description = self.versions.describe()
         if is_current(description, token):
-            raise RotationRefused(f"{token} was promoted by another invocation first")
+            raise RotationRefused(
+                f"{token} was promoted by another invocation first; rotate again if it is due"
+            )
         if description.current != current:
             raise RotationRefused(
                 f"another version became the current one of {description.name} during the "

@@ -69,8 +69,8 @@ class NewRepository:
             )
         if not self.addresses:
             raise ConfigurationError(
-                "--github is set without --environment; the workflow applies to these, as dev is "
-                "on each developer's machine"
+                "--github is set without --environment, and its workflow applies to these "
+                "alone; pass --environment, such as staging"
             )
 
     def write(self, folder: Path) -> tuple[list[Path], list[Path]]:

@@ -156,5 +156,7 @@ def open_remote_target(env: str) -> Target:
     """Return the target of an environment whose server is not the local deployment's."""
     target = open_target(env)
     if target.environment.is_dev:
-        raise ConfigurationError("dev has a local server, which 'make vault-up' bootstraps")
+        raise ConfigurationError(
+            "dev has a local server, which is bootstrapped when it starts; run strongroom up"
+        )
     return target

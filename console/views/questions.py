@@ -97,7 +97,7 @@ def answer(questions: Mapping[str, Question]) -> dict[str, str]:
     if missing and not has_terminal():
         options = " and ".join(missing)
         raise ConfigurationError(
-            f"{options} must be passed, because there is no terminal to ask on; nothing was changed"
+            f"there is no terminal to ask on, and nothing was changed; pass {options}"
         )
     return {
         option: typer.prompt(each.text, default=each.default) if each.value is None else each.value

@@ -80,8 +80,8 @@ class CopyReport:
         """Raise an error if a secret must not be copied."""
         if refused := self.refused:
             raise ConfigurationError(
-                f"{len(refused)} of {len(self.found)} secrets cannot be copied, see above; nothing "
-                "was written"
+                f"{len(refused)} of {len(self.found)} secrets cannot be copied, and nothing was "
+                "written; mend what is named above"
             )
 
     def document(self) -> dict[str, Any]:

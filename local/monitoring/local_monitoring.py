@@ -104,7 +104,7 @@ class MonitoringStack:
         missing = [PROGRAMS[name] for name, path in paths.items() if path is None]
         if missing:
             raise ConfigurationError(
-                f"{', '.join(missing)} is not installed; on Debian and Ubuntu: apt-get install "
+                f"{', '.join(missing)} is not installed; on Debian and Ubuntu run apt-get install "
                 f"{' '.join(missing)}"
             )
         root, ports = self.folder, self._ports.by_name()

@@ -289,4 +289,4 @@ def test_value_that_each_machine_has_of_its_own_is_not_shared(ada: Developer) ->
         refused = ada.fail("dev-values", "share", name, "--service", "parcels")
         assert f"no secret '{name}' that can be shared" in refused
     refused = ada.fail("dev-values", "share", "carrier-token")
-    assert "--service must name the service" in refused
+    assert "the names are those of one service; pass --service" in refused

@@ -161,7 +161,7 @@ def test_other_value_is_refused_and_replaced_after_asking(
     for options in (name, (*name, "--dry-run")):
         code, shown = run(team, command_line, entry, *options)
         assert code == 1
-        assert "old-value of gaara-store-dev has another value, version 1; --replace" in shown
+        assert "old-value of gaara-store-dev has another value, version 1, and" in shown
     command_line.monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
     assert run(team, command_line, entry, *name, "--replace")[0] == 1
     assert (team.read("old-value"), team.version("old-value")) == ("587", 1)
@@ -189,8 +189,8 @@ def test_other_value_is_refused_and_replaced_after_asking(
         ("kv/../smtp", (), "'kv/../smtp' is not the path of an entry"),
         ("kv/two/smtp#", (), "names no field (expected kv/two/smtp#field)"),
         ("kv/two/smtp", (), "has 4 fields (found hosts, port, tls, value); name one as"),
-        ("kv/two/smtp#user", (), "has no field 'user' (found hosts, port, tls, value)"),
-        ("kv/two/none#a", (), "has no field 'a' (found none)"),
+        ("kv/two/smtp#user", (), "has no field 'user'; name one of hosts, port, tls, value"),
+        ("kv/two/none#a", (), "has no field 'a'; name one of none"),
         ("kv/two/odd#null", (), "kv/two/odd#null has no value"),
         ("kv/two/odd#empty", (), "kv/two/odd#empty has no value"),
         ("kv/two/odd#nul", (), "the value of nul holds a NUL character"),

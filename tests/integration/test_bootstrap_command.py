@@ -173,7 +173,11 @@ printf %s "$CARRIER_TOKEN" | strongroom put smtp-password --service gaara-store 
 @pytest.mark.parametrize(
     ("arguments", "typed", "error"),
     [
-        ("--env dev --out o", "t", "dev has a local server, which 'make vault-up' bootstraps"),
+        (
+            "--env dev --out o",
+            "t",
+            "dev has a local server, which is bootstrapped when it starts; run strongroom up",
+        ),
         ("--env staging --out o", " \n", "no token was provided; pass it on standard input"),
         ("--env staging --out o --token-file none", "", "none (--token-file) cannot be read"),
         ("--env staging --out o", "s.unknown", "the server does not accept the token you passed"),

@@ -121,7 +121,7 @@ def test_other_value_is_refused_and_replaced_after_asking(
     code, shown = run(command, *TO_AWS)
     assert code == 1
     assert f"{SCOPE.secret('password')}: different on aws; --replace replaces it" in shown
-    assert "1 of 3 secrets cannot be copied, see above; nothing was written" in shown
+    assert "1 of 3 secrets cannot be copied, and nothing was written; mend" in shown
     command.monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
     code, shown = run(command, *TO_AWS, "--replace")
     assert code == 1

@@ -292,7 +292,12 @@ def test_starter_of_an_agent_logs_in_with_what_was_issued(site: Site, wrapped: b
 @pytest.mark.parametrize(
     ("service", "env", "receiver", "error"),
     [
-        ("shop", "dev", "agent", "dev has a local server, which 'make vault-up' bootstraps"),
+        (
+            "shop",
+            "dev",
+            "agent",
+            "dev has a local server, which is bootstrapped when it starts; run strongroom up",
+        ),
         ("worker", "ci", "application", "worker logs in by jwt in ci, so that it needs no stored"),
         ("shop", "pods", "agent", "the agent of shop logs in by kubernetes in pods, so that it"),
         ("worker", "staging", "agent", "worker has no config, so that it has no agent; pass"),

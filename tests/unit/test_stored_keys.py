@@ -83,5 +83,5 @@ def test_undeclared_key_is_refused_and_not_counted(
 ) -> None:
     options = ("--service", "gaara-store", "--env", "prod", "--data-keys", "data_keys", "--count")
     CommandLine(monkeypatch, capsys).assert_rejected(
-        1, f"gaara-store has no key {key!r}{hint}; a new", *command, *options, "--key", key
+        1, f"gaara-store has no key {key!r}{hint}; declare", *command, *options, "--key", key
     )

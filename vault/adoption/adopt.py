@@ -114,7 +114,9 @@ def _check_declared(context: AdoptionContext, name: str) -> Source:
     source = declared.get(name)
     if not isinstance(source, Given | Adopted):
         given = ", ".join(sorted(key for key, each in declared.items() if isinstance(each, Given)))
-        raise ConfigurationError(f"{context.scope} has no given secret {name!r}; it has {given}")
+        raise ConfigurationError(
+            f"{context.scope} has no given secret {name!r}; name one of {given}"
+        )
     if not isinstance(declaration.service(context.scope.service).database, Database):
         raise ConfigurationError(
             f"{context.scope.service} declares no database of its own; add 'database' with engine "
@@ -224,7 +226,10 @@ def verify_login(context: AdoptionContext, name: str, username: str) -> None:
     with database_user.connect(url):
         pass
     if url.username != username:
-        raise ConfigurationError(f"{name} is a URL of {url.username}, not of {username}")
+        raise ConfigurationError(
+            f"{name} is a URL of {url.username}, not of {username}; pass the "
+            "other one, or correct it"
+        )
 
 
 def unfinished_error(

@@ -119,7 +119,7 @@ def _choose(entry: EntryField, fields: Mapping[str, Any]) -> FoundValue:
         )
     name = entry.field or next(iter(fields))
     if name not in fields:
-        raise ConfigurationError(f"{entry.path} has no field {name!r} (found {names})")
+        raise ConfigurationError(f"{entry.path} has no field {name!r}; name one of {names}")
     value = fields[name]
     if isinstance(value, str) and value:
         return FoundValue(Secret(value))

@@ -139,7 +139,9 @@ class Rotation:
         """Go back to the old value, and return the record."""
         record, name = self.store.read(), self.steps.item.name
         if record is None or record.step.is_end:
-            raise ConfigurationError(f"no rotation of {name} is under way; nothing was changed")
+            raise ConfigurationError(
+                f"no rotation of {name} is under way, and nothing was changed; see rotate --status"
+            )
         is_ending = record.is_compromised and record.step is Step.CONSUMERS
         if record.step is Step.RETIRE or is_ending:
             raise ConfigurationError(

@@ -150,7 +150,7 @@ def _check(scheduled: ScheduledJob, login: PodLogin | None) -> None:
     for mount in mounts:
         if ":" in str(mount):
             raise ConfigurationError(
-                f"{mount} contains a colon; a pod has no volume at such a path"
+                f"{mount} contains a colon, and a pod has no volume at such a path; name another"
             )
         for path in paths:
             if path is not mount and path.is_relative_to(mount):

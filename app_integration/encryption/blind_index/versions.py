@@ -147,7 +147,7 @@ class IndexVersions:
             live = ", ".join(map(str, key_context.version_numbers(rows)))
             raise ConfigurationError(
                 f"version {version} of index {self._index} cannot be retired: new values use it, "
-                f"or it is not live; live are {live}"
+                f"or it is not live; choose an older one of {live}"
             )
         kept = [row for row in rows if row.version != version]
         keys = self._unwrap_rows(rows)

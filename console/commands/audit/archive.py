@@ -108,7 +108,8 @@ def _find_logs(
         tell = tell or partial(reload_local, target)
     if not paths or tell is None:
         raise ConfigurationError(
-            "pass each file of an audit device with --audit-log, and with --reload the command "
+            "there is no log to archive; pass each file of an audit device with --audit-log, and "
+            "with --reload the command "
             "that has the server open them again, such as 'systemctl reload openbao'"
         )
     return paths, tell

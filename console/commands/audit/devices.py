@@ -43,7 +43,9 @@ def devices(
     target = open_target(env, root)
     paths = audit_log or local_logs(target)
     if not paths:
-        raise ConfigurationError("pass each file of an audit device with --audit-log")
+        raise ConfigurationError(
+            "there is no audit log to check; pass each file of an audit device with --audit-log"
+        )
     if len({path.resolve() for path in paths}) < len(paths):
         raise ConfigurationError("--audit-log names one file twice; name that of each device")
     states, listed = _compare(target, paths)

@@ -84,7 +84,7 @@ def build(
     scope = opened.scope(service)
     for path in (folder, cacert):
         if path is not None and not path.is_absolute():
-            raise ConfigurationError(f"{path} is no absolute path; it is one of the agent's host")
+            raise ConfigurationError(f"{path} is no absolute path; pass that on the agent's host")
     declaration, host = opened.declaration, Host(folder, tuple(command or ()), cacert)
     if from_sdk or opened.is_on_aws:
         # In dev, too, because the local deployment has none of these.

@@ -109,7 +109,7 @@ def _read_here(
 ) -> dict[Scope, Mapping[str, Secret]]:
     """Return the values of secrets on the local deployment."""
     if service is None:
-        raise ConfigurationError("--service must name the service whose values are to be shared")
+        raise ConfigurationError("the names are those of one service; pass --service")
     scope, local = target.scope(service), _local(target)
     target.declaration.deployment(scope)
     provided = local.service(service).provided_secrets()

@@ -77,8 +77,8 @@ def check_writable(declaration: Declaration, scope: Scope, name: str) -> None:
     if name not in declaration.own_secrets(scope):
         arn = declaration.secret_id(scope, name)
         raise ConfigurationError(
-            f"{name} is the secret {arn} in {scope.environment}, which its owner writes, and not "
-            "this deployment"
+            f"{name} is the secret {arn} in {scope.environment}, and not of this deployment; ask "
+            "its owner to write it"
         )
     if isinstance(declared[name], Adopted):
         raise ConfigurationError(

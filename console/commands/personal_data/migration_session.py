@@ -76,7 +76,7 @@ def _database_errors(plan: MigrationPlan) -> Iterator[None]:
     except psycopg.errors.UndefinedTable:
         raise MigrationFailed(
             f"migration {plan.migration}: its database has no table {plan.table}, or this user may"
-            " not see it"
+            " not see it; check table and schema in the plan, and --role"
         ) from None
     except psycopg.Error as error:
         reason = error_text.describe(error)

@@ -62,7 +62,7 @@ def _check_declared(target: Target, service: str, key: str) -> None:
     if declaration is None or key in (declared := declaration.service(service).keys):
         return
     raise ConfigurationError(
-        f"{service} has no key {key!r}{hint_names(key, declared)}; a new one is declared under "
+        f"{service} has no key {key!r}{hint_names(key, declared)}; declare a new one under "
         f"keys in services/{service}.yaml"
     )
 

@@ -104,8 +104,8 @@ def _check(copy: KvCopy, options: _Options) -> None:
     """Check that the secret has no other value, unless that is to be replaced."""
     if copy.state is State.DIFFERENT and not options.replace:
         raise ConfigurationError(
-            f"{copy.name} of {copy.scope} has another value, version {copy.version}; --replace"
-            " replaces it. Nothing was changed"
+            f"{copy.name} of {copy.scope} has another value, version {copy.version}, and nothing"
+            " was changed; pass --replace to replace it"
         )
 
 

@@ -191,7 +191,11 @@ def test_hourly_job_reports_its_failure(declaration: Declaration, job: Job, minu
     ("job", "changed", "message"),
     [
         (LEDGER, {"metrics": None}, "writes metrics for the node exporter; name their file with"),
-        (LEDGER, {"metrics": Path("/srv/m.txt")}, r"/srv/m.txt does not end in .prom; the node"),
+        (
+            LEDGER,
+            {"metrics": Path("/srv/m.txt")},
+            r"/srv/m.txt does not end in .prom, and the node",
+        ),
         (LEDGER, {"metrics": Path("/m.prom")}, "^/ is the root of the file system"),
         (LEDGER, {"metrics": Path("m.prom")}, "is no absolute path"),
         (LEDGER, {"metrics": Path("/root/m.prom")}, "is in a home folder or a temporary one"),

@@ -242,7 +242,7 @@ def test_deliver_staging_file_readable_by_others_is_rejected(place: Place, mode:
 def test_deliver_into_folder_accessible_to_others_is_rejected(place: Place) -> None:
     place.render(GOOD)
     place.live.parent.chmod(0o755)
-    assert "other users can access it: chmod 0700" in str(place.deliver().reason)
+    assert "other users can access it; run chmod 0700" in str(place.deliver().reason)
     assert not place.live.exists()
 
 
@@ -256,9 +256,12 @@ def test_deliver_creates_missing_folder_as_private(place: Place) -> None:
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        ("no_such_module:Config", "(ModuleNotFoundError: no_such_module)"),
-        ("{module}:Missing", "(AttributeError)"),
-        ("{module}:not_a_model", "is not a class with model_validate"),
+        (
+            "no_such_module:Config",
+            "(ModuleNotFoundError: no_such_module); correct its name, or install what it imports",
+        ),
+        ("{module}:Missing", "(AttributeError); correct its name, or install what it imports"),
+        ("{module}:not_a_model", "is not a class with model_validate; name a pydantic model"),
         ("{module}:Away", "raised ConnectionRefusedError"),
         ("{module}:Huge", "raised MemoryError"),
         ("{module}:Leaving", "ended its process (code 3)"),
@@ -288,7 +291,8 @@ def test_deliver_with_missing_model_names_the_interpreter_and_its_folder(
     place.model = "no_such_package.config:Config"
     assert place.deliver(GOOD).reason == (
         "the model no_such_package.config:Config cannot be imported by "
-        f"{sys.executable} from {tmp_path}/src (ModuleNotFoundError: no_such_package)"
+        f"{sys.executable} from {tmp_path}/src (ModuleNotFoundError: no_such_package); correct its "
+        "name, or install what it imports"
     )
 
 

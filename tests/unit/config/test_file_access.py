@@ -71,7 +71,7 @@ def shared(tmp_path: Path) -> Path:
 def test_group_readable_file_is_read_if_its_group_is_declared(shared: Path) -> None:
     path = write(shared / "app.yaml", 0o640)
     assert file_reader.read(path, FileAccess(os.getgid())) == TEXT
-    with pytest.raises(ConfigRejected, match=r"mode 0640 \(0040 too much\): chmod 0600"):
+    with pytest.raises(ConfigRejected, match=r"mode 0640 \(0040 too much\); run chmod 0600"):
         file_reader.read(path, FileAccess())
     with pytest.raises(ConfigRejected, match="chmod 0600"):
         file_reader.read(path, FileAccess(os.getgid() + 1))

@@ -46,9 +46,13 @@ def run_command(words: list[str]) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ArchiveFailed(f"{command} has not ended within {_COMMAND_SECONDS:.0f} s") from None
+        raise ArchiveFailed(
+            f"{command} has not ended within {_COMMAND_SECONDS:.0f} s; run it by hand"
+        ) from None
     except OSError as error:
-        raise ArchiveFailed(f"{command} cannot be started: {error.strerror}") from None
+        raise ArchiveFailed(
+            f"{command} cannot be started: {error.strerror}; correct --reload"
+        ) from None
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()[-1:]
         raise ArchiveFailed(": ".join([f"{command} failed with {done.returncode}", *said]))

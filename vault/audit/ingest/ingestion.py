@@ -104,7 +104,9 @@ class _Ingest:
         if not self._source.is_encrypted:
             return open_log(path, device)
         if self._unwrap is None:
-            raise ConfigurationError(f"{path} is encrypted, and there is no key to read it")
+            raise ConfigurationError(
+                f"{path} is encrypted, and there is no key to read it; decrypt it (audit read)"
+            )
         if self._source.kind is RECORDS:
             return EncryptedLog(path, self._unwrap)
         return open_segment(path, device, self._unwrap)

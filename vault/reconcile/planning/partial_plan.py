@@ -74,7 +74,9 @@ class _Permitted:
             capability in capabilities and any(map(expression.fullmatch, paths))
             for expression, capabilities in self._rules
         ):
-            raise AccessDenied(f"{path}: the policy does not grant {capability!r}")
+            raise AccessDenied(
+                f"{path}: the policy does not grant {capability!r}; have its owner add that"
+            )
 
 
 def _path_expression(path: str) -> re.Pattern[str]:

@@ -103,7 +103,9 @@ def read_versions(samples: Iterable[client.Sample]) -> tuple[Sample, ...]:
     """Return *samples* whose values are versions."""
     found = tuple(Sample(each.labels, each.value) for each in samples)
     if not all(0 <= each.value < _MAX_VERSION and each.value.is_integer() for each in found):
-        raise ConfigurationError("Prometheus shows a version that is no whole number")
+        raise ConfigurationError(
+            "Prometheus shows a version that is no whole number; check its relabelling"
+        )
     return found
 
 

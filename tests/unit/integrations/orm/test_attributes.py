@@ -172,12 +172,12 @@ def test_changed_value_updates_index_and_token(orm: Orm) -> None:
 @pytest.mark.parametrize(
     ("way", "name", "value", "message"),
     [
-        ("where", "email", 5, "type int; the field is declared as str"),
-        ("where", "email", ["a", 5], "type int; the field is declared as str"),
-        ("find", "email", 5, "type int; the field is declared as str"),
-        ("exactly", "email", 5, "type int; the field is declared as str"),
-        ("find", "name_born", ("Ada", "1815-12-10"), "type str; .* declared as date"),
-        ("find", "name_born", ("Ada", datetime.now(UTC)), "type datetime; .* declared as date"),
+        ("where", "email", 5, "type int; pass str, as the field is declared"),
+        ("where", "email", ["a", 5], "type int; pass str, as the field is declared"),
+        ("find", "email", 5, "type int; pass str, as the field is declared"),
+        ("exactly", "email", 5, "type int; pass str, as the field is declared"),
+        ("find", "name_born", ("Ada", "1815-12-10"), "type str; pass date"),
+        ("find", "name_born", ("Ada", datetime.now(UTC)), "type datetime; pass date"),
     ],
 )
 def test_search_for_a_value_of_another_type_raises(
@@ -228,7 +228,7 @@ def test_unsaved_object_returns_assigned_values(orm: Orm) -> None:
 
 def test_value_of_another_type_is_rejected_and_leaves_the_one_before_it(orm: Orm) -> None:
     owner = orm.owner(PEOPLE)
-    with pytest.raises(EncryptionError, match="a value of type str; the field is declared as date"):
+    with pytest.raises(EncryptionError, match="a value of type str; pass date"):
         owner(email="a@b.c", born="1815-12-10")
     for row in (ada(orm), owner(email="Ada@Example.com")):
         with pytest.raises(EncryptionError, match="a value of type int"):
