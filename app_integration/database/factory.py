@@ -138,9 +138,10 @@ class DatabaseFactory:
             if has_secret:
                 raise
             variable = REDIS_URL if source.is_redis else DATABASE_URL
+            key = "redis" if source.is_redis else "database"
             raise type(error)(
-                f"{error}; or set {variable} to the declared address, as the files that strongroom "
-                "writes do"
+                f"{error}; or declare {key!r} in the service's file, so that the files that "
+                f"strongroom writes set {variable}"
             ) from None
 
     def find_provider(self, **names: Any) -> CredentialProvider:

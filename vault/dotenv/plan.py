@@ -16,7 +16,7 @@ from vault.dotenv.accounts import Accounts, choose_accounts
 from vault.dotenv.choices import Choices
 from vault.dotenv.classify import Kind
 from vault.dotenv.declared_variables import DeclaredVariables
-from vault.dotenv.deployment_secrets import SERVERS, Provided
+from vault.dotenv.deployment_secrets import DATABASE, SERVERS, Provided, is_postgresql
 from vault.dotenv.kinds import Ask, decide_kinds, find_equal
 from vault.dotenv.parse import DotenvFile, Variable
 from vault.dotenv.proof import values_equal
@@ -83,6 +83,16 @@ def _mapping(name: str, kind: Kind) -> str:
         f"{name} becomes the setting {declared}: the file keeps it as {name}, and export-env "
         f"writes it as {form}"
     )
+
+
+def _note_databases(secrets: Mapping[str, Variable]) -> Iterator[str]:
+    """Return a remark about each URL that would be the service's database under its name."""
+    for variable in secrets.values():
+        if is_postgresql(variable.value):
+            yield (
+                f"{variable.name} is the URL of a PostgreSQL database and becomes a plain secret; "
+                "to get leased users, name it DATABASE_URL, also in the application, and import it"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +174,7 @@ def build_import_plan(
     kinds |= dict.fromkeys(twins, Kind.SECRET)
     secrets |= {secret_name(name): file.variables[name] for name in twins}
     of_deployment = {*replaced, *map(secret_name, twins)}
+    names = {*declared.secret_names, *secrets}
     return ImportPlan(
         file=file,
         scope=declared.scope,
@@ -171,10 +182,11 @@ def build_import_plan(
         secrets={name: each for name, each in secrets.items() if name not in of_deployment},
         new_secrets=_new_secrets(secrets, twins, declared),
         new_settings=_new_settings(file, kinds, declared),
-        declared=tuple(sorted({*declared.secret_names, *secrets})),
+        declared=tuple(sorted(names)),
         notes=(
             *find_notes(file, kinds, declared, replaced, twins),
             *accounts.notes(declared.scope.service),
+            *(_note_databases(secrets) if DATABASE not in names else ()),
         ),
         replaced=replaced,
         twins={secret_name(name): each for name, each in twins.items()},

@@ -266,7 +266,9 @@ def test_missing_secret_names_the_variable_that_has_the_address(kind: type[Excep
         raise kind("not there")
 
     lacking = factory(Settings(SCOPE, "http://127.0.0.1"), deny, Mock())
-    with pytest.raises(kind, match=r"^not there; or set STRONGROOM_DATABASE_URL to the declared"):
+    with pytest.raises(
+        kind, match=r"^not there; or declare 'database' .* STRONGROOM_DATABASE_URL$"
+    ):
         lacking.create("engine", None, {})
     with pytest.raises(kind, match="STRONGROOM_REDIS_URL"):
         lacking.create("redis", None, {})

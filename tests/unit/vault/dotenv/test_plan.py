@@ -321,6 +321,18 @@ def test_account_of_a_database_becomes_one_secret() -> None:
     )
 
 
+def test_url_of_a_database_under_another_name_is_noted() -> None:
+    url = "postgresql+psycopg://shop:hunter2@db/stock"
+    plan = fresh(f"SQLALCHEMY_DATABASE_URI={url}\nREPORTS=mysql://shop:hunter2@db/stock\n")
+    assert list(plan.secrets) == ["sqlalchemy-database-uri", "reports"]
+    (note,) = plan.notes
+    assert note == (
+        "SQLALCHEMY_DATABASE_URI is the URL of a PostgreSQL database and becomes a plain secret; "
+        "to get leased users, name it DATABASE_URL, also in the application, and import it"
+    )
+    assert fresh(f"DATABASE_URL={url}\nREPORTS_URL={url}\n").notes[-1] != note
+
+
 def test_account_of_a_database_elsewhere_is_imported_as_its_url() -> None:
     given = {"DATABASE_URL": ("database-url", Given(source="given"))}
     plan = planned(ACCOUNT, declared=replace(NOTHING, secrets=given))
