@@ -115,7 +115,7 @@ def test_migration_from_begin_to_drop(site: Site) -> None:
     assert "dropped: the old columns are gone, and no stage is left." in site.run("run")
     assert "it is dropped, so that no stage is left to forecast" in site.run("plan", code=1)
     assert names() == {"id", "name_token", "name_index"}
-    assert "a backup has them" in site.run("undo", "--yes", code=1)
+    assert "restore a backup" in site.run("undo", "--yes", code=1)
 
 
 def test_plan_changes_nothing_and_tells_what_is_needed(site: Site) -> None:
