@@ -217,7 +217,7 @@ def test_process_without_the_variable_is_told_its_name(local: LocalDeployment) -
     lacking = {name: text for name, text in own.items() if name != "STRONGROOM_DATABASE_URL"}
     default_client.configure(from_environment(lacking))
     try:
-        with pytest.raises(AccessDenied, match="or set STRONGROOM_DATABASE_URL to the declared"):
+        with pytest.raises(AccessDenied, match="strongroom writes set STRONGROOM_DATABASE_URL"):
             database_engine()
     finally:
         default_client.close()

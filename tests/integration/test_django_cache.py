@@ -58,7 +58,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSite]:
 def documented_rules() -> list[str]:
     """Return the rules that the how-to declares, for keys that begin with :data:`PREFIX`."""
     text = (ROOT / "docs/howto/Django.md").read_text(encoding="utf-8")
-    declared = YAML(typ="safe").load(text.partition("```yaml\n")[2].partition("```")[0])
+    section = text.partition("## Cache and sessions in Redis")[2]
+    declared = YAML(typ="safe").load(section.partition("```yaml\n")[2].partition("```")[0])
     rules: list[str] = declared["redis"]["roles"]["default"]["rules"]
     return [rule.replace("orders", PREFIX) for rule in rules]
 
