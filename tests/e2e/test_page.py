@@ -84,7 +84,8 @@ def test_operator_finds_who_still_reads_the_old_version_and_the_command(
     value = deployment.operator.get(path)["data"]["data"]
     deployment.operator.post(path, {"data": value})
     with page.open("/values?q=jwt-secret") as view:
-        view.get_by_role("link", name="jwt-secret").click()
+        with view.expect_navigation():  # else the rows of the view before could be read
+            view.get_by_role("link", name="jwt-secret").click()
         wait_until_read(view)
         row = view.get_by_role("row", name=re.compile("^token "))
         assert "older" in row.inner_text()
@@ -92,7 +93,8 @@ def test_operator_finds_who_still_reads_the_old_version_and_the_command(
         command = view.get_by_label("Command: See who still has").inner_text().strip()
         where = f"--env dev --service gaara-store --root {deployment.layout.root}"
         assert command == f"strongroom audit version jwt-secret {where}"
-        view.get_by_role("link", name="All reads of jwt-secret").click()
+        with view.expect_navigation():
+            view.get_by_role("link", name="All reads of jwt-secret").click()
         wait_until_read(view)
         assert view.get_by_role("row", name="gaara-store/jwt-secret token").count() == 1
 
