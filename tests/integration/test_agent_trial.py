@@ -6,7 +6,6 @@ import http.server
 import random
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +30,8 @@ from tests.support.processes.agent_fleet import (
 pytestmark = pytest.mark.requires("embedded")
 
 SEED: Final = 20261202
+#: Health checks of a trial before a kill, at most.
+CHECKS: Final = 2
 CANARY: Final = "canary-71c4"
 
 
@@ -41,6 +42,7 @@ class Application:
     live: Path
     port: int
     loaded: list[str] = field(default_factory=list)
+    health_checks: int = 0
 
     @property
     def page(self) -> str:
@@ -52,6 +54,7 @@ class Application:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                application.health_checks += 1
                 is_ill = bool(application.loaded) and "ill" in application.loaded[-1]
                 self.send_response(500 if is_ill else 200)
                 self.end_headers()
@@ -148,11 +151,16 @@ def test_application_that_does_not_run_is_not_judged(fleet: AgentFleet) -> None:
     assert fleet.events("confirmed") == fleet.events("rolled_back") == []
 
 
+def is_due(unit: ServiceUnit, application: Application, last: int) -> bool:
+    """Return whether the trial has come to its *last* health check before a kill, or has ended."""
+    return application.health_checks >= last or not trial.is_open(unit.delivery.live)
+
+
 @pytest.mark.parametrize("kills", [4, pytest.param(60, marks=pytest.mark.nightly)])
 def test_kill_in_a_trial_leaves_a_whole_file_and_the_trial_is_made_again(
     fleet: AgentFleet, kills: int
 ) -> None:
-    chance = random.Random(SEED)  # noqa: S311 (the moments of the kills)
+    chance = random.Random(SEED)  # noqa: S311 (at which health check each kill comes)
     unit, application = add(fleet, "c")
     with application.run():
         fleet.start()
@@ -163,7 +171,8 @@ def test_kill_in_a_trial_leaves_a_whole_file_and_the_trial_is_made_again(
             value = f"{'ill' if number % 3 == 2 else 'good'}-{number}"
             unit.put(value)
             wait_until(lambda: trial.is_open(unit.delivery.live), "the trial", PATIENCE)
-            time.sleep(chance.uniform(0.0, 0.5))
+            last = application.health_checks + chance.randint(0, CHECKS)
+            wait_until(partial(is_due, unit, application, last), "the moment of the kill", PATIENCE)
             assert fleet.stop(signal.SIGKILL) == -signal.SIGKILL
             assert unit.delivery.live.read_text() in {text(good), text(value)}
             fleet.start()
