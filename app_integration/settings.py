@@ -132,12 +132,12 @@ class Settings:
         if "dotenv" in self.sources and not self.is_development:
             raise ConfigurationError(
                 f"STRONGROOM_SOURCES: dotenv is for development only, not for {self.scope}; "
-                "remove it, or set ENVIRONMENT=development"
+                "remove it"
             )
         if self.backend == MEMORY and not self.is_development:
             raise ConfigurationError(
                 f"SECRETS_BACKEND: {MEMORY} is for development only, not for {self.scope}; "
-                "set vault or aws, or ENVIRONMENT=development"
+                "set vault or aws"
             )
         if self.backend == MEMORY and (named := [each for each in self.sources if each in SERVERS]):
             raise ConfigurationError(

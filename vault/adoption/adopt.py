@@ -115,7 +115,7 @@ def _check_declared(context: AdoptionContext, name: str) -> Source:
     if not isinstance(source, Given | Adopted):
         given = ", ".join(sorted(key for key, each in declared.items() if isinstance(each, Given)))
         raise ConfigurationError(
-            f"{context.scope} has no given secret {name!r}; name one of {given}"
+            f"{context.scope} has no given secret {name!r} (found {given}); name or declare one"
         )
     if not isinstance(declaration.service(context.scope.service).database, Database):
         raise ConfigurationError(

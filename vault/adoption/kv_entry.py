@@ -119,7 +119,9 @@ def _choose(entry: EntryField, fields: Mapping[str, Any]) -> FoundValue:
         )
     name = entry.field or next(iter(fields))
     if name not in fields:
-        raise ConfigurationError(f"{entry.path} has no field {name!r}; name one of {names}")
+        raise ConfigurationError(
+            f"{entry.path} has no field {name!r} (found {names}); name one that it has"
+        )
     value = fields[name]
     if isinstance(value, str) and value:
         return FoundValue(Secret(value))

@@ -21,6 +21,7 @@ from console.cli import app
 from console.command_table import ALIASES
 from local.layout import Layout
 from local.ports import MonitoringPorts, Ports, setting
+from tests.support.key_reference import anchor
 from tests.support.packages import PACKAGES
 
 ROOT: Final = Path(__file__).parents[3]
@@ -171,7 +172,7 @@ def test_every_decision_is_in_the_index_with_its_title() -> None:
 def _anchors(document: Path) -> set[str]:
     """Return the anchors that GitHub generates for the headings of *document*."""
     headings = re.findall(r"^#+ (.*)$", text_of(document), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+    return set(map(anchor, headings))
 
 
 def test_every_make_target_exists(document: Path) -> None:

@@ -35,6 +35,7 @@ DEFAULT_RETIRE_AFTER: Final = durations.DAY
 DEV_LENGTH: Final = 48
 
 
+_RETIRE_AFTER = "a duration such as 1d, for which the old value stays valid; by default 1d"
 _FORMAT = "text with {secret-name} where values go, such as 'smtp://shop:{mail-password}@mail:25'"
 
 
@@ -85,10 +86,7 @@ class Given(_Source):
         description="a duration such as 90d, after which a rotation is due; by default 90d, or 30d"
         " if it is adopted or paired",
     )
-    retire_after: RetireTime | None = Field(
-        None,
-        description="a duration such as 1d, for which the old value stays valid; by default 1d",
-    )
+    retire_after: RetireTime | None = Field(None, description=_RETIRE_AFTER)
     hooks: Hooks | None = Field(None, description="a mapping with create or set, test and retire")
 
     @field_validator("hooks")
@@ -110,10 +108,7 @@ class Generated(_Source):
     rotate_every: RotationPeriod | None = Field(
         None, description="a duration such as 90d, after which a rotation is due; by default 90d"
     )
-    retire_after: RetireTime | None = Field(
-        None,
-        description="a duration such as 1d, for which the old value stays valid; by default 1d",
-    )
+    retire_after: RetireTime | None = Field(None, description=_RETIRE_AFTER)
     announce_for: AnnouncementTime | None = Field(
         None,
         description="a duration such as 70m, for which a signing key is announced before it signs",
