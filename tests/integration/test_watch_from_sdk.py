@@ -87,7 +87,7 @@ def test_rotated_value_is_delivered_and_an_unchanged_one_touches_nothing(
     backend.put("value", "second")
     watched.wait_for("second")
     assert watched.outcome().state is State.DELIVERED
-    assert watched.count("confirmed") == 2
+    wait_until(lambda: watched.count("confirmed") == 2, "the event of the second file")
 
 
 def test_outage_does_not_bring_a_rejected_file_back(
