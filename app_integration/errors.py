@@ -234,5 +234,6 @@ OUTAGE = (Unreachable, Sealed, RateLimited, ServerFault, DeadlineExceeded)
 def raise_decryption_failed(what: str = "token") -> NoReturn:
     """Raise the only error of a failed decryption: it says neither which check failed nor why."""
     raise DecryptionFailed(
-        f"the {what} is not authentic for this key and context, or a newer strongroom-sdk wrote it"
+        f"the {what} is not authentic for this key and context, or a newer strongroom-sdk wrote it;"
+        " pass those that it was encrypted with, or upgrade"
     ) from None

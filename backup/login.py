@@ -135,7 +135,9 @@ def database_errors(database: str) -> Iterator[None]:
     except psycopg.Error as error:
         # The primary message names objects; the detail would contain values.
         reason = error.diag.message_primary or " ".join(str(error).split())
-        raise BackupFailed(f"the database {database}: {reason}") from None
+        raise BackupFailed(
+            f"the database {database}: {reason}; correct that, and run the command again"
+        ) from None
 
 
 def descriptor_path(file: IO[bytes]) -> str:

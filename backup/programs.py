@@ -90,7 +90,8 @@ def _run(
         process.wait()
         if process.returncode:
             messages.seek(0)
-            raise BackupFailed(f"{name} failed: {_first_error(messages.read())}")
+            reason = _first_error(messages.read())
+            raise BackupFailed(f"{name} failed: {reason}; correct that, and run the command again")
 
 
 def _feed(process: subprocess.Popen[bytes], pieces: Iterable[bytes]) -> None:

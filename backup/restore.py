@@ -96,7 +96,10 @@ class Backup:
         with scratch_server() as server:
             login = server.create_database(expected, self._label.scope.owner_role)
             found = self._restore(login, entries, "restoring into a scratch server")
-        _check(differences(expected, found, exact=False), "the restored copy differs")
+        _check(
+            differences(expected, found, exact=False),
+            "the restored copy differs; check the disk, and run the command again",
+        )
         return Restored(self._label, found, self._clock() - started)
 
     def restore_into(self, target: DatabaseLogin) -> Restored:

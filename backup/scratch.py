@@ -143,7 +143,10 @@ def _initialise(server: ScratchServer, install: Path, account: _Account) -> None
     options = (f"--pgdata={server.folder / 'data'}", f"--pwfile={password_file}", *_INITDB)
     with _start(server, install, account, "initdb", *options) as process:
         if process.wait():
-            raise BackupFailed(f"the scratch server cannot be created: {_log_end(server)}")
+            raise BackupFailed(
+                f"the scratch server cannot be created: {_log_end(server)}; check the installation "
+                "of PostgreSQL"
+            )
     password_file.unlink()
 
 
@@ -181,7 +184,10 @@ def _wait_until_ready(server: ScratchServer, process: subprocess.Popen[bytes]) -
     deadline = time.monotonic() + START_SECONDS
     while PGconn.ping(make_conninfo(**server.address).encode()) != Ping.OK:
         if process.poll() is not None or time.monotonic() > deadline:
-            raise BackupFailed(f"the scratch server does not start: {_log_end(server)}")
+            raise BackupFailed(
+                f"the scratch server does not start: {_log_end(server)}; check the installation of "
+                "PostgreSQL"
+            )
         time.sleep(POLL_SECONDS)
 
 

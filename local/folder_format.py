@@ -23,7 +23,9 @@ def check(layout: Layout) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
-        raise UnreadableFormat(f"{layout.format} cannot be read: {error.strerror}") from None
+        raise UnreadableFormat(
+            f"{layout.format} cannot be read: {error.strerror}; check its owner and mode"
+        ) from None
     refusal = formats.FOLDER.describe_refusal(found)
     if refusal is not None:
         raise UnreadableFormat(f"{layout.format}: the deployment {refusal}. Nothing was changed")

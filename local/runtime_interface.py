@@ -28,7 +28,9 @@ class StartFailed(StrongroomError):
     """
 
     def __init__(self, step: str, reason: str, log_tail: str) -> None:
-        super().__init__(f"{step}: {reason}; its log ends:\n{log_tail or '(nothing was logged)'}")
+        super().__init__(
+            f"{step}: {reason}; see the end of its log:\n{log_tail or '(nothing was logged)'}"
+        )
         self.step = step
         self.log_tail = log_tail
 

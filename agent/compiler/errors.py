@@ -28,4 +28,4 @@ def suggest(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     if close := difflib.get_close_matches(name, names, n=1):
         return f"did you mean {close[0]!r}?"
-    return f"known: {', '.join(names)}" if names else "none is declared"
+    return f"use one of: {', '.join(names)}" if names else "declare it first"

@@ -26,7 +26,7 @@ def check(pieces: Sequence[Piece], file_format: Format, origin: str) -> None:
         document = file_format.read("".join(texts))
     except ParseError as fault:
         line = _source_line(pieces, texts, fault.line)
-        message = f"invalid {file_format.name}: {fault}"
+        message = f"invalid {file_format.name}: {fault}; correct the template"
         raise TemplateRejected(origin, line, message) from None
     parsed = _DocumentText()
     parsed.collect(document)

@@ -90,7 +90,8 @@ def read(source: str, origin: str, context: TemplateContext) -> list[Piece]:
         tree = _RecordOutput().visit(tree).set_environment(environment)
         code = environment.compile(tree, name=origin, filename=origin)
     except TemplateSyntaxError as error:
-        raise TemplateRejected(origin, error.lineno, f"{error.message}") from None
+        message = f"{str(error.message).rstrip('.')}; correct the syntax"
+        raise TemplateRejected(origin, error.lineno, message) from None
     recorder = _Recorder()
     helpers = {
         "secret": context.secret,

@@ -83,7 +83,8 @@ def compile_file(path: Path, context: TemplateContext) -> CompiledTemplate:
         source = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise TemplateRejected(str(path), 0, f"cannot be read: {reason}") from None
+        message = f"cannot be read: {reason}; save it as a readable file in UTF-8"
+        raise TemplateRejected(str(path), 0, message) from None
     return compile_text(source, str(path), context)
 
 

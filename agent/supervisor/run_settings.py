@@ -44,7 +44,7 @@ class RunSettings:
         except KeyError as error:
             raise ConfigurationError(f"{path}: the key {error} is missing; add it") from None
         except _INVALID as error:
-            raise ConfigurationError(f"{path}: {error}") from None
+            raise ConfigurationError(f"{path}: {error}; build it again") from None
 
     @classmethod
     def _from_json(cls, data: Mapping[str, Any]) -> Self:

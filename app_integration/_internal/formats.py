@@ -40,7 +40,10 @@ class Format:
         """
         number = _parse(found)
         if number is None:
-            return f"has a format that is not a number; this version reads {self.readable}"
+            return (
+                f"has a format that is not a number, but this version reads {self.readable}; "
+                "restore it, or make it again"
+            )
         if number > self.current:
             action = f"install a newer {self.package}"
         elif number < self.oldest:

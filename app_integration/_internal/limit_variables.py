@@ -77,5 +77,5 @@ def _unknown(name: str) -> ConfigurationError:
     import difflib  # noqa: PLC0415 (for an error)
 
     near = difflib.get_close_matches(name, RANGES, 1, 0.9)
-    hint = f"did you mean {near[0]}?" if near else f"those that one may: {', '.join(RANGES)}"
+    hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(RANGES)}"
     return ConfigurationError(f"{name}: no variable changes this limit; {hint}")

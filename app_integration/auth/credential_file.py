@@ -21,7 +21,9 @@ def read_credential(path: Path, setting: str) -> Secret:
     try:
         text = read_input(path).decode().strip()
     except OSError as error:
-        raise ConfigurationError(f"{path} ({setting}) cannot be read: {error.strerror}") from None
+        raise ConfigurationError(
+            f"{path} ({setting}) cannot be read: {error.strerror}; check the path and its mode"
+        ) from None
     except UnicodeDecodeError:
         raise ConfigurationError(
             f"{path} ({setting}) is not UTF-8 text; write the credential alone into it"

@@ -121,7 +121,8 @@ def _from_response(error: exceptions.ClientError, where: str, operation: str) ->
             f"{where}: denied or absent; if it should be allowed, let the IAM policy grant"
             f" {operation} on it{'' if code.isdigit() else _reason(error.response)}"
         )
-    return RequestRefused(f"{where}: refused ({code})", status=status, data={"code": code})
+    message = f"{where}: refused ({code}); check its name and AWS_REGION"
+    return RequestRefused(message, status=status, data={"code": code})
 
 
 def reject_cut_body(response_dict: Mapping[str, Any], **_: Any) -> None:

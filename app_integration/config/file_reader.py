@@ -60,7 +60,9 @@ def _read_bytes(path: Path, access: FileAccess, size: int) -> bytes:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise ConfigRejected(f"{path} cannot be read: {error.strerror}") from None
+        raise ConfigRejected(
+            f"{path} cannot be read: {error.strerror}; check the path and its mode"
+        ) from None
 
 
 def _check_bytes(path: Path, data: bytes) -> None:

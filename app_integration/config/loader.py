@@ -87,7 +87,7 @@ def validate(model: type[M], data: bytes, path: Path) -> M:
         raise
     except Exception as error:  # noqa: BLE001 (a model's own validators may raise anything)
         fields = describe_invalid_fields(error)
-    raise ConfigRejected(f"{path} is not valid for {model.__name__}: {fields}")
+    raise ConfigRejected(f"{path} is not valid for {model.__name__}: {fields}; correct that")
 
 
 class ConfigFile(Generic[M]):

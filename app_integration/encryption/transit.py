@@ -256,6 +256,6 @@ def _single_authentic_result(batch: Batch[_T]) -> _T:
     if result is None:
         raise DecryptionFailed(
             f"{batch.operation}: the ciphertext is not authentic for this key and context, "
-            "or its key version is no longer allowed"
+            "or its key version is no longer allowed; pass those that it was encrypted with"
         )
     return result

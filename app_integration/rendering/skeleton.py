@@ -88,7 +88,9 @@ class Skeleton:
             with path.open("rb") as file:
                 content = file.read(_MAX_SIZE + 1)
         except OSError as error:
-            raise ConfigRejected(f"{path} cannot be read: {error.strerror}") from None
+            raise ConfigRejected(
+                f"{path} cannot be read: {error.strerror}; build it with strongroom agent build"
+            ) from None
         if len(content) > _MAX_SIZE:
             raise ConfigRejected(f"{path} has more than {_MAX_SIZE} bytes; shorten the template")
         return cls.parse(content, str(path))

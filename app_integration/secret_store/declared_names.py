@@ -35,7 +35,7 @@ def read_declared(path: Path | None, scope: Scope) -> frozenset[str] | None:
         text = read_input(file).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"STRONGROOM_DECLARATION: {file} cannot be read: {error}"
+            f"STRONGROOM_DECLARATION: {file} cannot be read: {error}; name a readable text file"
         ) from None
     is_yaml = file.suffix in {".yaml", ".yml"}
     found = _names_in_yaml(text, file, scope) if is_yaml else _names_in_text(text)

@@ -205,7 +205,9 @@ class MemoryVault(RequestSender):
                 raise Unreachable(f"{ADDRESS} cannot be reached (an injected fault)")
             if fault is Fault.SLOW:
                 self.clock.advance(timeout)
-                raise DeadlineExceeded(f"{method} {path}: {ADDRESS} sent no response in time")
+                raise DeadlineExceeded(
+                    f"{method} {path}: {ADDRESS} sent no response in time; call again"
+                )
             response = self._respond(method, path, token, body, wrap_ttl, fault)
             request_id = secrets.token_hex(16)
             self.seen.append(Seen(method, path, response.status, request_id))

@@ -36,7 +36,7 @@ _CHECK: Final = "check it, VAULT_CACERT, VAULT_ADDR and this machine's clock"
 def connection_error(request: object, address: str, error: Exception) -> StrongroomError:
     """Return the error for a *request* that got no complete response."""
     if isinstance(error, ResponseTooLarge):
-        return ServerFault(f"{request}: {error}")
+        return ServerFault(f"{request}: {error}; check VAULT_ADDR, or request less")
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
         return DeadlineExceeded(
             f"{request}: {address} sent no complete response in time; call again"

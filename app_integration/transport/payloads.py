@@ -94,7 +94,7 @@ def _with_request(
         except _UnexpectedShape as error:
             reason = str(error)
         del response  # because a traceback that shows local variables would show its values
-        raise UnexpectedAnswer(f"{request}: unexpected response: {reason}; is VAULT_ADDR right?")
+        raise UnexpectedAnswer(f"{request}: unexpected response: {reason}; check VAULT_ADDR")
 
     return checked
 

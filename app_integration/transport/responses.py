@@ -137,12 +137,15 @@ def _failure(
         )
     message = f"{request}: status {status}{_reason(path, body, mounts)}"
     if status in _STANDBY:
-        return RateLimited(message, not_sent=True)
+        return RateLimited(f"{message}; call again, or address the active node", not_sent=True)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return RateLimited(message, retry_after=_retry_after(response))
+        return RateLimited(
+            f"{message}; call again later, and less often", retry_after=_retry_after(response)
+        )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return ServerFault(f"{message}{_lease_hint(path, mounts)}")
-    return RequestRefused(message, status=status, data=_safe_data(status, body.get("data")))
+        return ServerFault(f"{message}{_hint(path, mounts)}")
+    data = _safe_data(status, body.get("data"))
+    return RequestRefused(f"{message}; check its path and values", status=status, data=data)
 
 
 def _safe_data(status: int, data: object) -> dict[str, Any] | None:
@@ -194,10 +197,10 @@ def _is_sensitive(path: str, mounts: Mounts) -> bool:
     return not path.startswith((*_SYSTEM_PATHS, f"{mounts.database}/"))
 
 
-def _lease_hint(path: str, mounts: Mounts) -> str:
-    """Return what to check if a user cannot be leased, because the reason may repeat a secret."""
+def _hint(path: str, mounts: Mounts) -> str:
+    """Return what to check. If a user cannot be leased, the reason may repeat a secret."""
     if not path.startswith(permissions.lease_prefix(mounts)):
-        return ""
+        return "; look at the server's log"
     return (
         ": the user cannot be leased; check that the database is running and that the server"
         " reaches it, and look for the reason in the server's log"

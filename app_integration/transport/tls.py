@@ -22,7 +22,7 @@ def create_ssl_context(
         ) from None
     except OSError as error:
         raise ConfigurationError(
-            f"VAULT_CACERT: {cacert} cannot be read: {error.strerror}"
+            f"VAULT_CACERT: {cacert} cannot be read: {error.strerror}; name a readable PEM file"
         ) from None
     if certificate is not None:
         _add_certificate(context, certificate)
@@ -39,4 +39,6 @@ def _add_certificate(context: ssl.SSLContext, certificate: tuple[Path, Path]) ->
             f"{where} are not a PEM certificate and its key without a password; write them so"
         ) from None
     except OSError as error:
-        raise ConfigurationError(f"{where} cannot be read: {error.strerror}") from None
+        raise ConfigurationError(
+            f"{where} cannot be read: {error.strerror}; check the paths and their modes"
+        ) from None

@@ -42,7 +42,9 @@ def read_prices(path: Path) -> Prices:
     try:
         found = json.loads(read_input(path))
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+        raise ConfigurationError(
+            f"{path} cannot be read: {error.strerror}; name a readable file"
+        ) from None
     except ValueError:
         raise ConfigurationError(f"{path} is not JSON; expected an object with {known}") from None
     if not isinstance(found, dict) or not all(map(_is_price, found.values())):

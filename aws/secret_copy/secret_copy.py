@@ -61,7 +61,7 @@ class SecretCopy:
         """Write one secret to the target, unless it changed since, and read it on both again."""
         secret, entry = comparison.secret, comparison.entry
         if entry is None:
-            raise ConfigurationError(f"{secret.path} has nothing to copy")
+            raise ConfigurationError(f"{secret.path} has nothing to copy; write it first")
         if secret.format is None:
             self._target.write(secret.path, entry, comparison.held)
         else:

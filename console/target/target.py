@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: End of an error about a command that is for Vault only.
 _ON_AWS: Final = (
-    "on AWS there are: strongroom plan, strongroom apply, strongroom put, strongroom ledger, "
+    "use one that is on AWS: strongroom plan, strongroom apply, strongroom put, strongroom ledger, "
     "strongroom rotate, strongroom aws copy-secrets, strongroom policies, and for a service "
     "python -m app_integration, such as its check"
 )

@@ -104,8 +104,8 @@ class MonitoringStack:
         missing = [PROGRAMS[name] for name, path in paths.items() if path is None]
         if missing:
             raise ConfigurationError(
-                f"{', '.join(missing)} is not installed; on Debian and Ubuntu run apt-get install "
-                f"{' '.join(missing)}"
+                f"{', '.join(missing)} is not installed; install it, on Debian and Ubuntu with: "
+                f"apt-get install {' '.join(missing)}"
             )
         root, ports = self.folder, self._ports.by_name()
         options = {

@@ -122,6 +122,6 @@ def ensure_own_roles(accounts: DatabaseAccounts) -> None:
         reason = error.diag.message_primary or "no connection"
         raise ConfigurationError(
             f"{accounts.describe_failure(error)} on the PostgreSQL at {administrator.address}: "
-            f"{reason}; its administrator must have CREATEROLE and CREATEDB, or be a superuser; "
-            f"the URL is in {administrator.url_file}"
+            f"{reason}; give the administrator, whose URL is in {administrator.url_file}, "
+            "CREATEROLE and CREATEDB, or make it a superuser"
         ) from None

@@ -60,7 +60,9 @@ class RedisRecording:
             self._existing = self._unlimited()
             self._before, self._own_calls = self._calls(), 0
         except RedisError as error:
-            raise ConfigurationError(f"Redis cannot be recorded: {error}") from None
+            raise ConfigurationError(
+                f"Redis cannot be recorded: {error}; start it with strongroom up"
+            ) from None
         self._thread.start()
         return self
 

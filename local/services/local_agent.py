@@ -146,7 +146,7 @@ class LocalAgent:
             raise StartFailed(f"agent of {self._scope}", state.reason or "it failed", remedy)
         if state.state is RunState.BLOCKED:
             raise ConfigurationError(
-                f"the config of {self._scope} is not delivered: {state.reason}"
+                f"the config of {self._scope} is not delivered: {state.reason}; then run up again"
             )
         if status is None:
             return False

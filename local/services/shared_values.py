@@ -38,7 +38,7 @@ def read_values(
         if name not in usable:
             raise ConfigurationError(
                 f"{scope} has no secret {name!r} that can be shared{hint_names(name, usable)}; "
-                "only values that are given can, and each machine has its own of all others"
+                "name one that is given, because each machine has its own of all others"
             )
         value = _read(session, files, scope, name)
         if value is None:

@@ -392,7 +392,7 @@ def test_failed_start_shows_the_log_and_frees_the_ports(
     layout, ports = Layout(tmp_path / ".strongroom"), Ports(*free_ports(6))
     local = LocalDeployment(layout, ports, load(), ContainersOf(ROOT))
     try:
-        with pytest.raises(StartFailed, match=r"redis: exit code \d+; its log ends:\n\S"):
+        with pytest.raises(StartFailed, match=r"redis: exit code \d+; see the end of its log:\n\S"):
             local.up(no_progress)
         check_free(ports)
     finally:

@@ -172,7 +172,7 @@ def test_failed_up_stops_its_processes_and_shows_the_log(shell: Shell) -> None:
     key.write_text(good)
     assert failed.returncode == 1
     assert "vault" in failed.stderr
-    assert "its log ends:" in failed.stderr
+    assert "see the end of its log:" in failed.stderr
     assert shell.processes() == []
 
 

@@ -122,8 +122,11 @@ def test_up_names_what_is_missing_for_each_other_service(
         f"{team.bare} cannot import app_integration; install strongroom-sdk[config] there, "
         f"or correct config.python in services/{NO_SDK}.yaml, {local.format(NO_SDK)}"
     )
-    assert lines[NO_INTERPRETER] == blocked.format(NO_INTERPRETER, no_interpreter)
-    assert lines[NO_SDK] == blocked.format(NO_SDK, no_sdk)
+    assert (
+        lines[NO_INTERPRETER]
+        == f"{blocked.format(NO_INTERPRETER, no_interpreter)}; then run up again"
+    )
+    assert lines[NO_SDK] == f"{blocked.format(NO_SDK, no_sdk)}; then run up again"
     status = team.shell("status").stdout.splitlines()
     assert f"{NO_INTERPRETER}: {no_interpreter}" in status
     assert f"{NO_SDK}: {no_sdk}" in status

@@ -166,15 +166,15 @@ def test_put_of_a_secret_of_another_deployment_is_refused(
         ),
         (
             ("ci-env", "--service", "shop", "--env", "cloud", "--", "true"),
-            "cloud is on AWS, and this command is for environments on Vault; on AWS there are",
+            "cloud is on AWS, and this command is for environments on Vault; use one",
         ),
         (
             ("export-env", "--service", "shop", "--env", "cloud", "--reason", "a rollback"),
-            "cloud is on AWS, and this command is for environments on Vault; on AWS there are",
+            "cloud is on AWS, and this command is for environments on Vault; use one",
         ),
         (
             ("environments", "diff", "cloud", "dev"),
-            "cloud is on AWS, and this command is for environments on Vault; on AWS there are",
+            "cloud is on AWS, and this command is for environments on Vault; use one",
         ),
         (
             ("encrypt-file", __file__, "--service", "shop", "--env", "cloud"),

@@ -118,14 +118,14 @@ def test_missing_alias_is_named(site: KmsSite) -> None:
     alias = f"alias/{site.scope.key('missing')}"
     assert str(caught.value) == (
         f"{alias} cannot wrap a data key now: kms Encrypt {alias}: refused (NotFoundException); "
-        "check the key's name, AWS_REGION, and that the declaration was applied"
+        "check its name and AWS_REGION, and that the declaration was applied"
     )
 
 
 def test_missing_key_of_a_token_is_named(site: KmsSite) -> None:
     token = site.text_client().cipher("pii").encrypt_field("sand")
     site.proxy.faults["Decrypt"] = [faults.refused("NotFoundException")]
-    with pytest.raises(errors.KeyUnavailable, match=f"{site.keys[0]}: refused .*; check the"):
+    with pytest.raises(errors.KeyUnavailable, match=f"{site.keys[0]}: refused .*; check its"):
         site.text_client().cipher("pii").decrypt_field(token)
 
 

@@ -62,7 +62,9 @@ def connect(url: URL) -> Iterator[psycopg.Connection]:
             yield connection
     except psycopg.Error as error:
         reason = " ".join(str(error).split())
-        raise DatabaseRefused(f"the database at {url.host}: {reason}") from None
+        raise DatabaseRefused(
+            f"the database at {url.host}: {reason}; correct that, and repeat the command"
+        ) from None
 
 
 def logins(connection: psycopg.Connection) -> list[DatabaseLogin]:

@@ -26,9 +26,13 @@ def parse_vector(document: Any) -> tuple[Sample, ...]:
         samples = tuple(map(_parse_sample, _results(document)))
         is_partial = bool(document.get("warnings"))
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
-        raise ConfigurationError("the response is not that of Prometheus' query API") from None
+        raise ConfigurationError(
+            "the response is not that of Prometheus' query API; check its address"
+        ) from None
     if is_partial:
-        raise ConfigurationError("the response has warnings, so that targets may be missing")
+        raise ConfigurationError(
+            "the response has warnings, so that targets may be missing; look at its targets"
+        )
     return samples
 
 
@@ -54,4 +58,6 @@ def query_prometheus(url: str, query: str) -> tuple[Sample, ...]:
     try:
         return parse_vector(get_json(f"{url}/api/v1/query", {"query": query}))
     except ConfigurationError as error:
-        raise ConfigurationError(f"{url} cannot be queried: {error}") from None
+        raise ConfigurationError(
+            f"{url} cannot be queried: {error}; check that Prometheus runs there"
+        ) from None

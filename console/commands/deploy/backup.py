@@ -59,8 +59,8 @@ def check_declared(declaration: Declaration, scope: Scope, key: str) -> None:
     service = declaration.service(scope.service)
     if not isinstance(service.database, Database):
         owner = getattr(service.database, "of", None)
-        hint = f"; back up that of {owner}" if owner else ""
-        raise ConfigurationError(f"{scope.service} has no database of its own{hint}")
+        hint = f"back up that of {owner}" if owner else "declare one in its service file"
+        raise ConfigurationError(f"{scope.service} has no database of its own; {hint}")
     declared = service.keys.get(key)
     if declared is None or not {"encrypt", "decrypt"} <= {*declared.allow}:
         raise ConfigurationError(
@@ -119,7 +119,7 @@ def backup_database(
         check_declared(declaration, scope, key)
     backups = BackupFolder(folder)
     with (
-        _interruptible("the folder contains no unverified backup"),
+        _interruptible("the folder contains no unverified backup; run the command again"),
         open_service_client(target, service) as client,
         show_progress(err) as progress,
     ):

@@ -71,7 +71,7 @@ def check_writable(declaration: Declaration, scope: Scope, name: str) -> None:
     declared = declaration.secrets(scope)
     if name not in declared:
         raise ConfigurationError(
-            f"{scope} has no secret {name!r}{hint_names(name, declared)}; a new one is declared "
+            f"{scope} has no secret {name!r}{hint_names(name, declared)}; declare a new one "
             f"under secrets in services/{scope.service}.yaml"
         )
     if name not in declaration.own_secrets(scope):

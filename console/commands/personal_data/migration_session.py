@@ -80,7 +80,10 @@ def _database_errors(plan: MigrationPlan) -> Iterator[None]:
         ) from None
     except psycopg.Error as error:
         reason = error_text.describe(error)
-        raise MigrationFailed(f"migration {plan.migration}: the database: {reason}") from None
+        raise MigrationFailed(
+            f"migration {plan.migration}: the database: {reason}; correct that, and repeat the "
+            "command"
+        ) from None
 
 
 def _set_patience(connection: psycopg.Connection, _record: object) -> None:

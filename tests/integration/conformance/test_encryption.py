@@ -62,7 +62,8 @@ def rejected(client: Client, token: Any, context: Any = None, key: str = "pii") 
         client.cipher(key).decrypt_field(token, context)
     expected = "the token is not authentic for this key and context, or a newer strongroom-sdk"
     return (
-        str(caught.value) == f"{expected} wrote it"
+        str(caught.value)
+        == f"{expected} wrote it; pass those that it was encrypted with, or upgrade"
         and caught.value.__cause__ is None
         and caught.value.__suppress_context__
     )

@@ -40,8 +40,9 @@ def test_version_reads_its_format_and_the_one_before(
 
 @pytest.mark.parametrize("found", ["", "two", "1.0", "-1", "٢", "9" * 10, 0, -1, True, 1.0, [1]])
 def test_format_that_is_no_number_is_refused_without_being_repeated(found: object) -> None:
-    expected = "has a format that is not a number; this version reads 1"
-    assert Format(1).describe_refusal(found) == expected
+    assert Format(1).describe_refusal(found) == (
+        "has a format that is not a number, but this version reads 1; restore it, or make it again"
+    )
 
 
 def test_every_format_of_the_table_reads_itself() -> None:

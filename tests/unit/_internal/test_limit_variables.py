@@ -47,7 +47,7 @@ def test_development_keeps_its_own_limits() -> None:
         ("STRONGROOM_LIMIT_DATA_KEY_CACHE", "1e3", "expected a whole number of data keys from 1"),
         ("STRONGROOM_LIMIT_LEASE_ROTATE_AT", "1", "expected a number, the share of a TTL, from"),
         ("STRONGROOM_LIMIT_CACHE_TLL", "60", "did you mean STRONGROOM_LIMIT_CACHE_TTL?"),
-        ("STRONGROOM_LIMIT_RENEW_AT", "0.4", "no variable changes this limit; those that one may"),
+        ("STRONGROOM_LIMIT_RENEW_AT", "0.4", "no variable changes this limit; use one of"),
     ],
 )
 def test_wrong_limit_is_refused_at_the_start(name: str, text: str, words: str) -> None:

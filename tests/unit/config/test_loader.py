@@ -114,10 +114,22 @@ def test_load_config_takes_path_from_environment(
         ("a: !!int ''\n", ":1: invalid YAML; correct its template"),
         ("a: !!timestamp secret\n", ":1: invalid YAML; correct its template"),
         ("#" * (MAX_SIZE + 1), f"has more than {MAX_SIZE} bytes; name a config file"),
-        ("- 1\n", "is not valid for Config: the document (model_type)"),
-        ("database: {}\n", "Config: database.url (missing), jwt_secret (missing)"),
-        (text(secret="short"), "is not valid for Config: jwt_secret (string_too_short)"),
-        (text(secret="!" * 32), "is not valid for Config: jwt_secret (value_error)"),
+        (
+            "- 1\n",
+            "is not valid for Config: the document (model_type); correct that",
+        ),
+        (
+            "database: {}\n",
+            "Config: database.url (missing), jwt_secret (missing); correct that",
+        ),
+        (
+            text(secret="short"),
+            "is not valid for Config: jwt_secret (string_too_short); correct that",
+        ),
+        (
+            text(secret="!" * 32),
+            "is not valid for Config: jwt_secret (value_error); correct that",
+        ),
     ],
 )
 def test_load_config_invalid_file_is_rejected_with_reason(
@@ -255,7 +267,7 @@ def test_config_file_replaced_by_invalid_one_keeps_config_and_reason(
     write(text(secret=CANARY))
     for clock.now in (1.0, 2.0, 3.0):
         assert config.current().database.url == "good"
-    assert str(config.rejected).endswith("jwt_secret (string_too_short)")
+    assert str(config.rejected).endswith("jwt_secret (string_too_short); correct that")
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert CANARY not in caplog.text
     write(text(url="better"))

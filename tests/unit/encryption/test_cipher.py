@@ -269,9 +269,11 @@ def test_decryption_failures_have_the_same_message(cipher: FieldCipher) -> None:
         assert "InvalidTag" not in shown
         assert "hunter2" not in shown
         messages.add(str(caught.value))
-    assert messages == {
-        "the token is not authentic for this key and context, or a newer strongroom-sdk wrote it"
-    }
+    (message,) = messages
+    assert message == (
+        "the token is not authentic for this key and context, or a newer strongroom-sdk wrote it; "
+        "pass those that it was encrypted with, or upgrade"
+    )
 
 
 def test_invalid_context_or_value_is_rejected_without_a_request(

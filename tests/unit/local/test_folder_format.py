@@ -57,7 +57,9 @@ def test_newer_format_is_refused_with_file_number_and_remedy(layout: Layout) -> 
 @pytest.mark.parametrize("content", [b"", b"one", b"\xff", b"2" * 1000])
 def test_damaged_format_is_refused(layout: Layout, content: bytes) -> None:
     layout.format.write_bytes(content)
-    with pytest.raises(UnreadableFormat, match="is not a number; this version reads 1"):
+    with pytest.raises(
+        UnreadableFormat, match="is not a number, but this version reads 1; restore it"
+    ):
         folder_format.check(layout)
 
 

@@ -318,7 +318,7 @@ def test_status_raises_its_error_without_secret(
 def test_error_of_insensitive_path_has_message_of_server(message: str, shown: str) -> None:
     with serve(Server(400, json.dumps({"errors": [message]}).encode())) as server:
         error = failure(server.address, "auth/approle/role/x")
-    assert str(error) == f"POST auth/approle/role/x: status 400: {shown}"
+    assert str(error) == f"POST auth/approle/role/x: status 400: {shown}; check its path and values"
 
 
 def test_user_that_cannot_be_leased_has_what_to_check_in_place_of_the_reason() -> None:

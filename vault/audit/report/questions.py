@@ -61,7 +61,7 @@ def find_objects(declared: Declared, scope: Scope, name: str) -> tuple[DeclaredO
         names = {each.name for each in own}
         raise ConfigurationError(
             f"{scope.service} has no secret, key or database role {name!r} in "
-            f"{scope.environment}{_hint(name, names)}; it has {join_names(sorted(names))}"
+            f"{scope.environment}{_hint(name, names)}; use {join_names(sorted(names))}"
         )
     return found
 
@@ -145,7 +145,7 @@ def _keep_actor(connection: DuckDBPyConnection, actor: str) -> None:
     if not connection.execute("SELECT 1 FROM activity LIMIT 1").fetchall():
         raise ConfigurationError(
             f"no request in the log is of {actor!r}{_hint(actor, names)}; "
-            "`strongroom audit report` lists who sent requests"
+            "list who sent requests with `strongroom audit report`"
         )
 
 

@@ -80,7 +80,9 @@ def save(file: Path, content: dict[str, Any]) -> None:
     try:
         write_private(file, f"{json.dumps(content, indent=2)}\n")
     except OSError as error:
-        raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from None
+        raise ConfigurationError(
+            f"{file} cannot be written: {error.strerror}; name another file"
+        ) from None
 
 
 def load(file: Path) -> SavedPlan:
@@ -90,7 +92,9 @@ def load(file: Path) -> SavedPlan:
         refusal = formats.PLAN_FILE.describe_refusal(content["format"])
         saved = None if refusal else _saved(content)
     except OSError as error:
-        raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
+        raise ConfigurationError(
+            f"{file} cannot be read: {error.strerror}; name a file of plan --out"
+        ) from None
     except (ValueError, KeyError, TypeError, InvalidName):
         refusal = saved = None
     if refusal is not None:

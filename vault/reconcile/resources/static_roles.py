@@ -200,7 +200,10 @@ def template_from_url(value: Secret, secret: str, username: str | None = None) -
     """Return the URL *value* with placeholders for its username and password."""
     url = parse_database_url(value, secret)
     if username is not None and url.username != username:
-        raise NotAdoptable(f"{secret} is a URL of the database user {url.username}, not {username}")
+        raise NotAdoptable(
+            f"{secret} is a URL of the database user {url.username}, not {username}; write one of "
+            f"{username}"
+        )
     without_credentials = type(url).create(
         url.drivername, host=url.host, port=url.port, database=url.database, query=url.query
     )
@@ -218,11 +221,15 @@ def parse_database_url(value: Secret, secret: str) -> URL:
     try:
         url = make_url(value.reveal())
     except (ArgumentError, ValueError):
-        raise NotAdoptable(f"{secret} holds no URL") from None
+        raise NotAdoptable(
+            f"{secret} holds no URL; write that of a database with strongroom put"
+        ) from None
     if not (is_postgresql(url.drivername) and url.host and url.database):
-        raise NotAdoptable(f"{secret} holds no URL of a PostgreSQL database")
+        raise NotAdoptable(
+            f"{secret} holds no URL of a PostgreSQL database; write one with strongroom put"
+        )
     if not (url.username and url.password):
-        raise NotAdoptable(f"{secret} holds a URL without user and password")
+        raise NotAdoptable(f"{secret} holds a URL without user and password; write one with both")
     return url
 
 

@@ -104,7 +104,9 @@ class FileDataKeys:
         try:
             yield
         except OSError as error:
-            raise KeyUnavailable(f"cannot use {self._path}: {error.strerror}") from None
+            raise KeyUnavailable(
+                f"cannot use {self._path}: {error.strerror}; check the path and its mode"
+            ) from None
         except (ValueError, TypeError, KeyError):
             raise KeyUnavailable(
                 f"{self._path} is not a file of data keys; restore it from a backup"

@@ -120,7 +120,7 @@ def test_deployment_that_was_started_on_moto_stays_on_aws_in_any_shell(folder: P
     message = str(raised.value)
     assert f"the local deployment in {root} is on AWS, and without its variables" in message
     assert f"read them with set -a; . {root}/dev.env; set +a, and pass no --root" in message
-    assert "on AWS there are: strongroom plan," in message
+    assert "use one that is on AWS: strongroom plan," in message
 
 
 @pytest.mark.parametrize(

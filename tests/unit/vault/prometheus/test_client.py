@@ -41,7 +41,9 @@ def test_vector_of_prometheus_is_parsed() -> None:
     ],
 )
 def test_other_response_is_rejected(document: object) -> None:
-    with pytest.raises(ConfigurationError, match="not that of Prometheus' query API"):
+    with pytest.raises(
+        ConfigurationError, match="not that of Prometheus' query API; check its address"
+    ):
         parse_vector(document)
 
 
@@ -79,7 +81,7 @@ def test_url_with_a_path_is_kept() -> None:
         (200, b"<html>", "JSONDecodeError"),
         (200, b"\xff", "UnicodeDecodeError"),
         (200, b"[" * 10**6, "RecursionError"),
-        (200, b"{}", "the response is not that of Prometheus' query API"),
+        (200, b"{}", "the response is not that of Prometheus' query API; check its address"),
         (200, b" " * (MAX_RESPONSE + 1), f"the response has more than {MAX_RESPONSE} bytes"),
     ],
     ids=["redirect", "denied", "html", "binary", "nested", "other", "large"],
@@ -88,4 +90,6 @@ def test_server_that_is_not_prometheus_is_an_error(status: int, body: bytes, rea
     described = Server(status=status, content=body, location="http://127.0.0.1:1/")
     with serve(described) as server, pytest.raises(ConfigurationError) as caught:
         query_prometheus(server.address, "up")
-    assert str(caught.value) == f"{server.address} cannot be queried: {reason}"
+    assert str(caught.value) == (
+        f"{server.address} cannot be queried: {reason}; check that Prometheus runs there"
+    )

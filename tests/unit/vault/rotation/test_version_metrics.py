@@ -161,5 +161,5 @@ def test_value_that_is_no_version_is_rejected(value: float) -> None:
 
 
 def test_versions_of_a_server_that_does_not_respond_are_an_error() -> None:
-    with pytest.raises(ConfigurationError, match="ConnectionError; correct --prometheus"):
+    with pytest.raises(ConfigurationError, match=r"ConnectionError; check .*; correct --prom"):
         read_version_metrics("http://127.0.0.1:1", ["jwt"], timedelta(hours=1))

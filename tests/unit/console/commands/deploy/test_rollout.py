@@ -36,6 +36,6 @@ def test_server_that_does_not_respond_until_the_end_does_not_let_the_rollout_go_
     assert run_command(monkeypatch, *words) == 2
     *_, last = capsys.readouterr().out.splitlines()
     assert last == (
-        "green does not go on: metrics: http://127.0.0.1:1 cannot be queried: ConnectionError "
-        "(not known yet)"
+        "green does not go on: metrics: http://127.0.0.1:1 cannot be queried: ConnectionError; "
+        "check that Prometheus runs there (not known yet)"
     )

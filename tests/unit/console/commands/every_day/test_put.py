@@ -61,7 +61,7 @@ def provide(
             STAGING,
             (
                 "staging has no secret 'key' (expected database-url, jwt-secret, redis-url or "
-                "smtp-password); a new one is declared"
+                "smtp-password); declare a new one"
             ),
         ),
         ("key", STAGING[:2], "dev has no secret 'key'"),
