@@ -413,7 +413,7 @@ def test_restore_goes_to_the_server_that_the_environment_names(
 
 
 def test_scratch_server_without_room_says_so() -> None:
-    reason = r"cannot be created: FATAL: +could not write to file .*: File too large$"
+    reason = r"cannot be created: FATAL: +could not write to file .*: File too large; check"
     with limited_size(2**20), pytest.raises(BackupFailed, match=reason), scratch_server():
         pass
 
