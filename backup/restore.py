@@ -98,7 +98,8 @@ class Backup:
             found = self._restore(login, entries, "restoring into a scratch server")
         _check(
             differences(expected, found, exact=False),
-            "the restored copy differs; check the disk, and run the command again",
+            "the restored copy differs",
+            "run the command again, and if it repeats, look at that table",
         )
         return Restored(self._label, found, self._clock() - started)
 
@@ -115,8 +116,8 @@ class Backup:
         found = self._restore(target, entries, f"restoring into {target.database}")
         _check(
             differences(drilled.facts, found, exact=True),
-            f"the database {target.database} differs from the backup; drop it, and restore into "
-            "another one",
+            f"the database {target.database} differs from the backup",
+            "drop it, and restore into another one",
         )
         return Restored(self._label, found, self._clock() - started)
 
@@ -209,8 +210,8 @@ def _missing_roles(connection: psycopg.Connection, roles: Iterable[str]) -> list
     return sorted({*roles} - {name for (name,) in rows})
 
 
-def _check(found: list[str], what: str) -> None:
+def _check(found: list[str], what: str, remedy: str) -> None:
     if found:
         shown = "; ".join(found[:_SHOWN])
         more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        raise BackupFailed(f"{what}: {shown}{more}")
+        raise BackupFailed(f"{what}: {shown}{more}; {remedy}")

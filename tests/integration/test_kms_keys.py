@@ -118,7 +118,7 @@ def test_missing_alias_is_named(site: KmsSite) -> None:
     alias = f"alias/{site.scope.key('missing')}"
     assert str(caught.value) == (
         f"{alias} cannot wrap a data key now: kms Encrypt {alias}: refused (NotFoundException); "
-        "check its name and AWS_REGION, and that the declaration was applied"
+        "check its name and AWS_REGION; check also that the declaration was applied"
     )
 
 

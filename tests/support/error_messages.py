@@ -25,7 +25,7 @@ def _name(node: ast.expr) -> str:
     return getattr(node, "id", getattr(node, "attr", ""))
 
 
-def error_classes(trees: Iterable[ast.Module]) -> set[str]:
+def _error_classes(trees: Iterable[ast.Module]) -> set[str]:
     """Return the names of the classes that derive from the product's base class."""
     bases = {
         node.name: {_name(base) for base in node.bases}
@@ -194,7 +194,7 @@ def _read(folders: Sequence[str]) -> list[_Module]:
 def messages(folders: Sequence[str]) -> Iterator[Message]:
     """Yield each message that the code of *folders* writes for an error of the product."""
     modules = _read(folders)
-    errors = error_classes(module.tree for module in modules)
+    errors = _error_classes(module.tree for module in modules)
     frames = _frames(modules)
     for module in modules:
         for call, _, function in _calls(module.tree, "", module.tree):

@@ -212,7 +212,7 @@ class Keyring:
         if not 0 < len(wrapped) <= MAX_WRAPPED:
             raise KeyUnavailable(
                 f"the key service returned a wrapped key of {len(wrapped)} bytes; "
-                f"let it return 1 to {MAX_WRAPPED}"
+                f"correct its wrap, which must return 1 to {MAX_WRAPPED}"
             )
         return wrapped
 

@@ -114,22 +114,13 @@ def test_load_config_takes_path_from_environment(
         ("a: !!int ''\n", ":1: invalid YAML; correct its template"),
         ("a: !!timestamp secret\n", ":1: invalid YAML; correct its template"),
         ("#" * (MAX_SIZE + 1), f"has more than {MAX_SIZE} bytes; name a config file"),
-        (
-            "- 1\n",
-            "is not valid for Config: the document (model_type); correct that",
-        ),
-        (
-            "database: {}\n",
-            "Config: database.url (missing), jwt_secret (missing); correct that",
-        ),
+        ("- 1\n", "is not valid for Config: the document (model_type); correct that"),
+        ("database: {}\n", "Config: database.url (missing), jwt_secret (missing); correct that"),
         (
             text(secret="short"),
             "is not valid for Config: jwt_secret (string_too_short); correct that",
         ),
-        (
-            text(secret="!" * 32),
-            "is not valid for Config: jwt_secret (value_error); correct that",
-        ),
+        (text(secret="!" * 32), "is not valid for Config: jwt_secret (value_error); correct that"),
     ],
 )
 def test_load_config_invalid_file_is_rejected_with_reason(

@@ -56,7 +56,7 @@ EXCEPTIONS: Final = {
     "{name} is unchanged": "the operator declined, so that nothing is left to do",
     "{way} cannot be filled with a secret: {reason}": "each reason ends with what to do",
     "nothing was written:\n{text}": "each line of the declaration's errors says what to do",
-    "{what}: {shown}": "what differs, after what the caller says to do",
+    "{what}: {shown}; {remedy}": "each caller's remedy says what to do",
     "interrupted; {state}": "each state ends with what to do",
     **dict.fromkeys(
         (

@@ -165,7 +165,7 @@ class KmsKeyService:
         except (*OUTAGE, RequestRefused) as error:
             remedy = ""
             if isinstance(error, RequestRefused) and _code(error) == _NOT_FOUND:
-                remedy = ", and that the declaration was applied"
+                remedy = "; check also that the declaration was applied"
             raise KeyUnavailable(
                 f"{self._alias} cannot {what} a data key now: {error}{remedy}"
             ) from None
