@@ -76,9 +76,12 @@ class ProcessRuntime:
         if not self.layout.run.exists():
             return ()
         with self.exclusive():
-            running = tuple(server.name for server in self._servers if server.find())
-            _run_on_each(self._servers, lambda server: server.stop(), progress)
-        return running
+            running = [server for server in self._servers if server.find()]
+            _run_on_each(running, lambda server: server.stop(), progress)
+            # A process that find does not see may have left files.
+            rest = [server for server in self._servers if server not in running]
+            _run_on_each(rest, lambda server: server.stop(), no_progress)
+        return tuple(server.name for server in running)
 
     @classmethod
     def running_ports(cls, layout: Layout) -> Mapping[str, int]:

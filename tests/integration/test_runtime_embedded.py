@@ -238,7 +238,7 @@ def test_sealed_server_is_reported_until_a_restart_unseals_it(
     sealed, *others = shared.status()
     assert (sealed.running, sealed.problem, sealed.works) == (True, "sealed", False)
     assert all(status.works for status in others)
-    with pytest.raises(Sealed, match="run make vault-down, then make vault-up"):
+    with pytest.raises(Sealed, match="run strongroom down, then strongroom up"):
         shared.start()
     assert shared.status() == (sealed, *others)
     shared.stop()
@@ -497,7 +497,7 @@ def test_start_during_another_command_is_busy(embedded: EmbeddedRuntime) -> None
             embedded.start()
 
 
-def test_start_shows_the_progress_of_each_server(shared: EmbeddedRuntime) -> None:
+def test_progress_shows_each_server_that_starts_or_stops(shared: EmbeddedRuntime) -> None:
     shared.stop()
     shown: list[tuple[str, str]] = []
 
@@ -512,6 +512,10 @@ def test_start_shows_the_progress_of_each_server(shared: EmbeddedRuntime) -> Non
     assert sorted(shown) == sorted(
         (moment, title) for moment in ("begins", "ends") for title in titles
     )
+    shared.stop()
+    shown.clear()
+    shared.stop(progress)
+    assert shown == []
 
 
 def test_reset_removes_all_files_and_processes(embedded: EmbeddedRuntime) -> None:
