@@ -10,6 +10,7 @@ a part that does not work.
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Final
@@ -17,6 +18,14 @@ from typing import Annotated, Final
 USAGE_ERROR: Final = 64
 #: What typer makes of Ctrl-C that no command handles, as shells do: 128 and the signal's number.
 INTERRUPTED: Final = 130
+#: What to do after an error of the system that no command handles.
+_STEPS: Final = {
+    errno.EACCES: "run this as the user whom it belongs to, or change its mode",
+    errno.EDQUOT: "free some of your quota, then run the same command again",
+    errno.ENOENT: "check the path, and the folder that you are in",
+    errno.ENOSPC: "free some room on the disk, then run the same command again",
+    errno.EROFS: "name a folder that can be written",
+}
 
 try:
     import typer
@@ -70,6 +79,13 @@ def _asks_for_help(arguments: Sequence[str]) -> bool:
     return "--help" in arguments[:end]
 
 
+def _describe(error: OSError) -> str:
+    """Return what the system refused, and what to do."""
+    path = f"{error.filename}: " if error.filename else ""
+    step = _STEPS.get(error.errno or 0, "correct it, then run the same command again")
+    return f"{path}{error.strerror or type(error).__name__}; {step}"
+
+
 def main() -> None:
     """Run the command line, and exit. An error becomes one message and an exit code."""
     if _asks_for_help(sys.argv):
@@ -79,7 +95,8 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except typer.Abort:
-        err.print("Aborted; nothing was changed.")
+        step = "" if sys.stdin.isatty() else " Without a terminal nobody can answer; pass --yes."
+        err.print(f"Aborted; nothing was changed.{step}")
         sys.exit(1)
     except StrongroomError as error:
         text = escape_unprintable(str(error), keep="\n\t")  # a hook's text may be in it
@@ -87,9 +104,7 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         # No traceback, because the cause is for example a full disk or a missing folder.
-        path = f"{error.filename}: " if error.filename else ""
-        reason = error.strerror or type(error).__name__
-        err.print(f"[red]error:[/] {escape(f'{path}{reason}')}", highlight=False)
+        err.print(f"[red]error:[/] {escape(_describe(error))}", highlight=False)
         sys.exit(1)
     except Exception as error:
         # Recognise click's usage errors by a method, because typer does not export the class.

@@ -43,8 +43,8 @@ def run_examples(local: LocalDeployment | LocalAwsDeployment, server: str) -> in
     ]
     if not programs:
         raise ConfigurationError(
-            f"no example service was started; declare one of {', '.join(MODULES)} in dev, and run "
-            "make vault-up"
+            f"no example service was started; declare one of {', '.join(MODULES)} in dev, and "
+            "run: strongroom up"
         )
     local.check_listeners(server, "database", "redis", "smtp")
     return run_together(programs)

@@ -20,7 +20,7 @@ def read_or_create_password(path: Path) -> Secret:
         write_private(path, secrets.token_urlsafe(PASSWORD_BYTES))
     password = path.read_text().strip()
     if not password:
-        raise ConfigurationError(f"{path} is empty; erase the deployment with: make vault-reset")
+        raise ConfigurationError(f"{path} is empty; erase the deployment with: strongroom reset")
     return Secret(password)
 
 

@@ -23,7 +23,7 @@ _ADDRESSES: Final = frozenset({HOST, "0.0.0.0", "::", "::ffff:127.0.0.1", "::fff
 #: Tables of all sockets with their users. psutil does not return the users.
 _TABLES: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _STATE, _OWNER, _LISTEN = 3, 7, "0A"  # columns of these tables, and the state of a listener
-_START: Final = "make vault-up"
+_START: Final = "strongroom up"
 
 
 class UnexpectedListener(StrongroomError):

@@ -28,8 +28,8 @@ def read(layout: Layout) -> Ports | None:
         return Ports(**_numbers(json.loads(layout.ports.read_text(encoding="utf-8"))))
     except (ValueError, TypeError, ConfigurationError):
         raise ConfigurationError(
-            f"{layout.ports} is damaged; remove it, then set the ports as variables and run make "
-            "vault-up"
+            f"{layout.ports} is damaged; remove it, then set the ports as variables and run: "
+            "strongroom up"
         ) from None
 
 
@@ -72,9 +72,9 @@ def reject_other_ports(
         if running.get(name, port) != port:
             raise RunsOnOtherPort(
                 f"{setting(name)} is {port}, but the deployment in {root} is running on port "
-                f"{running[name]}; unset {setting(name)} to use that deployment, run make "
-                "vault-down before make vault-up to move it, or start another one with strongroom "
-                "up --root FOLDER"
+                f"{running[name]}; unset {setting(name)} to use that deployment, run "
+                "strongroom down before strongroom up to move it, or start another one with "
+                "strongroom up --root FOLDER"
             )
 
 

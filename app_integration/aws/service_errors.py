@@ -118,8 +118,8 @@ def _from_response(error: exceptions.ClientError, where: str, operation: str) ->
         )
     if code in _DENIED:
         return AccessDenied(
-            f"{where}: denied or absent; if it should be allowed, let the IAM policy grant"
-            f" {operation} on it{'' if code.isdigit() else _reason(error.response)}"
+            f"{where}: denied or absent; check the name, and that it was applied, or let the IAM"
+            f" policy grant {operation} on it{'' if code.isdigit() else _reason(error.response)}"
         )
     message = f"{where}: refused ({code}); check its name and AWS_REGION"
     return RequestRefused(message, status=status, data={"code": code})

@@ -48,7 +48,7 @@ class Server:
         except OSError as error:
             raise Broken(
                 f"{self._address} accepts no connection: {error.strerror or 'no response'}",
-                "start the server (locally: make vault-up), or correct VAULT_ADDR",
+                "start the server (locally: strongroom up), or correct VAULT_ADDR",
             ) from None
         return f"{self._address} accepts connections"
 
@@ -102,7 +102,7 @@ class Server:
             raise Broken(
                 "the server is sealed",
                 "'operator unseal' of bao or vault, with the unseal keys"
-                " (locally: make vault-down, then make vault-up)",
+                " (locally: strongroom down, then strongroom up)",
             )
         return "the server is unsealed"
 

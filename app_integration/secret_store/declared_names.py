@@ -19,8 +19,8 @@ def check_declared(name: str, declared: Collection[str]) -> None:
         import difflib  # noqa: PLC0415 (for an error)
 
         near = difflib.get_close_matches(name, declared, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UndeclaredSecret(f"secret {name!r} is not declared: add it to the declaration{hint}")
+        hint = f"did you mean {near[0]!r}? Otherwise " if near else ""
+        raise UndeclaredSecret(f"secret {name!r} is not declared; {hint}add it to the declaration")
 
 
 def read_declared(path: Path | None, scope: Scope) -> frozenset[str] | None:

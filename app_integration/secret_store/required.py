@@ -43,7 +43,7 @@ def _missing_secrets_error(
         lines.append(f"{name}: denied or absent{hint}")
     hints = {hint for hint in denied.values() if hint}
     return SecretsMissing(
-        "\n  ".join([f"{len(lines)} required secrets cannot be read:", *lines, *sorted(hints)]),
+        "\n  ".join(["required secrets cannot be read:", *lines, *sorted(hints)]),
         missing=tuple(missing),
         denied=tuple(denied),
     )

@@ -130,7 +130,9 @@ def _failure(
     path, status = request.path, response.status
     if status == HTTPStatus.FORBIDDEN:
         rule = permissions.policy_rule(request.method, path, mounts)
-        return AccessDenied(f"{request}: denied or absent; if it should be allowed, add {rule}")
+        return AccessDenied(
+            f"{request}: denied or absent; check the name, and that it was applied, or add {rule}"
+        )
     if status in _SEALED:
         return Sealed(
             f"{request}: the server is sealed or not initialised; have an operator unseal it"

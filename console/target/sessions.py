@@ -51,10 +51,10 @@ def _explain_missing(layout: Layout, role: str, name: str) -> str:
     """Return why the local deployment has no credential of *role*, *name* on it, and a remedy."""
     root = layout.root
     if not layout.format.exists():
-        return f"no deployment in {root}; start one with: make vault-up"
+        return f"no deployment in {root}; start one with: strongroom up"
     if role == APPLY_JOB:
         return f"{root} has lost the credential of {name}; see docs/runbook/Losses.md"
-    return f"{root} has lost the credential of {name}; make vault-up issues another"
+    return f"{root} has lost the credential of {name}; strongroom up issues another"
 
 
 @contextmanager

@@ -36,7 +36,7 @@ def restart_unit(container: Any, unit: AgentUnit, template: str | None) -> None:
     arguments = [str(run), generation, str(target), template or ""]
     done = container.exec_run(["python3", "-c", _RESTART, *arguments])
     if done.exit_code:
-        reason = f"{unit.folder.name} has no files; write them with: make vault-up"
+        reason = f"{unit.folder.name} has no files; write them with: strongroom up"
         raise StartFailed("agent", reason, log_tail(container))
     deadline = time.monotonic() + _DELIVERY_SECONDS
     while (status := _read_status(container, unit, generation)) is None:

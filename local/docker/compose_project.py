@@ -114,7 +114,7 @@ class ComposeProject:
             if Path(folder).resolve() != self.folder.resolve():
                 raise ConfigurationError(
                     f"the containers {self.name} were started from {folder}, and this command "
-                    "would erase their data; stop them there first: make vault-down"
+                    "would erase their data; stop them there first: strongroom down"
                 )
 
     def _variables(self) -> Mapping[str, str]:

@@ -27,7 +27,9 @@ except ModuleNotFoundError:
 
 MAX_FILE_BYTES: Final = 64 * 2**20  # a larger file is not copied out of a container
 TAIL_LINES: Final = 20  # of a log, in an error
-USE_EMBEDDED: Final = "or use the runtime without containers: make vault-up RUNTIME=embedded"
+USE_EMBEDDED: Final = (
+    "or use the runtime without containers: STRONGROOM_RUNTIME=embedded strongroom up"
+)
 
 
 class NoEngine(ConfigurationError):

@@ -185,7 +185,7 @@ class LocalMonitoring:
         runtime = self._layout.runtime
         started = runtime.read_text(encoding="utf-8").strip() if runtime.exists() else None
         if started is None:
-            raise ConfigurationError("the local deployment was never started; run: make vault-up")
+            raise ConfigurationError("the local deployment was never started; run: strongroom up")
         if started == MOTO:
             raise ConfigurationError(
                 "the monitoring runs beside a deployment on Vault only, and this one is on AWS; "

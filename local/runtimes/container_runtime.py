@@ -197,7 +197,7 @@ class ContainerRuntime:
         with open_engine() as engine:
             agent = self.project.containers_by_service(engine).get("agent")
             if agent is None or agent.status != "running":
-                reason = "there is no such container; start it with: make vault-up"
+                reason = "there is no such container; start it with: strongroom up"
                 raise StartFailed("agent", reason, "")
             agent_container.restart_unit(agent, unit, template)
         self.copy("config")
@@ -226,7 +226,7 @@ class ContainerRuntime:
         with open_engine() as engine:
             found = self.project.containers_by_service(engine)
             if "apply" not in found:
-                reason = "there is no such container; start it with: make vault-up"
+                reason = "there is no such container; start it with: strongroom up"
                 raise StartFailed("apply", reason, "")
             for name in names:
                 chunks, _ = found["apply"].get_archive(str(INSIDE / name))

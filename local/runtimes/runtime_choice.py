@@ -56,8 +56,8 @@ def select_runtime(
         )
     if started not in ("", requested):
         raise ConfigurationError(
-            f"the deployment in {layout.root} was started with RUNTIME={started}; erase it before "
-            f"starting another with RUNTIME={requested}: make vault-reset"
+            f"the deployment in {layout.root} was started with {SETTING}={started}; erase it "
+            f"before starting another with {SETTING}={requested}: strongroom reset"
         )
     return RUNTIMES[requested](repository)
 

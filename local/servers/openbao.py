@@ -134,7 +134,7 @@ class OpenBao(Server):
             self._processes.wait_until(running, is_active, UNSEAL_SECONDS)
         if vault_state.is_sealed(transport):
             raise Sealed(
-                f"{self.title} is sealed; to unseal it, run make vault-down, then make vault-up"
+                f"{self.title} is sealed; to unseal it, run strongroom down, then strongroom up"
             )
 
     def _initialise(self, transport: Transport) -> Secret:
@@ -161,7 +161,7 @@ class OpenBao(Server):
             raise ConfigurationError(
                 f"{self._seal_key} is missing, and the data in {self._layout.vault_data} cannot"
                 " be read without it; restore it from a backup, or erase the deployment with:"
-                " make vault-reset"
+                " strongroom reset"
             )
 
     def _render(self) -> str:

@@ -373,7 +373,7 @@ def check_refused(folder: Path, **variables: str) -> str:
         check=False,
     )
     assert done.returncode == 1
-    assert "make vault-up RUNTIME=embedded" in done.stderr
+    assert "STRONGROOM_RUNTIME=embedded strongroom up" in done.stderr
     assert "Traceback" not in done.stderr
     return done.stderr
 

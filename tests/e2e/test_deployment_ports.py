@@ -116,7 +116,7 @@ def test_variable_with_another_port_than_the_running_one_is_an_error(
     assert done.returncode == 1
     assert f"STRONGROOM_VAULT_PORT is {other.variables['STRONGROOM_VAULT_PORT']}" in done.stderr
     assert f"is running on port {started.ports.vault}" in done.stderr
-    assert "make vault-down" in done.stderr
+    assert "strongroom down" in done.stderr
     assert port_file.read(started.layout) == started.ports
 
 

@@ -208,7 +208,7 @@ def test_command_without_any_listener_says_what_to_start(without_vault: Shell) -
     done = without_vault("plan", "--env", "dev")
     assert done.returncode == 1
     assert f"port {without_vault.ports.vault}: nothing listens there" in done.stderr
-    assert "start it with make vault-up" in done.stderr
+    assert "start it with strongroom up" in done.stderr
 
 
 def test_down_with_a_listener_in_place_of_the_server_sends_no_byte(shell: Shell) -> None:

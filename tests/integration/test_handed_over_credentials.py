@@ -342,7 +342,7 @@ def test_denial_names_the_credential_that_the_command_needs(
     site.server.root.delete("sys/policies/acl/worker-staging")  # which apply would write
     code, printed = site(command, *arguments)
     assert (code, reader.is_dir()) == (1, True)
-    assert "denied or absent; if it should be allowed, add" in printed
+    assert "denied or absent; check the name, and that it was applied, or add" in printed
     files = "STRONGROOM_OPERATOR_ROLE_ID_FILE and STRONGROOM_OPERATOR_SECRET_ID_FILE"
     assert f"needs the credential of team-staging-apply; check that {files} names it" in printed
 

@@ -243,6 +243,8 @@ def test_undeclared_name_is_named(shell: Shell) -> None:
     code, text = shell.shown("get", "smtp-pasword", *STORE)
     assert code == 1
     assert "did you mean 'smtp-password'?" in text
+    _, _, errors = shell("get", "smtp-pasword", *STORE)  # without a terminal, too
+    assert "is not declared; did you mean 'smtp-password'? Otherwise add it to" in errors
 
 
 def test_variables_of_the_shell_lead_nowhere_else(shell: Shell) -> None:

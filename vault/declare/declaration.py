@@ -49,7 +49,7 @@ class Declaration:
     def service(self, name: str) -> ServiceDeclaration:
         """Return the service *name*."""
         if name not in self.services:
-            raise _undeclared("service", name, self.services)
+            raise _undeclared("service", name, self.services, "services/")
         return self.services[name]
 
     def environment(self, name: str) -> EnvironmentDeclaration:
@@ -57,7 +57,7 @@ class Declaration:
         for environment, declared in self.environments.items():
             if environment == name:
                 return declared
-        raise _undeclared("environment", name, self.environments)
+        raise _undeclared("environment", name, self.environments, "environments/")
 
     def account(self, environment: str) -> AwsAccount:
         """Return the account of an environment on AWS."""
@@ -215,10 +215,11 @@ class Declaration:
         return replace(self, environments=environments)
 
 
-def _undeclared(what: str, name: str, known: Iterable[str]) -> ConfigurationError:
+def _undeclared(what: str, name: str, known: Iterable[str], folder: str = "") -> ConfigurationError:
     names = list(known)
     near = suggest(name, names)
     hint = f"; did you mean {near!r}?" if near else ""
+    place = f"; declare a new one in {folder}{name}.yaml" if folder and not near else ""
     return ConfigurationError(
-        f"no {what} {name!r} is declared (expected {join_names(names)}{hint})"
+        f"no {what} {name!r} is declared (expected {join_names(names)}{hint}){place}"
     )

@@ -25,7 +25,7 @@ def reload_local(target: Target) -> None:
     """Have the server of the local deployment open its logs again."""
     running = _runtime(target).processes.find("vault")
     if running is None:
-        raise ArchiveFailed("the local server does not run; start it with: make vault-up")
+        raise ArchiveFailed("the local server does not run; start it with: strongroom up")
     os.kill(running.pid, signal.SIGHUP)
 
 

@@ -94,7 +94,9 @@ def build(
         write_files(out, SDK_BUILDERS[target](_with_health(sdk, health), host))
         return
     if scope.environment.is_dev:
-        raise ConfigurationError("the agents of dev run in the local deployment: make vault-up")
+        raise ConfigurationError(
+            "the agents of dev run in the local deployment; start it with: strongroom up"
+        )
     settings = _with_health(target_settings(declaration, scope), health)
     if colour is not None:
         _check_colour(target)

@@ -71,9 +71,9 @@ def get(
     It is read from the server, with the service's own login or yours.
     """
     target = open_target(env, root)
-    _check_shown(name, target, is_revealed=reveal)
     scope = target.find_scope(service)
     check_declared(name, target.declaration.secrets(scope))
+    _check_shown(name, target, is_revealed=reveal)
     with open_reader(target, scope, from_server=True) as client:
         value = client.secrets.get(name).reveal()
         log = AuditLog(scope, client.open_audit_sink(), best_effort=scope.environment.is_dev)

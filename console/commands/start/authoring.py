@@ -148,7 +148,7 @@ def service(
 
 def _show_next(service: str) -> None:
     variables = shlex.quote(str(make_root() / "env" / f"{service}.env"))
-    line = f"make vault-up, then in any shell: set -a; . {variables}; set +a"
+    line = f"strongroom up, then in any shell: set -a; . {variables}; set +a"
     out.print(f"\nNext: {line}", markup=False)
     line = f"strongroom policies test --env dev --service {service}"
     out.print(f"Then, to prove its policy: {line}", markup=False)

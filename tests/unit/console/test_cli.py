@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import shutil
@@ -60,7 +61,20 @@ def test_command_on_a_full_disk_names_the_file_and_exits_1(
 
     monkeypatch.setattr(Target, "local_deployment", full)
     assert run_command(monkeypatch, "status") == 1
-    assert "error: /somewhere/lock: No space left on device" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "error: /somewhere/lock: No space left on device; free some room on the disk, then run the"
+        " same command again\n"
+    )
+
+
+def test_question_without_a_terminal_names_the_option(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert run_command(monkeypatch, "reset", "--root", str(tmp_path)) == 1
+    assert capsys.readouterr().err.endswith(
+        "Aborted; nothing was changed. Without a terminal nobody can answer; pass --yes.\n"
+    )
 
 
 def test_interrupted_command_says_that_it_can_be_repeated(
@@ -116,7 +130,7 @@ def test_up_in_containers_without_a_compose_file_says_how_to_get_one(
     assert run_command(monkeypatch, "up") == 1
     printed = " ".join(capsys.readouterr().err.split())
     assert f"{tmp_path / 'docker-compose.yml'} starts no deployment; copy" in printed
-    assert "make vault-up RUNTIME=embedded" in printed
+    assert "STRONGROOM_RUNTIME=embedded strongroom up" in printed
     assert not (tmp_path / ".strongroom").exists()
 
 
@@ -174,7 +188,11 @@ COMMANDS = {
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("qa", ""), ("Prod", "; did you mean 'prod'?"), ("stagin", "; did you mean 'staging'?")],
+    [
+        ("qa", "); declare a new one in environments/qa.yaml"),
+        ("Prod", "; did you mean 'prod'?)"),
+        ("stagin", "; did you mean 'staging'?)"),
+    ],
 )
 def test_command_rejects_an_environment_without_a_file_before_any_request(
     command: str,
@@ -186,7 +204,7 @@ def test_command_rejects_an_environment_without_a_file_before_any_request(
     for module in (sessions, env_files, adoption):
         monkeypatch.setattr(module, "open_operator_session", lambda *_: pytest.fail("opened"))
     assert run_command(monkeypatch, command, *COMMANDS[command], "--env", name) == 1
-    expected = f"no environment {name!r} is declared (expected dev, prod or staging{hint})"
+    expected = f"no environment {name!r} is declared (expected dev, prod or staging{hint}"
     assert expected in " ".join(capsys.readouterr().err.split())
 
 

@@ -88,7 +88,7 @@ def test_other_listener_is_named_with_pid_and_program(port: int, tmp_path: Path)
     assert str(caught.value) == (
         f"port {port}: process {os.getpid()} ({psutil.Process().name()}) listens there, and is not "
         f"the {TITLE} of this deployment; no credential was sent; stop that process, then run "
-        "make vault-up"
+        "strongroom up"
     )
 
 
@@ -100,7 +100,7 @@ def test_port_without_a_listener_says_what_to_start(
         RecordedServer(tmp_path, free_port, process(pid) if pid else None).check_listener()
     assert str(caught.value) == (
         f"port {free_port}: nothing listens there, because {TITLE} is not running or not ready; no "
-        "credential was sent; start it with make vault-up"
+        "credential was sent; start it with strongroom up"
     )
 
 

@@ -89,8 +89,8 @@ def test_variable_with_another_port_than_the_running_one_is_rejected(
         choose(ROOT, STORED, {"vault": 8200}, {"vault": 28200}, movable)
     assert str(caught.value) == (
         "STRONGROOM_VAULT_PORT is 8200, but the deployment in /srv/shop/.strongroom is running on "
-        "port 28200; unset STRONGROOM_VAULT_PORT to use that deployment, run make vault-down "
-        "before make vault-up to move it, or start another one with strongroom up --root FOLDER"
+        "port 28200; unset STRONGROOM_VAULT_PORT to use that deployment, run strongroom down "
+        "before strongroom up to move it, or start another one with strongroom up --root FOLDER"
     )
 
 

@@ -169,7 +169,7 @@ def test_require_lists_every_missing_secret_with_the_rule_to_add() -> None:
     assert source.requests == ["a", "b", "c", "d"]
     assert (caught.value.missing, caught.value.denied) == (("b", "d"), ("c",))
     assert str(caught.value).splitlines() == [
-        "3 required secrets cannot be read:",
+        "required secrets cannot be read:",
         "  b: has no value; write one",
         "  d: has no value; write one",
         "  c: denied or absent; write one, or if it is there add " + RULE.format("c"),

@@ -17,6 +17,7 @@ from vault.reconcile.planning.build import Prune
 from vault.reconcile.planning.plan import Action, Change, Plan
 
 _MAX_SIZE: Final = 256 * 1024 * 1024  # bytes
+_REMEDY: Final = "make another plan, with: strongroom plan --out"
 
 
 class PlanOutdated(ConfigurationError):
@@ -37,11 +38,11 @@ class SavedPlan:
     def require_current(self, plan: Plan) -> None:
         """Check that *plan*, which was just built, equals this one."""
         if plan.digest != self.digest:
-            raise PlanOutdated("the server changed since this plan was made; make another plan")
+            raise PlanOutdated(f"the server changed since this plan was made; {_REMEDY}")
         if _changes(plan) != self.changes:
             raise PlanOutdated(
                 "the declaration changed since this plan was made, or the operator-provided values "
-                "differ; make another plan, or pass the same --given"
+                f"differ; pass the same --given, or {_REMEDY}"
             )
 
 

@@ -30,7 +30,9 @@ from vault.declare.server_names import APPLY_JOB, JOBS, PLAN_JOB
 
 @pytest.mark.parametrize("role", [APPLY_JOB, PLAN_JOB])
 def test_operator_without_a_deployment_is_told_to_start_one(tmp_path: Path, role: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"no deployment in .*; start one with: make"):
+    with pytest.raises(
+        ConfigurationError, match=r"no deployment in .*; start one with: strongroom up"
+    ):
         open_operator_session(open_target(root=tmp_path), role)
 
 
@@ -38,7 +40,7 @@ def test_operator_without_a_deployment_is_told_to_start_one(tmp_path: Path, role
     ("role", "remedy"),
     [
         (APPLY_JOB, "see docs/runbook/Losses.md"),
-        (PLAN_JOB, "make vault-up issues"),
+        (PLAN_JOB, "strongroom up issues"),
     ],
 )
 def test_lost_credential_is_named_with_its_remedy(tmp_path: Path, role: str, remedy: str) -> None:

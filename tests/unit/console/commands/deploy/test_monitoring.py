@@ -45,7 +45,7 @@ def test_up_of_a_deployment_that_was_never_started_names_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_command(monkeypatch, "monitoring", "up", "--root", str(tmp_path / "no")) == 1
-    assert "make vault-up" in capsys.readouterr().err
+    assert "strongroom up" in capsys.readouterr().err
 
 
 def test_down_of_nothing_says_so(
