@@ -16,6 +16,7 @@ from app_integration.names import (
 )
 from app_integration.secret import Secret
 from app_integration.session.session import Session
+from vault.dotenv.deployment_secrets import in_scheme_of
 from vault.reconcile.resources.kv import merge_metadata, write_fields
 from vault.reconcile.resources.static_roles import read_entry
 
@@ -32,8 +33,8 @@ def update_ports(
     """Write each URL again whose port is not the one that its server listens on now.
 
     A value that differs in anything else than its port is not this deployment's, and stays, unless
-    it is among the *former* ones, for another server. Returns the names of the secrets that were
-    written.
+    it is among the *former* ones, for another server. Its scheme stays, because it may name another
+    driver of PostgreSQL, or none. Returns the names of the secrets that were written.
     """
     urls = {name: url.reveal() for name, url in provided.items() if "://" in url.reveal()}
     return tuple(
@@ -50,15 +51,16 @@ def _update(
     entry = read_entry(session, secret, mount)
     if entry.fields.keys() == {VALUE_KEY}:
         value = str(entry.value)
+        url, *others = (in_scheme_of(value, each) for each in (url, *map(Secret.reveal, former)))
         moved = move(value, url)
-        if value != url and any(value in (f, move(f, value)) for f in map(Secret.reveal, former)):
+        if value != url and any(value in (each, move(each, value)) for each in others):
             moved = url
         if moved:
             write_fields(session, secret, {VALUE_KEY: moved}, cas=entry.version, mount=mount)
         return moved is not None
     if entry.template is None or entry.fields.keys() != {TEMPLATE_KEY}:
         return False
-    moved = move(entry.template, with_placeholders(url))
+    moved = move(entry.template, with_placeholders(in_scheme_of(entry.template, url)))
     if moved:
         version = write_fields(
             session, secret, {TEMPLATE_KEY: moved}, cas=entry.version, mount=mount

@@ -18,6 +18,7 @@ from app_integration.errors import AccessDenied, ConfigRejected
 from app_integration.names import Environment, Scope
 from app_integration.observability.audit_log import AuditLog
 from app_integration.observability.audit_sinks import FileSink
+from app_integration.secret import Secret
 from app_integration.session.session import Session
 from policies.render import render_policies
 from tests.support.servers.dev_server import dev_server
@@ -27,6 +28,7 @@ from vault.declare.declaration import Declaration
 from vault.dotenv import import_, parse, swap
 from vault.dotenv.choices import Choices
 from vault.dotenv.declared_variables import declared_variables
+from vault.dotenv.deployment_secrets import Provided
 from vault.dotenv.export import Exported, export
 from vault.dotenv.plan import ImportPlan, build_import_plan
 from vault.dotenv.proof import ReadSecret, ValuesDiffer, service_reader
@@ -293,6 +295,31 @@ def test_skipped_and_mapped_names_are_imported_and_finished(shop: Shop) -> None:
     assert "hunter" not in (shop.folder / ".env.example").read_text()
     assert shop.finish()
     assert not swap.backup_path(shop.env).exists()
+
+
+@pytest.mark.parametrize(
+    ("in_file", "expected"),
+    [
+        ("postgresql", "postgresql"),
+        ("postgres", "postgres"),
+        ("postgresql+x", "postgresql+psycopg"),
+    ],
+)
+def test_replaced_url_comes_back_without_a_driver_if_the_file_names_none(
+    shop: Shop, in_file: str, expected: str
+) -> None:
+    own, rest = "postgresql+psycopg://shop:pw@127.0.0.1:15432/shop", "shop:pw@127.0.0.1:15432/shop"
+    provided = Provided({"database-url": Secret(own)})
+    shop.write("database-url", own)
+    shop.env.write_text(f"DATABASE_URL={in_file}://ada:hunter2@db.example.com/shop\n")
+    plan = build_import_plan(
+        parse.read(shop.env), declared_variables(shop.declaration(), shop.scope), provided=provided
+    )
+    assert import_.run(plan, shop.target(), shop.lines.append)
+    assert shop.read("database-url") == f"{expected}://{rest}"
+    assert "pw@" not in "".join(shop.lines)
+    exported(shop, shop.folder / "back.env")
+    assert dotenv_values(shop.folder / "back.env")["DATABASE_URL"] == f"{expected}://{rest}"
 
 
 def test_import_does_not_write_an_equal_value_again(shop: Shop) -> None:

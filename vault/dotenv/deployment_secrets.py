@@ -68,6 +68,16 @@ def is_postgresql(url: str) -> bool:
     return bool(separator) and server_urls.is_postgresql(scheme)
 
 
+def in_scheme_of(model: str, url: str) -> str:
+    """Return *url* with the scheme of *model*, if both are URLs of PostgreSQL.
+
+    The scheme names a driver or none, and applications differ in what they read.
+    """
+    if not (is_postgresql(model) and is_postgresql(url)):
+        return url
+    return (model + "").partition("://")[0] + "://" + (url + "").partition("://")[2]
+
+
 def _same_server(value: str, own: str) -> bool:
     """Return whether both are equal, or URLs of the same host and port."""
     if values_equal(value, own):

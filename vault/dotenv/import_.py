@@ -17,6 +17,8 @@ from vault.declare.edit import service_file as edit
 from vault.declare.load import Check
 from vault.dotenv import swap
 from vault.dotenv.classify import Kind
+from vault.dotenv.deployment_secrets import in_scheme_of
+from vault.dotenv.parse import Variable
 from vault.dotenv.plan import ImportPlan
 from vault.dotenv.proof import ReadSecret, values_equal, verify_values
 from vault.dotenv.swap import ProgressCallback
@@ -62,8 +64,8 @@ def run(plan: ImportPlan, target: ImportTarget, say: ProgressCallback) -> bool:
         verify_values(plan.values, target.read, hint)
         count = counts.render(len(plan.secrets), "secret")
         say(f"{count} read back as {plan.scope}: equal")
-    for name in plan.replaced:
-        target.read(name)
+    for name, variable in plan.replaced.items():
+        changes += _keep_scheme(plan, target, name, variable, say)
         say(f"{name} read back as {plan.scope}: that of this machine's server")
     for name, original in plan.twins.items():
         changes += _write(
@@ -93,6 +95,24 @@ def _write_values(plan: ImportPlan, target: ImportTarget, say: ProgressCallback)
     return sum(
         _write(plan, target, name, variable.value, variable.name, say)
         for name, variable in plan.secrets.items()
+    )
+
+
+def _keep_scheme(
+    plan: ImportPlan, target: ImportTarget, name: str, variable: Variable, say: ProgressCallback
+) -> int:
+    """Read the deployment's value, and write it again if the file's URL names no driver.
+
+    Such a URL is one that libpq reads, and so must be the one that the application gets back.
+    """
+    own = target.read(name)
+    if "+" in variable.value.reveal().partition("://")[0] or variable.name not in plan.kinds:
+        return 0
+    value = Secret(in_scheme_of(variable.value, own))
+    if values_equal(value, own):
+        return 0
+    return _write(
+        plan, target, name, value, f"this machine's, with the scheme of {variable.name}", say
     )
 
 

@@ -119,6 +119,21 @@ class TestUpdatePorts:
         assert update(server, **provided) == ()
         assert stored(server, "database-url")[2] == 2
 
+    @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+asyncpg"])
+    def test_url_of_any_driver_moves_and_keeps_its_scheme(
+        self, server: Session, scheme: str
+    ) -> None:
+        before, after = (each.replace("postgresql+psycopg", scheme) for each in (URL, NOW))
+        store(server, "database-url", {"value": before})
+        assert update(server, database_url=NOW) == ("database-url",)
+        assert stored(server, "database-url")[0] == {"value": after}
+        own = "postgresql+psycopg://db.example.com:5432/shop"
+        provided = {"database-url": Secret(own)}
+        assert update_ports(server, SCOPE, provided, MOUNT, [Secret(URL)]) == ("database-url",)
+        assert stored(server, "database-url")[0] == {
+            "value": own.replace("postgresql+psycopg", scheme)
+        }
+
     def test_former_url_is_replaced_by_that_of_the_server_that_is_declared_now(
         self, server: Session
     ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app_integration.secret import Secret
-from vault.dotenv.deployment_secrets import Provided, is_postgresql
+from vault.dotenv.deployment_secrets import Provided, in_scheme_of, is_postgresql
 
 OWN = Provided({"redis-url": Secret("redis://:pw@127.0.0.1:16379/0"), "smtp-password": Secret("a")})
 
@@ -48,3 +48,17 @@ def test_replaces_keeps_a_value_of_the_deployments_own_server(
 
 def test_replaces_a_value_if_the_deployments_own_is_not_known_yet() -> None:
     assert Provided({"redis-url": None}).replaces("redis-url", "redis://cache/0")
+
+
+@pytest.mark.parametrize(
+    ("model", "url", "expected"),
+    [
+        ("postgres://db/a", "postgresql+psycopg://u:p@h:1/b?x=://", "postgres://u:p@h:1/b?x=://"),
+        ("postgresql+asyncpg://db/a", "postgresql://h/b", "postgresql+asyncpg://h/b"),
+        ("mysql://db/a", "postgresql://h/b", "postgresql://h/b"),
+        ("postgresql://db/a", "redis://h/0", "redis://h/0"),
+        ("", "postgresql://h/b", "postgresql://h/b"),
+    ],
+)
+def test_in_scheme_of_replaces_only_one_of_postgresql(model: str, url: str, expected: str) -> None:
+    assert in_scheme_of(Secret(model), Secret(url)) == expected
