@@ -26,7 +26,7 @@ from vault.dotenv.parse import DotenvFile, Variable
 from vault.dotenv.plan import ImportPlan
 from vault.dotenv.proof import ReadSecret, values_equal, verify_values
 from vault.dotenv.text import assignment, remove_secrets
-from vault.dotenv.variable_names import names_in_file
+from vault.dotenv.variable_names import find_secret_name, names_in_file
 from vault.dotenv.worktree import check_ignored
 
 #: Receives one line of progress, which never contains a value.
@@ -107,6 +107,7 @@ def finish(
         return False
     old, now = parse.read(backup), parse.read(path).variables
     declared, provided = declared.under(names_in_file(old, now)), provided or Provided()
+    _check_none_back(old, path, now, declared)
     kept_secrets = frozenset(name for name, each in old.variables.items() if _is_kept(each, now))
     accounts = choose_accounts(old, declared, Choices(skipped=kept_secrets), provided)
     _check_nothing_lost(old, path, {*now, *accounts.verdicts}, declared)
@@ -132,6 +133,23 @@ def finish(
     backup.unlink()
     say(f"deleted {backup}")
     return True
+
+
+def _check_none_back(
+    old: DotenvFile, path: Path, now: Mapping[str, Variable], declared: DeclaredVariables
+) -> None:
+    """Check that no secret is in the new file again, as after ``export-env``.
+
+    One with the value of the backup may have been skipped, but not if nothing else was removed.
+    """
+    declared_names = declared.secret_names
+    found = [name for name in now if find_secret_name(name) in declared_names]
+    skipped = {name for name, each in old.variables.items() if _is_kept(each, now)}
+    if not skipped.issuperset(found) or (found and old.variables.keys() <= now.keys()):
+        raise ConfigurationError(
+            f"{path} has secrets again: {', '.join(found)}; move {old.path} elsewhere, or delete "
+            f"it if you need its values no more, and import {path} again before --finish"
+        )
 
 
 def _pop_replaced(

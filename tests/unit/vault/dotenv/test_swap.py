@@ -203,6 +203,26 @@ def test_finish_keeps_only_the_values_that_the_deployment_has_replaced(env: Path
     assert "hunter22" not in "".join(said)
 
 
+@pytest.mark.parametrize(
+    ("now", "names"),
+    [
+        (f"{NEW}DB_PASSWORD=hunter22\njwtSecret=hunter33\n", "DB_PASSWORD, jwtSecret"),
+        (OLD, "DB_PASSWORD"),
+    ],
+    ids=["exported", "backup"],
+)
+def test_finish_names_secrets_that_are_in_the_file_again(env: Path, now: str, names: str) -> None:
+    swap.swap(planned(env), quiet)
+    env.write_text(now)
+    with pytest.raises(ConfigurationError) as caught:
+        finish(env, db_password="hunter22")
+    assert str(caught.value) == (
+        f"{env} has secrets again: {names}; move {env}.before-strongroom elsewhere, or delete it "
+        f"if you need its values no more, and import {env} again before --finish"
+    )
+    assert swap.backup_path(env).read_text() == OLD
+
+
 def test_finish_keeps_a_backup_with_a_variable_that_would_be_lost(env: Path) -> None:
     swap.swap(planned(env), quiet)
     env.write_text("BASE_URL=https://shop.example.com\n")
