@@ -26,6 +26,8 @@ from vault.dotenv.variable_names import declared_form, names_in_file, secret_nam
 _GIVEN: Final[Spec] = {"source": "given"}
 #: Text that ``str(int(text))`` returns unchanged.
 _INTEGER: Final = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
+#: Value that turns debugging on → the one that turns it off.
+_OFF: Final = {"true": "false", "True": "False", "1": "0", "on": "off", "yes": "no"}
 
 
 def find_notes(
@@ -83,6 +85,21 @@ def _mapping(name: str, kind: Kind) -> str:
         f"{name} becomes the setting {declared}: the file keeps it as {name}, and export-env "
         f"writes it as {form}"
     )
+
+
+def _note_debugging(
+    file: DotenvFile, kinds: Mapping[str, Kind], declared: DeclaredVariables
+) -> Iterator[str]:
+    """Return a remark about each new setting that is declared as off."""
+    for name, variable in file.variables.items():
+        is_new = kinds[name] is Kind.SETTING and name not in declared.settings
+        if is_new and _is_debugging(variable):
+            yield (
+                f"{name} turns debugging on: it is declared as off, so that no other environment "
+                "debugs, and the file keeps its value; for a delivered config, add to "
+                f"{declared.scope.service} in environments/{declared.scope.environment}.yaml: "
+                f"settings: {{{secret_name(name)}: …}}"
+            )
 
 
 def _note_databases(secrets: Mapping[str, Variable]) -> Iterator[str]:
@@ -186,6 +203,7 @@ def build_import_plan(
         notes=(
             *find_notes(file, kinds, declared, replaced, twins),
             *accounts.notes(declared.scope.service),
+            *_note_debugging(file, kinds, declared),
             *(_note_databases(secrets) if DATABASE not in names else ()),
         ),
         replaced=replaced,
@@ -235,10 +253,22 @@ def _new_settings(
     file: DotenvFile, kinds: Mapping[str, Kind], declared: DeclaredVariables
 ) -> dict[str, Spec]:
     return {
-        secret_name(name): _setting_spec(variable.value.reveal())
+        secret_name(name): _setting_spec(_default(variable))
         for name, variable in file.variables.items()
         if kinds[name] is Kind.SETTING and name not in declared.settings
     }
+
+
+def _default(variable: Variable) -> str:
+    """Return the value of a setting in an environment that declares no other one."""
+    value = variable.value.reveal()
+    return _OFF[value] if _is_debugging(variable) else value
+
+
+def _is_debugging(variable: Variable) -> bool:
+    """Return whether *variable* turns debugging on, such as ``APP_DEBUG=1``."""
+    is_switch = "debug" in secret_name(variable.name).split("-")
+    return is_switch and variable.value.reveal() in _OFF
 
 
 def _setting_spec(value: str) -> Spec:

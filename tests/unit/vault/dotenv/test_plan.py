@@ -56,6 +56,26 @@ def test_undeclared_variables_extend_the_declaration() -> None:
     assert plan.declared == ("api-token", "database-url", "db-password", "jwt-secret")
 
 
+def test_debugging_is_declared_as_off_with_a_note() -> None:
+    plan = planned("DEBUG=true\nAPP_DEBUG=True\ndebugMode=1\nDEBUG_PORT=5678\nDEBUGGER=true\n")
+    assert {name: spec["default"] for name, spec in plan.new_settings.items()} == {
+        "debug": False,
+        "app-debug": "False",
+        "debug-mode": 0,
+        "debug-port": 5678,
+        "debugger": True,
+    }
+    notes = [each for each in plan.notes if "turns debugging on" in each]
+    assert [each.partition(" ")[0] for each in notes] == ["DEBUG", "APP_DEBUG", "debugMode"]
+    assert notes[0].endswith("add to shop in environments/dev.yaml: settings: {debug: …}")
+
+
+def test_declared_debug_switch_keeps_its_declaration() -> None:
+    declared = DeclaredVariables(SCOPE, {}, {"DEBUG": "debug"}, {"debug": True})
+    plan = planned("DEBUG=true\n", declared=declared)
+    assert (plan.new_settings, plan.notes) == ({}, ())
+
+
 def test_ask_is_called_only_for_unclear_variables_with_the_reason() -> None:
     asked: dict[str, str] = {}
     answers = {"MAGIC": "secret", "GREETING": "setting", "ODD": "skip"}

@@ -56,7 +56,7 @@ def test_service_has_the_secrets_settings_and_servers_of_the_file(team: Reposito
     assert service.description == "Prints 📦."
     assert {name: setting.default for name, setting in service.settings.items()} == {
         "page-size": 25,
-        "debug": True,
+        "debug": False,
         "smtp-host": "mail.internal",
         "title": "Labels 📦: 'all'",
     }
