@@ -90,7 +90,9 @@ def credentials_from_secret(get: Callable[[bool], Secret], name: str) -> Externa
         # A password alone is that of the user "default" of Redis.
         is_redis = url.partition("://")[0].lower() in _REDIS_SCHEMES
         username, password = _login_in(url)
-        username = username or ("default" if is_redis else "")
+        if is_redis and not username:
+            username = "default"
+            password = password or Secret("")  # a server without one takes any
         if not username or password is None:
             example = _REDIS_EXAMPLE if is_redis else _EXAMPLE
             raise ConfigurationError(

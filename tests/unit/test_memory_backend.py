@@ -196,8 +196,8 @@ def test_files_of_one_key_warn_once(
     assert len([each for each in caplog.records if each.levelname == "WARNING"]) == 1
 
 
-def test_redis_url_without_a_password_names_one_with(client: OpenClient, tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("REDIS_URL=redis://127.0.0.1:1/0\n")
+def test_redis_user_without_a_password_names_one_with(client: OpenClient, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("REDIS_URL=redis://ada@127.0.0.1:1/0\n")
     redis = client().databases.create("redis", None, {})
     with pytest.raises(ConfigurationError, match=r"such as redis://:PASSWORD@HOST:6379/0"):
         redis.ping()

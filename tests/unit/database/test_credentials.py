@@ -146,6 +146,11 @@ def test_credentials_from_secret_of_redis_have_the_default_user(url: str) -> Non
     assert provider.current() == Credentials("default", Secret("p@ss"))
 
 
+def test_credentials_from_secret_of_redis_without_a_login_have_an_empty_password() -> None:
+    provider = credentials_from_secret(lambda _stale: Secret("redis://cache/0"), "redis-url")
+    assert provider.current() == Credentials("default", Secret(""))
+
+
 def test_credentials_from_secret_are_read_as_rds_keeps_them() -> None:
     text = '{"username": "ada", "password": "p@ss/word"}'
     provider = credentials_from_secret(lambda _stale: Secret(text), "db")
