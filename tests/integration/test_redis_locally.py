@@ -217,7 +217,7 @@ def test_recorded_rules_are_what_the_command_used_beside_the_declared_ones(
     printed = YAML(typ="safe").load(done.stdout)["redis"]["roles"]["default"]
     assert printed == {
         "ttl": "1h",
-        "max_ttl": "1d",
+        "max_ttl": "24h",
         "rules": [
             *ROLE["rules"],
             *("~carts:*", "~queue:*", "&news", "+client|list", "+client|setinfo", "+publish"),
@@ -225,6 +225,21 @@ def test_recorded_rules_are_what_the_command_used_beside_the_declared_ones(
     }
     assert "+config|get" in done.stderr
     assert "not shown" not in done.stdout + done.stderr
+
+
+def test_recording_without_a_declared_role_says_to_declare_one(local: LocalDeployment) -> None:
+    folder = local.layout.root.parent
+    files = [folder / "services" / "counter.yaml", folder / "environments" / "dev.yaml"]
+    declared = [each.read_text() for each in files]
+    files[0].write_text(json.dumps(SERVICE))
+    files[1].write_text(json.dumps({**ENVIRONMENT, "services": {"counter": {}}}))
+    try:
+        done = record(local, sys.executable, "-c", "")
+    finally:
+        for path, text in zip(files, declared, strict=True):
+            path.write_text(text)
+    assert done.returncode == 0, done.stderr
+    assert "counter declares no Redis role default, so redis_client() is denied" in done.stderr
 
 
 def test_role_has_its_rules_again_after_a_recording(local: LocalDeployment) -> None:

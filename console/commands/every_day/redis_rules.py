@@ -69,6 +69,14 @@ def record(
     declared = local.declaration.service(service).redis
     role = declared.roles.get(_DEFAULT) if declared else None
     _show(role, _find_rules(redis, role, recording))
+    if role is None:
+        typer.echo(
+            f"redis-rules: {service} declares no Redis role {_DEFAULT}, so redis_client() is "
+            "denied, whatever policy its error names; declare the lines above in "
+            f"services/{service}.yaml and the address in environments/dev.yaml, run strongroom up, "
+            "and record again",
+            err=True,
+        )
     raise typer.Exit(code)
 
 
@@ -115,13 +123,17 @@ def _find_rules(
         )
 
 
+def _in_hours(seconds: int) -> str:
+    """Return a duration as a TTL is usually declared, such as ``24h`` for a day."""
+    hours, rest = divmod(seconds, durations.HOUR)
+    return durations.render(seconds) if rest else f"{hours}h"
+
+
 def _show(role: RedisRole | None, found: RecordedRules) -> None:
     """Print the declaration's lines, and on standard error what an operator must know of them."""
     rules = ", ".join(rule if rule[0] in "+-" else quote(rule) for rule in found.rules)
     lines = textwrap.wrap(f"[{rules}]", 90, break_long_words=False, break_on_hyphens=False)
-    ttl, max_ttl = (
-        (durations.render(each) for each in (role.ttl, role.max_ttl)) if role else ("1h", "24h")
-    )
+    ttl, max_ttl = (_in_hours(each) for each in (role.ttl, role.max_ttl)) if role else ("1h", "24h")
     typer.echo("redis:\n  roles:\n    default:\n      rules:")
     typer.echo(textwrap.indent("\n".join(lines), " " * 8))
     typer.echo(f"      ttl: {ttl}\n      max_ttl: {max_ttl}")
