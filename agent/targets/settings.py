@@ -171,8 +171,8 @@ def declared_config(declaration: Declaration, service: str) -> Config:
     config = declaration.service(service).config
     if config is None:
         raise ConfigurationError(
-            f"{service} has no config, so that it needs no agent; declare one in "
-            f"services/{service}.yaml"
+            f"{service} has no config, so that it needs no agent: its application reads secrets by "
+            f"itself; to have a file delivered, declare one in services/{service}.yaml"
         )
     return config
 

@@ -11,7 +11,7 @@ import typer
 
 from agent.targets.host import Host
 from agent.targets.sdk.settings import SdkSettings, sdk_settings
-from agent.targets.settings import TargetSettings, target_settings
+from agent.targets.settings import TargetSettings, declared_config, target_settings
 from agent.targets.targets import BUILDERS, SDK_BUILDERS
 from app_integration.errors import ConfigurationError
 from console.commands.deploy.colours import Colour, find_role
@@ -93,6 +93,7 @@ def build(
         sdk = sdk_settings(declaration, scope, cacert)
         write_files(out, SDK_BUILDERS[target](_with_health(sdk, health), host))
         return
+    declared_config(declaration, service)  # first, because a service without one has no agent
     if scope.environment.is_dev:
         raise ConfigurationError(
             "the agents of dev run in the local deployment; start it with: strongroom up"
