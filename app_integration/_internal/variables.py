@@ -14,13 +14,13 @@ from app_integration.errors import ConfigurationError
 SOURCES: Final = ("vault", "aws", "rendered", "dotenv")
 
 
-def require_variable(env: Mapping[str, str], name: str) -> str:
-    """Return the text of a variable."""
+def require_variable(env: Mapping[str, str], name: str, expected: str) -> str:
+    """Return the text of a variable; an error says that *expected* belongs there."""
     value = env.get(name)
     if not value:
         raise ConfigurationError(
-            f"{name} is not set; docs/reference/Variables.md lists what an application needs"
-            " (for the local deployment: set -a; . .strongroom/env/SERVICE.env)"
+            f"{name} is not set; set it to {expected} (for the local deployment, in its folder: "
+            "set -a; . .strongroom/env/SERVICE.env)"
         )
     return value
 

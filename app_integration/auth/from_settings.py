@@ -83,7 +83,8 @@ def _proxy(settings: Settings) -> AuthMethod:
 def _required(path: Path | None, variable: str) -> Path:
     if path is None:
         raise ConfigurationError(
-            f"{variable} is not set; see docs/reference/Auth_Methods.md for what each method needs"
+            f"{variable} is not set, and the login in STRONGROOM_AUTH needs it; set it to the path "
+            "of the file"
         )
     return path
 

@@ -27,11 +27,11 @@ def test_settings_are_read_from_variables() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"STRONGROOM_SERVICE": ""}, "STRONGROOM_SERVICE is not set"),
+        ({"STRONGROOM_SERVICE": ""}, "STRONGROOM_SERVICE is not set; set it to the declared"),
         ({"STRONGROOM_SERVICE": "Shop"}, "service name 'Shop'"),
         ({"ENVIRONMENT": "Qa"}, "environment 'Qa': use at most 20"),
         ({"ENVIRONMENT": "Dev"}, "did you mean 'dev'"),
-        ({"ENVIRONMENT": ""}, "ENVIRONMENT is not set"),
+        ({"ENVIRONMENT": ""}, "ENVIRONMENT is not set; set it to dev, staging, prod"),
         ({"VAULT_ADDR": ""}, "VAULT_ADDR is not set"),
         ({"VAULT_ADDR": "vault:8200"}, "expected http"),
         ({"VAULT_ADDR": "https://root:token@vault"}, "holds credentials"),
