@@ -96,7 +96,7 @@ def _note_debugging(
         if is_new and _is_debugging(variable):
             yield (
                 f"{name} turns debugging on: it is declared as off, so that no other environment "
-                "debugs, and the file keeps its value; for a delivered config, add to "
+                "debugs, and the file keeps its value; for a delivered config and export-env, add to "
                 f"{declared.scope.service} in environments/{declared.scope.environment}.yaml: "
                 f"settings: {{{secret_name(name)}: …}}"
             )
