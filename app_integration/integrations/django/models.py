@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.db import models
 from django.db.models.signals import class_prepared
@@ -24,6 +23,9 @@ from app_integration.integrations.django.written_fields import (
     encrypted_fields,
     settle,
 )
+
+#: Django's name for the module of the models that it rebuilds from migrations.
+_HISTORICAL: Final = "__fake__"
 
 
 class EncryptedQuerySet(models.QuerySet):  # type: ignore[misc] # Django has no types
@@ -252,16 +254,18 @@ def _check_plaintext(sender: Any, field: EncryptedField) -> None:
     """Raise ConfigurationError if *field* has a plaintext field, but not before it.
 
     Django assigns fields in their order, and an assignment to *field* is one to its plaintext.
+    Between two operations of a migration, a model may lack the plaintext field: ``makemigrations``
+    removes that before it alters *field*.
     """
-    if field.plaintext is not None:
-        before = [
-            each.name for each in takewhile(lambda each: each is not field, sender._meta.fields)
-        ]
-        if field.plaintext.column not in before:
-            raise ConfigurationError(
-                f"{field}: plaintext={field.plaintext.column!r}; declare a field of that name "
-                "before it"
-            )
+    if field.plaintext is None:
+        return
+    names = [each.name for each in sender._meta.fields]
+    if sender.__module__ == _HISTORICAL and field.plaintext.column not in names:
+        return
+    if field.plaintext.column not in names[: names.index(field.name)]:
+        raise ConfigurationError(
+            f"{field}: plaintext={field.plaintext.column!r}; declare a field of that name before it"
+        )
 
 
 def _note_migrated_fields(sender: Any, **_: Any) -> None:

@@ -264,6 +264,28 @@ def test_state_operations_lead_from_the_plain_model_to_the_phases() -> None:
     assert MigrationAutodetector(after, wanted)._detect_changes() == {}
 
 
+def test_makemigrations_leads_to_the_last_version() -> None:
+    """Django removes the plaintext field before it alters the encrypted one."""
+    nulling = MODELS[Phase.NULLING]
+    before, wanted = ProjectState(), ProjectState()
+    before.add_model(ModelState.from_model(nulling))
+    last = ModelState.from_model(nulling)
+    for name in ("email", "born"):
+        del last.fields[f"{name}_plain"]
+        last.fields[name].plaintext = None
+    wanted.add_model(last)
+    (made,) = MigrationAutodetector(before, wanted)._detect_changes()[last.app_label]
+    assert [type(each).__name__ for each in made.operations] == 2 * ["RemoveField"] + 2 * [
+        "AlterField"
+    ]
+    with connection.schema_editor() as editor:
+        after = made.apply(before.clone(), editor)
+    assert MigrationAutodetector(after, wanted)._detect_changes() == {}
+    with connection.cursor() as cursor:
+        columns = connection.introspection.get_table_description(cursor, "users")
+    assert not {"email", "born"} & {each.name for each in columns}
+
+
 def test_model_of_a_migration_writes_the_pair(model: Any) -> None:
     """A data migration uses a model that Django rebuilds from the fields."""
     state = ProjectState()
