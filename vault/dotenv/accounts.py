@@ -48,7 +48,10 @@ class Accounts:
         """Return a remark about each account."""
         if self.database:
             names = ", ".join(self.database.variables)
-            yield f"{names} are one database, which becomes the secret {DATABASE}"
+            yield (
+                f"{names} are one database, which becomes the secret {DATABASE}; export-env writes "
+                "its parts as comments: DB_HOST, DB_PORT and so on"
+            )
         for each in self.others:
             reason = _STAYS[each.server].format(service=service)
             password = each.parts["password"].name

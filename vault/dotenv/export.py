@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
 from vault.declare.application_variables import setting_text
 from vault.declare.declaration import Declaration
+from vault.dotenv.deployment_secrets import DATABASE, is_postgresql
 from vault.dotenv.proof import ReadSecret
+from vault.dotenv.split_accounts import parts_of
 from vault.dotenv.text import EXPORT_HEAD, assignment
 from vault.dotenv.worktree import check_ignored
 
@@ -89,9 +91,21 @@ def _content(
 ) -> str:
     lines = [EXPORT_HEAD]
     lines += [assignment(names.variable_name(name), value) for name, value in values.items()]
+    if DATABASE in values and is_postgresql(values[DATABASE]):
+        lines += _database_parts(values[DATABASE])
     lines += [f"# {names.variable_name(name)} has no value\n" for name in missing]
     lines += [
         assignment(names.variable_name(name), setting_text(value))
         for name, value in sorted(settings.items())
     ]
     return "".join(lines)
+
+
+def _database_parts(url: Secret) -> Iterator[str]:
+    """Yield the parts of *url* as comments, because no declaration knows the names they had."""
+    parts = parts_of(url)
+    if parts:
+        yield f"# {names.variable_name(DATABASE)} in parts, for code that reads them:\n"
+    for part, value in parts.items():
+        word = "NAME" if part == "database" else part.upper()
+        yield f"# {assignment(f'DB_{word}', value)}"

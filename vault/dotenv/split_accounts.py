@@ -58,19 +58,26 @@ class SplitAccount:
 
     def is_at(self, url: str) -> bool:
         """Return whether *url* has the user and password of this account, and all other parts."""
-        try:
-            there = urlsplit(url + "")
-            port = str(there.port or 5432)
-        except ValueError:
+        found = parts_of(url)
+        if "user" not in self.parts or not found:
             return False
-        if "user" not in self.parts or not there.password:
-            return False
-        found = {"host": there.hostname, "port": port, "database": there.path[1:]}
-        found |= {"user": there.username, "password": there.password}
         return all(
-            values_equal(each.value, unquote(found.get(part) or ""))
-            for part, each in self.parts.items()
+            values_equal(each.value, found.get(part, "")) for part, each in self.parts.items()
         )
+
+
+def parts_of(url: str) -> dict[str, str]:
+    """Return the parts of the account in *url*, or none if it has no password."""
+    try:
+        there = urlsplit(url + "")
+        port = str(there.port or 5432)
+    except ValueError:
+        return {}
+    if not there.password:
+        return {}
+    found = {"host": there.hostname, "port": port, "database": there.path[1:]}
+    found |= {"user": there.username, "password": there.password}
+    return {part: unquote(text or "") for part, text in found.items()}
 
 
 def find_databases(file: DotenvFile, skipped: Collection[str]) -> Iterator[SplitAccount]:

@@ -24,6 +24,7 @@ from app_integration.secret import Secret
 from vault.declare import load
 from vault.dotenv import parse
 from vault.dotenv.export import Exported, export
+from vault.dotenv.split_accounts import find_databases
 from vault.dotenv.text import remove_secrets
 
 FOLDER = Path(__file__).parents[3] / "faults" / "dotenv"
@@ -59,6 +60,25 @@ def test_export_writes_secrets_and_settings_byte_for_byte(tmp_path: Path) -> Non
     }
     assert "# JWT_SECRET has no value\n" in done.path.read_text()
     assert stat.S_IMODE(done.path.stat().st_mode) == 0o600
+
+
+def test_parts_of_the_database_without_their_sign_of_a_comment_set_the_same(tmp_path: Path) -> None:
+    path = exported(tmp_path / "back.env").path
+    path.write_text(path.read_text().replace("# DB_", "PG_"))
+    values = {name: text for name, text in dotenv_values(path).items() if name.startswith("PG_")}
+    assert values == {
+        "PG_HOST": "h",
+        "PG_PORT": "5432",
+        "PG_NAME": "shop",
+        "PG_USER": "shop",
+        "PG_PASSWORD": 'a"',
+    }
+    assert next(find_databases(parse.read(path), ())).is_at(VALUES["database-url"])
+
+
+def test_url_without_a_password_has_no_parts(tmp_path: Path) -> None:
+    path = exported(tmp_path / "back.env", read=lambda _: Secret("postgresql://h/shop")).path
+    assert "# DB_" not in path.read_text()
 
 
 def test_audit_record_with_the_reason_precedes_the_file(tmp_path: Path) -> None:

@@ -337,7 +337,8 @@ def test_account_of_a_database_becomes_one_secret() -> None:
     assert plan.variables(Kind.PART) == ["POSTGRES_SERVER", "POSTGRES_USER", "POSTGRES_DB"]
     assert plan.notes[-1] == (
         "POSTGRES_SERVER, POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB are one database, which "
-        "becomes the secret database-url"
+        "becomes the secret database-url; export-env writes its parts as comments: DB_HOST, "
+        "DB_PORT and so on"
     )
 
 
