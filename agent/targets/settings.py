@@ -172,7 +172,8 @@ def declared_config(declaration: Declaration, service: str) -> Config:
     if config is None:
         raise ConfigurationError(
             f"{service} has no config, so that it needs no agent: its application reads secrets by "
-            f"itself; to have a file delivered, declare one in services/{service}.yaml"
+            "itself, with the units of docs/howto/Systemd.md or Compose.md, 'A service without a "
+            f"config file'; to have a file delivered, declare one in services/{service}.yaml"
         )
     return config
 

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -14,6 +15,8 @@ from agent.targets.compose import build
 from agent.targets.host import Host
 from local.docker.engine import NoEngine, require_engine
 from tests.support.models.target import tracking_settings
+
+ROOT: Final = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.requires("docker")
 
@@ -62,3 +65,23 @@ def test_compose_names_the_variable_that_is_not_set(tmp_path: Path) -> None:
     done = read_by_compose(tmp_path, Host(command=("run",)), TRACKING_AGENT_FILES="/host")
     assert done.returncode != 0
     assert re.search(r"TRACKING_AGENT_(ROLE|SECRET)_ID_FILE is missing a value", done.stderr)
+
+
+def test_page_has_a_service_without_a_config_file(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "howto" / "Compose.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```yaml\n(x-tracking.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "compose.yaml").write_text(text)
+    done = subprocess.run(
+        ["docker", "compose", "config", "--format", "json"],  # noqa: S607
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    services = json.loads(done.stdout)["services"]
+    assert sorted(services) == ["migrate", "tracking", "worker"]
+    for each in services.values():
+        targets = {f"/run/secrets/{secret['source']}" for secret in each["secrets"]}
+        variables = {"VAULT_CACERT", "STRONGROOM_ROLE_ID_FILE", "STRONGROOM_SECRET_ID_FILE"}
+        assert {each["environment"][name] for name in variables} == targets

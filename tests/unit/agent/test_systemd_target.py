@@ -74,6 +74,25 @@ def test_systemd_has_nothing_to_say_about_a_colour_with_the_drop_in_of_the_store
 
 
 @pytest.mark.requires("systemd")
+def test_systemd_has_nothing_to_say_about_the_unit_of_the_page(tmp_path: Path) -> None:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("needs systemd-analyze")
+    page = (ROOT / "docs/howto/Systemd.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```ini\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    unit = tmp_path / "tracking.service"
+    unit.write_text(re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/sh", text))
+    done = subprocess.run(
+        [program, "verify", "--man=no", str(unit)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("", 0)
+
+
+@pytest.mark.requires("systemd")
 @pytest.mark.parametrize("host", HOSTS.values(), ids=HOSTS)
 @pytest.mark.parametrize("login", ["approle", "jwt"])
 def test_systemd_has_nothing_to_say(tmp_path: Path, host: Host, login: str) -> None:
