@@ -106,7 +106,7 @@ def leased_engine(provider: CredentialProvider, url: str, **options: Any) -> Eng
     Args:
         provider: Provides username and password at each physical connect.
         url: Driver, host and database. A username or password in it is ignored. PostgreSQL's driver
-            is psycopg unless it names another one.
+            is psycopg unless it names psycopg2.
         options: Passed to ``sqlalchemy.create_engine``.
 
     Raises:
@@ -134,14 +134,15 @@ def url_without_credentials(url: str) -> URL:
 
 
 def _name_driver(name: str) -> str:
-    """Return the dialect and driver *name* of a URL, with psycopg for PostgreSQL that names none.
+    """Return the dialect and driver *name* of a URL, with psycopg for PostgreSQL.
 
-    ``postgres://`` is a URL for libpq, which SQLAlchemy does not know. Before 2.1 it takes psycopg2
-    where no driver is named, which the extra ``database`` does not install.
+    Only psycopg2 stays, because its connections tell their user, too; those of asyncpg do not.
+    ``postgres://`` is a URL for libpq, which SQLAlchemy does not know.
     """
-    if not is_postgresql(name):
+    driver = name.partition("+")[2]
+    if not is_postgresql(name) or driver == "psycopg2":
         return name
-    return f"postgresql+{name.partition('+')[2] or 'psycopg'}"
+    return "postgresql+psycopg"
 
 
 def _read_url(url: str) -> URL | None:

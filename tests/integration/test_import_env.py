@@ -297,29 +297,23 @@ def test_skipped_and_mapped_names_are_imported_and_finished(shop: Shop) -> None:
     assert not swap.backup_path(shop.env).exists()
 
 
-@pytest.mark.parametrize(
-    ("in_file", "expected"),
-    [
-        ("postgresql", "postgresql"),
-        ("postgres", "postgres"),
-        ("postgresql+x", "postgresql+psycopg"),
-    ],
-)
-def test_replaced_url_comes_back_without_a_driver_if_the_file_names_none(
-    shop: Shop, in_file: str, expected: str
-) -> None:
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+asyncpg"])
+def test_replaced_url_comes_back_in_the_scheme_of_the_file(shop: Shop, scheme: str) -> None:
     own, rest = "postgresql+psycopg://shop:pw@127.0.0.1:15432/shop", "shop:pw@127.0.0.1:15432/shop"
-    provided = Provided({"database-url": Secret(own)})
+    provided = Provided({"database-url": Secret(own), "smtp-password": Secret("own")})
     shop.write("database-url", own)
-    shop.env.write_text(f"DATABASE_URL={in_file}://ada:hunter2@db.example.com/shop\n")
+    shop.write("smtp-password", "own")
+    url = f"{scheme}://ada:hunter2@db.example.com/shop"
+    shop.env.write_text(f"DATABASE_URL={url}\nSMTP_PASSWORD=hunter3\n")
     plan = build_import_plan(
         parse.read(shop.env), declared_variables(shop.declaration(), shop.scope), provided=provided
     )
     assert import_.run(plan, shop.target(), shop.lines.append)
-    assert shop.read("database-url") == f"{expected}://{rest}"
+    assert shop.read("database-url") == f"{scheme}://{rest}"
+    assert shop.read("smtp-password") == "own"
     assert "pw@" not in "".join(shop.lines)
     exported(shop, shop.folder / "back.env")
-    assert dotenv_values(shop.folder / "back.env")["DATABASE_URL"] == f"{expected}://{rest}"
+    assert dotenv_values(shop.folder / "back.env")["DATABASE_URL"] == f"{scheme}://{rest}"
 
 
 def test_import_does_not_write_an_equal_value_again(shop: Shop) -> None:

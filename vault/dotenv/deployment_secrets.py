@@ -71,10 +71,11 @@ def is_postgresql(url: str) -> bool:
 def in_scheme_of(model: str, url: str) -> str:
     """Return *url* with the scheme of *model*, if both are URLs of PostgreSQL.
 
-    The scheme names a driver or none, and applications differ in what they read.
+    The scheme names a driver or none, and applications differ in what they read. The result is
+    plain text, also that of a secret.
     """
     if not (is_postgresql(model) and is_postgresql(url)):
-        return url
+        return url + ""
     return (model + "").partition("://")[0] + "://" + (url + "").partition("://")[2]
 
 

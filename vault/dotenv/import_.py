@@ -101,12 +101,12 @@ def _write_values(plan: ImportPlan, target: ImportTarget, say: ProgressCallback)
 def _keep_scheme(
     plan: ImportPlan, target: ImportTarget, name: str, variable: Variable, say: ProgressCallback
 ) -> int:
-    """Read the deployment's value, and write it again if the file's URL names no driver.
+    """Read the deployment's value, and write it again if the file's URL has another scheme.
 
-    Such a URL is one that libpq reads, and so must be the one that the application gets back.
+    The application reads that driver, or none, and so it must get it back.
     """
     own = target.read(name)
-    if "+" in variable.value.reveal().partition("://")[0] or variable.name not in plan.kinds:
+    if variable.name not in plan.kinds:
         return 0
     value = Secret(in_scheme_of(variable.value, own))
     if values_equal(value, own):

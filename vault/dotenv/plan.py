@@ -23,6 +23,7 @@ from vault.dotenv.proof import values_equal
 from vault.dotenv.text import secret_comments
 from vault.dotenv.variable_names import declared_form, names_in_file, secret_name
 
+_MAIL: Final = "mail server"
 _GIVEN: Final[Spec] = {"source": "given"}
 #: Text that ``str(int(text))`` returns unchanged.
 _INTEGER: Final = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
@@ -62,15 +63,29 @@ def find_notes(
     secrets = [name for name, kind in kinds.items() if kind is Kind.SECRET]
     for line in secret_comments(file, secrets) if secrets else ():
         yield f"the comment on line {line} may contain a secret; the new file omits it"
-    for secret, variable in replaced.items():
-        yield (
-            f"{variable.name}: on this machine {declared.scope.service} gets a "
-            f"{SERVERS.get(secret, 'mail server')} of its own, so the file's value is not used; "
-            "it stays in the backup only"
-        )
+    yield from _note_replaced(file, declared.scope.service, replaced)
     for name, secret in twins.items():
         other = replaced[secret].name if secret in replaced else secret
         yield f"{name} has the value of {other}, and gets the same one again"
+
+
+def _note_replaced(
+    file: DotenvFile, service: str, replaced: Mapping[str, Variable]
+) -> Iterator[str]:
+    """Return remarks about each value in place of which the local deployment has its own."""
+    has_host = bool(mail_parts(file.variables))
+    for secret, variable in replaced.items():
+        server = SERVERS.get(secret, _MAIL)
+        yield (
+            f"{variable.name}: on this machine {service} gets a {server} of its own, so the file's "
+            f"value is not used; it stays in the backup only, and --secret {variable.name} imports "
+            "it instead"
+        )
+        if server == _MAIL and not has_host:
+            yield (
+                f"{variable.name} has no host beside it: have the application send to the address "
+                "that strongroom status shows, because its own one does not know this password"
+            )
 
 
 def _mapping(name: str, kind: Kind) -> str:
@@ -96,8 +111,8 @@ def _note_debugging(
         if is_new and _is_debugging(variable):
             yield (
                 f"{name} turns debugging on: it is declared as off, so that no other environment "
-                "debugs, and the file keeps its value; for a delivered config and export-env, add to "
-                f"{declared.scope.service} in environments/{declared.scope.environment}.yaml: "
+                "debugs, and the file keeps its value; for a delivered config and export-env, add "
+                f"to {declared.scope.service} in environments/{declared.scope.environment}.yaml: "
                 f"settings: {{{secret_name(name)}: …}}"
             )
 

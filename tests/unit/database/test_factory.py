@@ -137,7 +137,8 @@ def test_engines_url_that_cannot_be_read_is_not_shown(kind: str, url: str, user_
 
 @pytest.mark.parametrize("kind", ["engine", "async engine"])
 @pytest.mark.parametrize(
-    "scheme", ["postgres", "postgresql", "postgres+psycopg", "postgresql+psycopg"]
+    "scheme",
+    ["postgres", "postgresql", "postgres+psycopg", "postgresql+psycopg", "postgresql+asyncpg"],
 )
 def test_engine_of_postgresql_takes_psycopg(kind: str, scheme: str, user_file: Path) -> None:
     databases = databases_with(f"{scheme}://bob:old@h/shop")

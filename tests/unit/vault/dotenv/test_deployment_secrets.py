@@ -61,4 +61,5 @@ def test_replaces_a_value_if_the_deployments_own_is_not_known_yet() -> None:
     ],
 )
 def test_in_scheme_of_replaces_only_one_of_postgresql(model: str, url: str, expected: str) -> None:
-    assert in_scheme_of(Secret(model), Secret(url)) == expected
+    found = in_scheme_of(Secret(model), Secret(url))
+    assert f"{found}" == expected

@@ -462,6 +462,13 @@ def test_mail_account_of_another_server_is_replaced_as_a_whole() -> None:
     }
 
 
+def test_password_of_mail_without_a_host_leads_to_the_address() -> None:
+    first, *rest = fresh("SMTP_PASSWORD=hunter2\n", LOCAL).notes
+    assert "stays in the backup only, and --secret SMTP_PASSWORD imports it instead" in first
+    assert "SMTP_PASSWORD has no host beside it: have the application send to" in rest[0]
+    assert len(fresh("SMTP_HOST=localhost\nSMTP_PASSWORD=hunter2\n", LOCAL).notes) == 1
+
+
 def test_account_of_a_database_whose_url_is_derived_is_imported_one_by_one() -> None:
     plan = planned(ACCOUNT, provided=LOCAL)
     assert list(plan.secrets) == ["postgres-password"]
