@@ -39,7 +39,7 @@ class Provided:
         if secret not in self.values:
             return False
         own = self.values[secret]
-        return own is None or not _same_server(value, own)
+        return own is None or not same_server(value, own)
 
     def with_mail_of(self, file: DotenvFile) -> Provided:
         """Return these secrets and the passwords of the mail accounts in *file*."""
@@ -79,7 +79,7 @@ def in_scheme_of(model: str, url: str) -> str:
     return (model + "").partition("://")[0] + "://" + (url + "").partition("://")[2]
 
 
-def _same_server(value: str, own: str) -> bool:
+def same_server(value: str, own: str) -> bool:
     """Return whether both are equal, or URLs of the same host and port."""
     if values_equal(value, own):
         return True

@@ -16,7 +16,13 @@ from vault.dotenv.accounts import Accounts, choose_accounts
 from vault.dotenv.choices import Choices
 from vault.dotenv.classify import Kind
 from vault.dotenv.declared_variables import DeclaredVariables
-from vault.dotenv.deployment_secrets import DATABASE, SERVERS, Provided, is_postgresql
+from vault.dotenv.deployment_secrets import (
+    DATABASE,
+    SERVERS,
+    Provided,
+    is_postgresql,
+    same_server,
+)
 from vault.dotenv.kinds import Ask, decide_kinds, find_equal
 from vault.dotenv.parse import DotenvFile, Variable
 from vault.dotenv.proof import values_equal
@@ -67,6 +73,21 @@ def find_notes(
     for name, secret in twins.items():
         other = replaced[secret].name if secret in replaced else secret
         yield f"{name} has the value of {other}, and gets the same one again"
+    others = {name: file.variables[name] for name in secrets if name not in twins}
+    yield from _note_neighbours(others, replaced.values())
+
+
+def _note_neighbours(
+    others: Mapping[str, Variable], replaced: Collection[Variable]
+) -> Iterator[str]:
+    """Return a remark about each URL of another database on the server of a replaced one."""
+    for name, variable in others.items():
+        for each in replaced if "://" in variable.value.reveal() else ():
+            if each.name != name and same_server(variable.value, each.value):
+                yield (
+                    f"{name} is on the server of {each.name}, and keeps the file's value; if "
+                    "leased users take its place, remove it from the application and the service"
+                )
 
 
 def _note_replaced(

@@ -429,6 +429,18 @@ def test_choice_about_a_part_keeps_the_account() -> None:
     assert "postgres-server" in plan.new_settings
 
 
+def test_url_of_another_database_on_the_server_of_a_replaced_one_is_noted() -> None:
+    plan = fresh(
+        "REDIS_URL=redis://:hunter2@cache:6379/0\nCELERY_BROKER_URL=redis://:hunter2@cache:6379/1\n"
+        "OTHER_URL=redis://:hunter2@elsewhere:6379/1\n"
+    )
+    assert list(plan.secrets) == ["celery-broker-url", "other-url"]
+    assert plan.notes[-1] == (
+        "CELERY_BROKER_URL is on the server of REDIS_URL, and keeps the file's value; if leased "
+        "users take its place, remove it from the application and the service"
+    )
+
+
 def test_url_that_equals_a_replaced_one_stays_equal() -> None:
     text = (
         "REDIS_URL=redis://cache:6379/0\nCELERY_BROKER_URL=redis://cache:6379/0\n"
