@@ -20,6 +20,10 @@ _STAYS: Final = {
     Server.MYSQL: "a MySQL database, whose users cannot be leased",
     Server.UNKNOWN: "a database whose kind or user the file does not say",
 }
+_IF_POSTGRESQL: Final = (
+    "; if it is PostgreSQL, add its user and a line such as DB_ENGINE=postgresql, or use "
+    "DATABASE_URL, before you import it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,10 @@ class Accounts:
         for each in self.others:
             reason = _STAYS[each.server].format(service=service)
             password = each.parts["password"].name
+            remedy = _IF_POSTGRESQL if each.server is Server.UNKNOWN else ""
             yield (
                 f"{', '.join(each.variables)} are {reason}: {password} is a secret of its own, and "
-                "the others are settings"
+                f"the others are settings{remedy}"
             )
 
 

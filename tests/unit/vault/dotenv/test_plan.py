@@ -411,7 +411,9 @@ def test_part_that_another_variable_uses_stays() -> None:
             "DB_HOST=store\nDB_PASSWORD_OLD=1\nDB_PASS=hunter2\n",
             (
                 "DB_HOST, DB_PASS are a database whose kind or user the file does not say: "
-                "DB_PASS is a secret of its own, and the others are settings"
+                "DB_PASS is a secret of its own, and the others are settings; if it is PostgreSQL, "
+                "add its user and a line such as DB_ENGINE=postgresql, or use DATABASE_URL, before "
+                "you import it"
             ),
         ),
     ],
