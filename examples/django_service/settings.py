@@ -6,12 +6,13 @@ import os
 
 from dotenv import load_dotenv
 
-from app_integration import get_secret, redaction
+from app_integration import get_secret, redaction, verification_keys
 
 load_dotenv()
 redaction.install()
 
 SECRET_KEY = get_secret("secret-key").reveal()
+SECRET_KEY_FALLBACKS = [key.reveal() for key in verification_keys("secret-key")]
 PAGE_SIZE = int(os.environ.get("PAGE_SIZE", "10"))
 ALLOWED_HOSTS = ["127.0.0.1"]
 INSTALLED_APPS = ["examples.django_service"]
