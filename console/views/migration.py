@@ -25,7 +25,7 @@ _STAGES: Final = {
     Stage.DUAL_WRITING: "the guard refuses a change of {old} that brings no {one}",
     Stage.BACKFILLED: "each row has its {new}",
     Stage.VERIFIED: "each row was decrypted, and its {old} and {new} have the same values",
-    Stage.INDEXED: "reads can be switched. Run the command to do so",
+    Stage.INDEXED: "reads can be switched, which the command does without --postpone",
     Stage.SWITCHED: (
         "deploy the version that reads {new} (phase switched), then the one that removes"
         " {old} as it writes (phase nulling); then run the command with --null"
