@@ -151,8 +151,8 @@ async def aget_secret(name: str, **options: Any) -> Any:
 
     """
     # A shortcut for the common call, because a coroutine more costs time on each call.
-    secrets = _peek_async_secrets()
-    if not options and secrets and (cached := secrets.store.get_cached(name)) is not None:
+    secrets, key = _peek_async_secrets(), (name, None, None)
+    if not options and secrets and (cached := secrets.store.get_cached(key)) is not None:
         return cached
     return await (await get_async_secrets()).get(name, **options)
 

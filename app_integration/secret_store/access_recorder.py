@@ -13,7 +13,7 @@ from app_integration.errors import AccessDenied, AuditFailed, SecretNotFound, St
 from app_integration.observability import metrics
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import REQUIRED
-from app_integration.secret_store.cache_entry import Entry, FetchResult, Hit, Key, name_of
+from app_integration.secret_store.cache_entry import Entry, FetchResult, Hit, Key, current
 from app_integration.secret_store.conversion import convert
 from app_integration.sources import FetchedSecret
 
@@ -36,20 +36,20 @@ class AccessRecorder:
 
     def release(self, key: Key, result: FetchResult, as_type: type[Any] | None) -> Any:
         """Convert the value of *result*, record the access, and return the value."""
-        name, fetched = name_of(key), result.entry.fetched
+        name, fetched = key[0], result.entry.fetched
         value = fetched.value
         try:
             released = value if as_type is None else convert(value, as_type, name)
         except StrongroomError as error:
             self.record_failure(name, type(error).__name__)
             raise
-        record = self._prepare(name, key, fetched, result.outcome)
+        record = self._prepare(key, fetched, result.outcome)
         self._write_and_count(record, name, result.outcome)
         return released
 
     def default_or_raise(self, key: Key, error: StrongroomError, default: Any) -> Any:
         """Record the failed access, and return *default* if it applies; otherwise raise *error*."""
-        name = name_of(key)
+        name = key[0]
         is_missing = isinstance(error, SecretNotFound)
         is_denied = self._has_fallback and isinstance(error, AccessDenied)
         if (is_missing or is_denied) and default is not REQUIRED:
@@ -72,7 +72,7 @@ class AccessRecorder:
 
     def record_change(self, name: str, fetched: FetchedSecret) -> None:
         """Record that a callback is about to receive a new value."""
-        self._write_and_count(self._prepare(name, name, fetched, "change"), name, "change")
+        self._write_and_count(self._prepare(current(name), fetched, "change"), name, "change")
 
     def record_kept(self, name: str, place: str) -> None:
         """Record that this process keeps the value of *name* in *place* until it exits."""
@@ -86,27 +86,25 @@ class AccessRecorder:
         """
         hit = entry.hit
         if hit is None or hit.recorder is not metrics.state.recorder:
-            recorder, name = metrics.get_recorder(), name_of(key)
-            record = self._prepare(name, key, entry.fetched, "hit")
+            recorder, name = metrics.get_recorder(), key[0]
+            record = self._prepare(key, entry.fetched, "hit")
             entry.hit = hit = Hit(record, recorder.bind_access(name, "hit"), recorder)
         try:
             hit.record()
         except AuditFailed:
-            hit.recorder.record_access(name_of(key), "AuditFailed")
+            hit.recorder.record_access(key[0], "AuditFailed")
             raise
         hit.count()
 
-    def _prepare(
-        self, name: str, key: Key, fetched: FetchedSecret, outcome: str
-    ) -> Callable[[], None]:
+    def _prepare(self, key: Key, fetched: FetchedSecret, outcome: str) -> Callable[[], None]:
         # A value is served stale because no request was answered, so its record names none.
         request_id = None if outcome == "stale" else fetched.request_id
         return self._audit.prepare(
-            *(_OPERATION, name, outcome),
+            *(_OPERATION, key[0], outcome),
             source=fetched.source,
             version=fetched.version,
             request_id=request_id,
-            field=None if isinstance(key, str) else key[2],
+            field=key[2],
         )
 
     def _write_and_count(self, record: Callable[[], None], name: str, outcome: str) -> None:

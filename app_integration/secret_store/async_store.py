@@ -55,8 +55,8 @@ class AsyncSecretStore:
     ) -> Any:
         """Return the secret *name*, or *default* without a value. See the public function."""
         store = self.store
-        key = name if version is None and field is None else (name, version, field)
-        store.check(key)
+        store.check(name, version, field)
+        key = (name, version, field)
         try:
             result = None if force_refresh else store.fetcher.find(key)
             if result is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from app_integration.errors import OUTAGE, AccessDenied, StrongroomError
 from app_integration.secret_store.cache_entry import (
@@ -16,11 +17,13 @@ from app_integration.secret_store.cache_entry import (
     REQUESTED,
     Entry,
     Key,
+    current,
     is_usable_on_outage,
-    name_of,
     negative_ttl,
 )
 from app_integration.settings import Limits
+
+_K = TypeVar("_K")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class SecretCache:
         self._limits = limits
         self.negative: dict[Key, NegativeEntry] = {}
         # Denials by name. They answer no call, but reject earlier responses for every version.
-        self._denials: dict[Key, NegativeEntry] = {}
+        self._denials: dict[str, NegativeEntry] = {}
         self.entries: dict[Key, Entry] = {}
         self.inherited: dict[Key, Entry] = {}
         self._lock = threading.Lock()
@@ -118,7 +121,7 @@ class SecretCache:
 
     def _find_later(self, key: Key, ticket: int) -> Entry | NegativeEntry | None:
         """Return the result of a request after *ticket*; a denial is about every version."""
-        known = self.entries.get(key), self.negative.get(key), self._denials.get(name_of(key))
+        known = self.entries.get(key), self.negative.get(key), self._denials.get(key[0])
         for each in known:
             is_outage = isinstance(each, NegativeEntry) and each.is_outage
             if each is not None and not is_outage and each.ticket > ticket:
@@ -150,7 +153,7 @@ class SecretCache:
             return
         if isinstance(error, AccessDenied):
             # The policy rule is about the name, so no version may be served.
-            name = name_of(key)
+            name = key[0]
             self._remember(self._denials, name, NegativeEntry(error, now, now, ticket))
             self.drop_name(name)
         else:
@@ -165,7 +168,7 @@ class SecretCache:
 
     def drop_name(self, name: str) -> None:
         """Remove the entries of every version and field of *name*, which the server has denied."""
-        self._drop_if(lambda key, _: name_of(key) == name)
+        self._drop_if(lambda key, _: key[0] == name)
 
     def purge(self, now: float) -> None:
         """Remove the entries that have expired."""
@@ -186,7 +189,7 @@ class SecretCache:
         """
         self._remember(self.negative, key, NegativeEntry(error, now, now + ttl, ticket))
 
-    def _remember(self, table: dict[Key, NegativeEntry], key: Key, found: NegativeEntry) -> None:
+    def _remember(self, table: dict[_K, NegativeEntry], key: _K, found: NegativeEntry) -> None:
         # A copy, because a traceback keeps the frames of the caller, and what they hold, alive.
         error = found.copy_error()
         with self._lock:
@@ -205,4 +208,4 @@ class SecretCache:
 
     def find_uncached(self, names: Collection[str]) -> list[str]:
         """Return the *names* whose current value is not cached."""
-        return [name for name in names if name not in self.entries]
+        return [name for name in names if current(name) not in self.entries]

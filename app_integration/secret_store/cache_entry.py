@@ -32,19 +32,14 @@ NO_VALUE: Final = (SecretNotFound, AccessDenied)
 #: since.
 UNUSED, REQUESTED, READ = range(3)
 
-#: Cache key of a value: the bare name for the current version, so that the common lookup needs no
-#: tuple; otherwise name, version and field.
-Key = str | tuple[str, Version, str | None]
+#: Cache key of a value: its name, its version, None for the current one, and its field, None for
+#: the one that holds the value.
+Key = tuple[str, Version, str | None]
 
 
-def split_key(key: Key) -> tuple[str, Version, str | None]:
-    """Return name, version and field of *key*."""
-    return key if isinstance(key, tuple) else (key, None, None)
-
-
-def name_of(key: Key) -> str:
-    """Return the name of the secret of *key*."""
-    return key if isinstance(key, str) else key[0]
+def current(name: str) -> Key:
+    """Return the key of the current value of *name*."""
+    return name, None, None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +147,8 @@ def keys_to_refresh(
     due = [
         (entry.refresh_at, key)
         for key, entry in entries
-        if entry.refresh_at <= now and (entry.usage or (isinstance(key, str) and key in watched))
+        if entry.refresh_at <= now
+        and (entry.usage or (key[0] in watched and key == current(key[0])))
     ]
     return [key for _, key in sorted(due, key=lambda each: each[0])]
 
@@ -175,7 +171,7 @@ def negative_ttl(key: Key, error: StrongroomError, limits: Limits) -> float:
         return BACKOFF_MIN
     if not isinstance(error, NO_VALUE):
         return 0.0
-    is_past = isinstance(split_key(key)[1], int | Preceding)
+    is_past = isinstance(key[1], int | Preceding)
     return limits.cache_ttl if is_past else limits.negative_ttl
 
 

@@ -11,9 +11,9 @@ from app_integration._internal.background_worker import MAX_INTERVAL, Background
 from app_integration.secret_store.cache import SecretCache
 from app_integration.secret_store.cache_entry import (
     Key,
+    current,
     is_backing_off,
     keys_to_refresh,
-    name_of,
     next_refresh,
 )
 from app_integration.secret_store.watchers import ChangeWatchers
@@ -129,12 +129,12 @@ class CacheRefresher:
             wanted = [*self._wanted]
         keys = keys_to_refresh(self._cache.snapshot(), now, self._watchers.names)
         found = dict.fromkeys((*wanted, *keys, *self._watched_to_fetch(now)))
-        return sorted(found, key=lambda key: self._chain.failed_at(name_of(key)))
+        return sorted(found, key=lambda key: self._chain.failed_at(key[0]))
 
-    def _watched_to_fetch(self, now: float) -> Collection[str]:
-        """Return the watched names that are not cached, at most once in each OUTAGE_BACKOFF."""
+    def _watched_to_fetch(self, now: float) -> Collection[Key]:
+        """Return the watched keys that are not cached, at most once in each OUTAGE_BACKOFF."""
         names = self._cache.find_uncached(self._watchers.names)
         if not names or is_backing_off(self._watched_fetched_at, now):
             return ()
         self._watched_fetched_at = now
-        return names
+        return [*map(current, names)]

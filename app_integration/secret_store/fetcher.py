@@ -26,11 +26,10 @@ from app_integration.secret_store.cache_entry import (
     FetchResult,
     Key,
     build_entry,
+    current,
     is_fresh,
     is_served_stale,
     is_usable_on_outage,
-    name_of,
-    split_key,
 )
 from app_integration.secret_store.cache_metrics import record_cached, record_versions
 from app_integration.secret_store.cache_refresher import CacheRefresher
@@ -127,7 +126,7 @@ class Fetcher:
             return self._serve(key, entry, now)
         if key in self.cache.negative and (error := self.cache.get_missing_error(key, now)):
             raise error
-        if error := self._chain.get_error(name_of(key)):
+        if error := self._chain.get_error(key[0]):
             self.refresher.want(key)
             raise error
         return None
@@ -136,7 +135,7 @@ class Fetcher:
         """Return the result that a cached *entry* is; if stale, record its age and log it once."""
         if is_fresh(entry, now):
             return FetchResult(entry, "hit")
-        name, age = name_of(key), now - entry.fetched_at
+        name, age = key[0], now - entry.fetched_at
         metrics.get_recorder().record_staleness(name, age)
         with self._lock:
             is_logged, entry.stale_logged = entry.stale_logged, True
@@ -180,7 +179,7 @@ class Fetcher:
         except StrongroomError as error:
             # Once the fetcher is closed its session may be closed too, so the error means nothing.
             if not (self._closed or isinstance(error, OUTAGE)):
-                log.warning("%s is no longer served: %s", name_of(key), error)
+                log.warning("%s is no longer served: %s", key[0], error)
 
     def _fetch_or_fall_back(self, key: Key, *, usage: int = REQUESTED) -> FetchResult:
         """Fetch *key*, without retries if it failed before; in an outage a usable entry will do.
@@ -191,7 +190,7 @@ class Fetcher:
         if usage == REQUESTED and is_cached and (found := self.find(key)) is not None:
             return found
         is_attempt = usage == UNUSED and self._chain.is_unavailable
-        is_single = is_attempt or self._chain.failed_at(name_of(key)) > -math.inf
+        is_single = is_attempt or self._chain.failed_at(key[0]) > -math.inf
         try:
             with single_attempt(is_single) if is_single else nullcontext():
                 return self._fetch(key, usage=usage)
@@ -209,7 +208,7 @@ class Fetcher:
         if self.cache.inherited:
             self._adopt_inherited()
         cached, requested_at = self.cache.entries.get(key), self._clock()
-        ticket, (name, version, field) = next(_tickets), split_key(key)
+        ticket, (name, version, field) = next(_tickets), key
         try:
             fetched, reason = self._chain.fetch(
                 *(name, version, field),
@@ -248,10 +247,10 @@ class Fetcher:
         try:
             found = self._chain.fetch_many(wanted)
         except OUTAGE:
-            self.refresher.want(wanted[0])
+            self.refresher.want(current(wanted[0]))
             raise
         for name, fetched in found.items():
-            self._store(name, fetched, requested_at, ticket, REQUESTED)
+            self._store(current(name), fetched, requested_at, ticket, REQUESTED)
 
     def _store(
         self,
@@ -265,7 +264,7 @@ class Fetcher:
         is_fallback: bool = False,
     ) -> Entry:
         """Cache *fetched*, and tell the callbacks, metrics and log; return its entry."""
-        name, limits = name_of(key), self._limits
+        name, limits = key[0], self._limits
         ttl, jitter = self._ttls.get(name, limits.cache_ttl), self._jitter()
         entry = build_entry(
             fetched, requested_at, ttl, limits, jitter=jitter, is_fallback=is_fallback
@@ -278,7 +277,7 @@ class Fetcher:
             record_cached(self._service, key, entry, previous)
             if previous is not None and previous.stale_logged:
                 log.info("%s is fresh again", name)
-            if isinstance(key, str):
+            if key == (name, None, None):
                 self.watchers.notify(name, fetched)
             self.refresher.note_due(entry.refresh_at)
         return entry

@@ -20,10 +20,10 @@ from app_integration.secret_store.cache_entry import (
     Entry,
     Key,
     SecretInfo,
+    current,
     info_of,
     is_fresh,
     previous_version,
-    split_key,
 )
 from app_integration.secret_store.declared_names import check_declared
 from app_integration.secret_store.fetcher import Fetcher
@@ -38,8 +38,8 @@ _MAX_LABEL: Final = 256  # characters, as AWS allows
 
 
 def check_version(name: str, version: Version) -> None:
-    """Check the version of the secret *name*; None is the current one."""
-    is_named = isinstance(version, Preceding | Following | None) or (
+    """Check the *version* that is requested of the secret *name*."""
+    is_named = isinstance(version, Preceding | Following) or (
         # A number as text is a mistake, because no label is a number.
         isinstance(version, str)
         and len(version) <= _MAX_LABEL
@@ -55,8 +55,8 @@ def check_version(name: str, version: Version) -> None:
 
 
 def check_field(name: str, field: object) -> None:
-    """Check the name of a field of the secret *name*; None is the field that holds the value."""
-    if field is not None and not (isinstance(field, str) and field and field.isprintable()):
+    """Check the name of a *field* of the secret *name*."""
+    if not (isinstance(field, str) and field and field.isprintable()):
         raise ConfigurationError(
             f"field={field!r} of {name} is not printable text; pass the name of a field"
         )
@@ -137,10 +137,10 @@ class SecretStore:
         as_type: type[Any] | None = None,
     ) -> Any:
         """Return the secret *name*, or *default* without a value. See the public function."""
-        key = name if version is None and field is None else (name, version, field)
+        key = (name, version, field)
         if not force_refresh and as_type is None and (cached := self.get_cached(key)) is not None:
             return cached
-        self.check(key)
+        self.check(name, version, field)
         try:
             result = self.fetcher.fetch(key, force=force_refresh)
         except StrongroomError as error:
@@ -156,14 +156,14 @@ class SecretStore:
         self.access_recorder.record_hit(key, entry)
         return entry.fetched.value
 
-    def check(self, key: Key) -> None:
-        """Check that a request may be sent for *key*."""
-        name, version, field = split_key(key)
+    def check(self, name: str, version: Version = None, field: str | None = None) -> None:
+        """Check that a request may be sent for this version and field of *name*."""
         names.check_secret_name(name)
         if self._declared is not None:
             check_declared(name, self._declared)
-        if not isinstance(key, str):
+        if version is not None:
             check_version(name, version)
+        if field is not None:
             check_field(name, field)
 
     def get_info(self, name: str) -> SecretInfo | None:
@@ -172,8 +172,8 @@ class SecretStore:
         No request is sent.
         """
         names.check_secret_name(name)
-        entry = self._cache.entries.get(name) or self._cache.inherited.get(name)
-        now = self._clock()
+        key, now = current(name), self._clock()
+        entry = self._cache.entries.get(key) or self._cache.inherited.get(key)
         return None if entry is None or now >= entry.expires_at else info_of(name, entry, now)
 
     def on_change(self, name: str, callback: Callback) -> Watch:
@@ -183,7 +183,7 @@ class SecretStore:
         not called if the record of the call cannot be written.
         """
         self.check(name)
-        entry, recorder = self._cache.entries.get(name), self.access_recorder
+        entry, recorder = self._cache.entries.get(current(name)), self.access_recorder
 
         def notify(fetched: FetchedSecret) -> None:
             recorder.record_change(name, fetched)
@@ -218,12 +218,13 @@ class SecretStore:
         """Return the current value and its entry."""
         self.check(name)
         check_grace(name, grace)
+        key = current(name)
         try:
-            result = self.fetcher.fetch(name)
+            result = self.fetcher.fetch(key)
         except StrongroomError as error:
-            self.access_recorder.default_or_raise(name, error, REQUIRED)
+            self.access_recorder.default_or_raise(key, error, REQUIRED)
             raise
-        return result.entry, self.access_recorder.release(name, result, None)
+        return result.entry, self.access_recorder.release(key, result, None)
 
     def _get_next(self, name: str, entry: Entry) -> Secret | None:
         """Return the value after that of *entry*, not after what is current by now."""

@@ -27,7 +27,7 @@ from app_integration.names import Environment, Scope
 from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
-from app_integration.secret_store.cache_entry import Key, name_of
+from app_integration.secret_store.cache_entry import Key, current
 from app_integration.secret_store.store import SecretStore
 from app_integration.session.session import Session
 from app_integration.session.token_manager import DENIAL_SECONDS
@@ -107,7 +107,7 @@ class RecordingSource:
         self._on_response = on_response
 
     def fetch(self, name: str, version: Version, field: str | None) -> FetchedSecret:
-        key: Key = name if version is None else (name, version, None)
+        key: Key = (name, version, None)
         try:
             fetched = self._source.fetch(name, version, field)
         except StrongroomError as error:
@@ -182,7 +182,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Update the model with the response that the store received."""
         self.requests += 1
         self.last, now = response, self.clock()
-        name = name_of(key)
+        name = key[0]
         self._note_availability(name, response, now)
         if isinstance(response, FetchedSecret):
             self.negative.pop(key, None)
@@ -191,10 +191,10 @@ class StoreMachine(RuleBasedStateMachine):
         if isinstance(response, OUTAGE):
             self._note_failure(key, response, now)
             return
-        ttl = LIMITS.negative_ttl if isinstance(key, str) else LIMITS.cache_ttl
+        ttl = LIMITS.negative_ttl if key[1] is None else LIMITS.cache_ttl
         self.negative[key] = NegativeEntry(type(response), now, ttl)
         whole = isinstance(response, AccessDenied)
-        dropped = [each for each in self.cached if each == key or (whole and name == name_of(each))]
+        dropped = [each for each in self.cached if each == key or (whole and name == each[0])]
         for each in dropped:
             del self.cached[each]
 
@@ -350,10 +350,11 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(name=names, default=st.booleans())
     def get(self, name: str, default: bool) -> None:
-        expected = self._expected_without_request(name)
+        key = current(name)
+        expected = self._expected_without_request(key)
         options: dict[str, Any] = {"default": "other"} if default else {}
         got, requests = self._call(lambda: self.store.get(name, **options))
-        self._check(name, expected, got, requests, "other" if default else None)
+        self._check(key, expected, got, requests, "other" if default else None)
 
     @rule(name=names, number=versions)
     def get_version(self, name: str, number: int) -> None:
@@ -379,8 +380,9 @@ class StoreMachine(RuleBasedStateMachine):
         got, _ = self._call(lambda: self.store.current_and_previous(name))
         if not isinstance(got, tuple):
             return
-        version, previous = self.cached[name].version, got[1]
-        assert got[0] == self.cached[name].value
+        cached, previous = self.cached[current(name)], got[1]
+        version = cached.version
+        assert got[0] == cached.value
         if previous is not None:
             assert isinstance(version, int)
             assert previous == self.cached[name, version - 1, None].value
@@ -408,14 +410,14 @@ class StoreMachine(RuleBasedStateMachine):
         return known.kind if known and self.has_thread else None
 
     def _ttl(self, key: Key) -> float:
-        return TTL if name_of(key) == EXPIRING else LIMITS.cache_ttl
+        return TTL if key[0] == EXPIRING else LIMITS.cache_ttl
 
     def _is_usable_on_outage(self, key: Key, now: float) -> bool:
         """Return whether the cached value may be served stale."""
         return key in self.cached and within(self.cached[key].fetched_at, now, self._limit(key))
 
     def _limit(self, key: Key) -> float:
-        return TTL if name_of(key) == EXPIRING else LIMITS.stale_limit
+        return TTL if key[0] == EXPIRING else LIMITS.stale_limit
 
     def _check(self, key: Key, expected: Any, got: Any, requests: int, default: str | None) -> None:
         if expected is None:
@@ -445,15 +447,16 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def info_matches_the_model(self) -> None:
         for name in NAMES if hasattr(self, "store") else ():
-            info, cached = self.store.get_info(name), self.cached.get(name)
+            info, key = self.store.get_info(name), current(name)
+            cached = self.cached.get(key)
             if info is None:
                 # A refresh dropped it when it expired, or it was never cached.
-                assert cached is None or not self._is_usable_on_outage(name, self.clock())
+                assert cached is None or not self._is_usable_on_outage(key, self.clock())
                 continue
             assert cached is not None
             assert info.version == cached.version
             assert info.age == self.clock() - cached.fetched_at
-            assert info.stale == (not within(cached.fetched_at, self.clock(), self._ttl(name)))
+            assert info.stale == (not within(cached.fetched_at, self.clock(), self._ttl(key)))
 
 
 def within(since: float, now: float, seconds: float) -> bool:

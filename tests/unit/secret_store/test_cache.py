@@ -26,6 +26,7 @@ from app_integration.secret_store.cache_entry import (
     REQUESTED,
     Entry,
     Key,
+    current,
     keys_to_refresh,
 )
 from app_integration.settings import Limits
@@ -33,6 +34,7 @@ from app_integration.sources import FetchedSecret
 
 NOW = 1000.0
 LIMITS = Limits(cache_entries=3, negative_entries=3)
+A, B, C, D, E, F, AB = map(current, (*"abcdef", "ab"))
 ERROR = SecretNotFound("no value at secret/data/shop/dev/a; write one")
 
 
@@ -57,39 +59,39 @@ class TestPut:
 
     def test_entry_is_cached_under_its_key_alone(self) -> None:
         cache, one, old = SecretCache(LIMITS), entry(), entry()
-        assert cache.put("a", one)
+        assert cache.put(A, one)
         assert cache.put(("a", 1, None), old)
-        assert cache.entries == {"a": one, ("a", 1, None): old}
+        assert cache.entries == {A: one, ("a", 1, None): old}
 
     @pytest.mark.parametrize(("ticket", "stored"), [(4, False), (5, True), (6, True)])
     def test_entry_that_was_requested_earlier_is_rejected(self, ticket: int, stored: bool) -> None:
         cache, first, second = SecretCache(LIMITS), entry(ticket=5), entry(ticket=ticket)
-        cache.put("a", first)
-        assert cache.put("a", second) is stored
-        assert cache.entries["a"] is (second if stored else first)
+        cache.put(A, first)
+        assert cache.put(A, second) is stored
+        assert cache.entries[A] is (second if stored else first)
 
     @pytest.mark.parametrize(("ticket", "stored"), [(4, False), (5, True), (6, True)])
     def test_entry_that_was_requested_before_a_denial_is_rejected(
         self, ticket: int, stored: bool
     ) -> None:
         cache = SecretCache(LIMITS)
-        cache.remember_missing("a", ERROR, NOW, 5.0, 5)
-        assert cache.put("a", entry(ticket=ticket)) is stored
-        assert ("a" in cache.entries) is stored
-        assert (cache.get_missing_error("a", NOW) is None) is stored
+        cache.remember_missing(A, ERROR, NOW, 5.0, 5)
+        assert cache.put(A, entry(ticket=ticket)) is stored
+        assert (A in cache.entries) is stored
+        assert (cache.get_missing_error(A, NOW) is None) is stored
 
     @pytest.mark.parametrize(("ticket", "is_later"), [(4, False), (5, False), (6, True)])
     def test_latest_entry_is_that_of_the_later_request(self, ticket: int, is_later: bool) -> None:
         cache, own, other = SecretCache(LIMITS), entry(ticket=5), entry(ticket=ticket)
-        assert cache.get_latest("a", own) is own
-        cache.put("a", other)
-        assert cache.get_latest("a", own) is (other if is_later else own)
+        assert cache.get_latest(A, own) is own
+        cache.put(A, other)
+        assert cache.get_latest(A, own) is (other if is_later else own)
 
     def test_error_of_a_later_request_is_raised_in_place_of_an_entry(self) -> None:
         cache = SecretCache(LIMITS)
-        cache.remember_missing("a", ERROR, NOW, 5.0, 5)
+        cache.remember_missing(A, ERROR, NOW, 5.0, 5)
         with pytest.raises(SecretNotFound) as raised:
-            cache.get_latest("a", entry(ticket=4))
+            cache.get_latest(A, entry(ticket=4))
         assert raised.value is not ERROR
 
     @pytest.mark.parametrize("kind", OUTAGE)
@@ -97,21 +99,21 @@ class TestPut:
         self, kind: type[StrongroomError]
     ) -> None:
         cache, own = SecretCache(LIMITS), entry(ticket=4)
-        cache.remember_missing("a", kind("busy"), NOW, 5.0, 5)
-        assert cache.get_latest("a", own) is own
-        assert cache.put("a", own)
+        cache.remember_missing(A, kind("busy"), NOW, 5.0, 5)
+        assert cache.get_latest(A, own) is own
+        assert cache.put(A, own)
 
     @pytest.mark.parametrize("ticket", [5, 6])
     def test_error_of_an_earlier_request_is_not_raised(self, ticket: int) -> None:
         cache, own = SecretCache(LIMITS), entry(ticket=ticket)
-        cache.remember_missing("a", ERROR, NOW, 5.0, 5)
-        assert cache.get_latest("a", own) is own
+        cache.remember_missing(A, ERROR, NOW, 5.0, 5)
+        assert cache.get_latest(A, own) is own
 
     def test_entry_replaces_a_negative_entry_of_unknown_age(self) -> None:
         cache = SecretCache(LIMITS)
-        cache.remember_missing("a", ERROR, NOW, 5.0)
-        assert cache.put("a", entry(ticket=0))
-        assert cache.get_missing_error("a", NOW) is None
+        cache.remember_missing(A, ERROR, NOW, 5.0)
+        assert cache.put(A, entry(ticket=0))
+        assert cache.get_missing_error(A, NOW) is None
 
 
 class TestEviction:
@@ -123,78 +125,78 @@ class TestEviction:
         ids=["at-the-limit", "above-the-limit", "key-that-is-cached"],
     )
     def test_oldest_entry_is_evicted_above_the_limit(self, put: str, kept: str) -> None:
-        assert list(cache_of(put).entries) == list(kept)
+        assert list(cache_of(map(current, put)).entries) == [*map(current, kept)]
 
     def test_entry_that_was_read_stays_for_one_more_turn(self) -> None:
-        cache = cache_of("abc")
-        cache.entries["a"].usage = READ
-        cache.put("d", entry())
-        assert list(cache.entries) == ["c", "a", "d"]
-        cache.put("e", entry())
-        cache.put("f", entry())
-        assert list(cache.entries) == ["d", "e", "f"]
+        cache = cache_of(map(current, "abc"))
+        cache.entries[A].usage = READ
+        cache.put(D, entry())
+        assert list(cache.entries) == [C, A, D]
+        cache.put(E, entry())
+        cache.put(F, entry())
+        assert list(cache.entries) == [D, E, F]
 
     def test_entry_that_stayed_for_one_more_turn_is_still_refreshed(self) -> None:
-        cache = cache_of("abc")
-        cache.entries["a"].usage = READ
-        cache.put("d", entry())
-        assert "a" in keys_to_refresh(cache.snapshot(), NOW + 150, ())
+        cache = cache_of(map(current, "abc"))
+        cache.entries[A].usage = READ
+        cache.put(D, entry())
+        assert A in keys_to_refresh(cache.snapshot(), NOW + 150, ())
 
     def test_new_entry_stays_though_every_other_was_read(self) -> None:
-        cache = cache_of("abc")
+        cache = cache_of(map(current, "abc"))
         for each in cache.entries.values():
             each.usage = READ
-        cache.put("d", entry())
-        assert list(cache.entries) == ["b", "c", "d"]
+        cache.put(D, entry())
+        assert list(cache.entries) == [B, C, D]
 
     @pytest.mark.parametrize("size", [0, 1, 2])
     def test_small_limit_keeps_the_latest(self, size: int) -> None:
-        cache = cache_of("abc", Limits(cache_entries=size))
-        assert list(cache.entries) == ["a", "b", "c"][3 - size :]
+        cache = cache_of(map(current, "abc"), Limits(cache_entries=size))
+        assert list(cache.entries) == [A, B, C][3 - size :]
 
 
 class TestFailure:
     """Entries of a key whose request failed."""
 
-    KEYS: tuple[Key, ...] = ("a", ("a", 1, None), "b")
+    KEYS: tuple[Key, ...] = (A, ("a", 1, None), B)
     OUTAGE = Unreachable("unavailable")
     DENIED = AccessDenied("denied")
 
     def test_entry_stays_in_a_known_outage_until_its_next_attempt(self) -> None:
         cache = cache_of(self.KEYS)
-        cache.keep_or_drop("a", self.OUTAGE, NOW, NOW + 7, 1)
+        cache.keep_or_drop(A, self.OUTAGE, NOW, NOW + 7, 1)
         assert list(cache.entries) == list(self.KEYS)
-        assert (cache.entries["a"].refresh_at, cache.entries["a"].failed_at) == (NOW + 7, -math.inf)
-        assert cache.get_missing_error("a", NOW) is None
+        assert (cache.entries[A].refresh_at, cache.entries[A].failed_at) == (NOW + 7, -math.inf)
+        assert cache.get_missing_error(A, NOW) is None
 
     def test_entry_that_fails_alone_stays_and_is_requested_again_soon(self) -> None:
         cache = cache_of(self.KEYS)
-        cache.keep_or_drop("a", self.OUTAGE, NOW, None, 1)
-        assert cache.entries["a"].refresh_at == NOW + FAILED_RETRY
-        assert cache.entries["a"].failed_at == NOW
-        assert cache.get_missing_error("a", NOW) is None
+        cache.keep_or_drop(A, self.OUTAGE, NOW, None, 1)
+        assert cache.entries[A].refresh_at == NOW + FAILED_RETRY
+        assert cache.entries[A].failed_at == NOW
+        assert cache.get_missing_error(A, NOW) is None
 
     def test_entry_past_its_stale_limit_is_dropped_in_an_outage(self) -> None:
         cache = SecretCache(LIMITS)
-        cache.put("a", entry(expires_at=NOW))
-        cache.keep_or_drop("a", self.OUTAGE, NOW, NOW + 7, 1)
+        cache.put(A, entry(expires_at=NOW))
+        cache.keep_or_drop(A, self.OUTAGE, NOW, NOW + 7, 1)
         assert cache.entries == {}
-        assert cache.get_missing_error("a", NOW) is None
+        assert cache.get_missing_error(A, NOW) is None
 
     def test_denial_drops_every_version_at_once(self) -> None:
         cache = cache_of(self.KEYS)
-        cache.keep_or_drop("a", self.DENIED, NOW, None, 5)
-        assert list(cache.entries) == ["b"]
-        assert isinstance(cache.get_missing_error("a", NOW + LIMITS.negative_ttl - 1), AccessDenied)
-        assert cache.get_missing_error("a", NOW + LIMITS.negative_ttl) is None
-        assert not cache.put("a", entry(ticket=4))
+        cache.keep_or_drop(A, self.DENIED, NOW, None, 5)
+        assert list(cache.entries) == [B]
+        assert isinstance(cache.get_missing_error(A, NOW + LIMITS.negative_ttl - 1), AccessDenied)
+        assert cache.get_missing_error(A, NOW + LIMITS.negative_ttl) is None
+        assert not cache.put(A, entry(ticket=4))
 
     def test_denial_of_a_version_drops_the_current_one_too(self) -> None:
         cache = cache_of(self.KEYS)
         cache.keep_or_drop(("a", 1, None), self.DENIED, NOW, None, 1)
-        assert list(cache.entries) == ["b"]
+        assert list(cache.entries) == [B]
 
-    @pytest.mark.parametrize(("denied", "key"), [("a", ("a", 1, None)), (("a", 1, None), "a")])
+    @pytest.mark.parametrize(("denied", "key"), [(A, ("a", 1, None)), (("a", 1, None), A)])
     def test_denial_of_a_name_rejects_earlier_responses_of_every_version(
         self, denied: Key, key: Key
     ) -> None:
@@ -208,7 +210,7 @@ class TestFailure:
 
     def test_late_response_of_an_earlier_request_does_not_make_a_denial_older(self) -> None:
         cache = SecretCache(LIMITS)
-        cache.keep_or_drop("a", self.DENIED, NOW, None, 3)
+        cache.keep_or_drop(A, self.DENIED, NOW, None, 3)
         cache.keep_or_drop(("a", 1, None), self.DENIED, NOW, None, 1)
         assert not cache.put(("a", 2, None), entry(ticket=2))
 
@@ -225,90 +227,90 @@ class TestFailure:
         try:
             raise error
         except AccessDenied as denied:
-            cache.keep_or_drop("a", denied, NOW, None, 1)
+            cache.keep_or_drop(A, denied, NOW, None, 1)
         return weakref.ref(request)
 
     def test_denial_of_a_version_leaves_the_answer_for_the_name(self) -> None:
         cache = SecretCache(LIMITS)
-        cache.keep_or_drop("a", self.DENIED, NOW, None, 1)
+        cache.keep_or_drop(A, self.DENIED, NOW, None, 1)
         cache.keep_or_drop(("a", 1, None), self.DENIED, NOW, None, 2)
-        assert isinstance(cache.get_missing_error("a", NOW + LIMITS.negative_ttl - 1), AccessDenied)
+        assert isinstance(cache.get_missing_error(A, NOW + LIMITS.negative_ttl - 1), AccessDenied)
 
     def test_absent_current_version_rejects_no_past_one(self) -> None:
         cache = SecretCache(LIMITS)
-        cache.keep_or_drop("a", ERROR, NOW, None, 5)
+        cache.keep_or_drop(A, ERROR, NOW, None, 5)
         assert cache.put(("a", 1, None), entry(ticket=4))
 
     def test_absent_version_drops_itself_alone_and_is_remembered(self) -> None:
         cache = cache_of(self.KEYS)
         cache.keep_or_drop(("a", 1, None), ERROR, NOW, None, 1)
-        assert list(cache.entries) == ["a", "b"]
+        assert list(cache.entries) == [A, B]
         assert cache.get_missing_error(("a", 1, None), NOW + LIMITS.cache_ttl - 1) is not None
 
     def test_name_that_is_not_cached_gets_no_negative_entry_in_a_known_outage(self) -> None:
         cache = SecretCache(LIMITS)
-        cache.keep_or_drop("a", self.OUTAGE, NOW, NOW + 7, 1)
-        assert cache.get_missing_error("a", NOW) is None
-        cache.keep_or_drop("a", self.OUTAGE, NOW, None, 1)
-        assert isinstance(cache.get_missing_error("a", NOW), Unreachable)
+        cache.keep_or_drop(A, self.OUTAGE, NOW, NOW + 7, 1)
+        assert cache.get_missing_error(A, NOW) is None
+        cache.keep_or_drop(A, self.OUTAGE, NOW, None, 1)
+        assert isinstance(cache.get_missing_error(A, NOW), Unreachable)
 
     def test_error_that_says_nothing_of_the_name_drops_it_without_a_negative_entry(self) -> None:
         cache = cache_of(self.KEYS)
-        cache.keep_or_drop("a", AuthenticationFailed("no login"), NOW, None, 1)
+        cache.keep_or_drop(A, AuthenticationFailed("no login"), NOW, None, 1)
         assert list(cache.entries) == list(self.KEYS[1:])
-        assert cache.get_missing_error("a", NOW) is None
+        assert cache.get_missing_error(A, NOW) is None
 
 
 class TestDrop:
     """Removal of entries."""
 
-    KEYS: tuple[Key, ...] = ("a", ("a", 1, None), ("a", None, "user"), "ab")
+    KEYS: tuple[Key, ...] = (A, ("a", 1, None), ("a", None, "user"), AB)
 
     def test_drop_removes_one_key(self) -> None:
         cache = cache_of(self.KEYS, Limits())
-        cache.drop("a")
+        cache.drop(A)
         assert list(cache.entries) == list(self.KEYS[1:])
 
     def test_drop_of_a_key_that_is_not_cached_changes_nothing(self) -> None:
-        cache = cache_of("a")
-        cache.drop("b")
-        assert list(cache.entries) == ["a"]
+        cache = cache_of([A])
+        cache.drop(B)
+        assert list(cache.entries) == [A]
 
     def test_drop_name_removes_every_version_and_field(self) -> None:
         cache = cache_of(self.KEYS, Limits())
         cache.drop_name("a")
-        assert list(cache.entries) == ["ab"]
+        assert list(cache.entries) == [AB]
 
     def test_drop_name_reaches_inherited_entries(self) -> None:
         cache = cache_of(self.KEYS, Limits())
         cache.reset_after_fork()
         cache.drop_name("a")
-        assert list(cache.inherited) == ["ab"]
+        assert list(cache.inherited) == [AB]
 
     @pytest.mark.parametrize("forked", [False, True], ids=["cached", "inherited"])
     def test_purge_removes_expired_entries(self, forked: bool) -> None:
         cache = SecretCache(LIMITS)
         for name, end in (("before", NOW - 1), ("now", NOW), ("after", NOW + 0.001)):
-            cache.put(name, entry(expires_at=end))
+            cache.put(current(name), entry(expires_at=end))
         if forked:
             cache.reset_after_fork()
         cache.purge(NOW)
-        assert [*cache.entries, *cache.inherited] == ["after"]
+        assert [*cache.entries, *cache.inherited] == [current("after")]
 
     def test_clear_removes_everything(self) -> None:
-        cache = cache_of("a")
+        cache = cache_of([A])
         cache.reset_after_fork()
-        cache.put("b", entry())
-        cache.remember_missing("c", ERROR, NOW, 5.0)
+        cache.put(B, entry())
+        cache.remember_missing(C, ERROR, NOW, 5.0)
         cache.clear()
-        assert (cache.entries, cache.inherited, cache.get_missing_error("c", NOW)) == ({}, {}, None)
+        assert (cache.entries, cache.inherited, cache.get_missing_error(C, NOW)) == ({}, {}, None)
 
 
 class TestFork:
     """Entries that a forked child inherits."""
 
     def test_child_adopts_what_it_inherited_once(self) -> None:
-        cache = cache_of("ab")
+        cache = cache_of(map(current, "ab"))
         parents = dict(cache.entries)
         cache.reset_after_fork()
         assert (cache.entries, cache.inherited) == ({}, parents)
@@ -318,20 +320,20 @@ class TestFork:
         assert cache.entries == parents
 
     def test_value_that_the_child_fetched_itself_stays(self) -> None:
-        cache, own = cache_of("ab"), entry()
+        cache, own = cache_of(map(current, "ab")), entry()
         cache.reset_after_fork()
-        cache.put("a", own)
+        cache.put(A, own)
         assert cache.adopt_inherited()
-        assert cache.entries["a"] is own
-        assert set(cache.entries) == {"a", "b"}
+        assert cache.entries[A] is own
+        assert set(cache.entries) == {A, B}
 
     def test_grandchild_inherits_what_the_child_did_not_adopt(self) -> None:
-        cache, own = cache_of("ab"), entry()
+        cache, own = cache_of(map(current, "ab")), entry()
         cache.reset_after_fork()
-        cache.put("a", own)
+        cache.put(A, own)
         cache.reset_after_fork()
-        assert set(cache.inherited) == {"a", "b"}
-        assert cache.inherited["a"] is own
+        assert set(cache.inherited) == {A, B}
+        assert cache.inherited[A] is own
 
     def test_lock_that_the_parent_held_does_not_stop_the_child(self) -> None:
         cache = SecretCache(LIMITS)
@@ -354,13 +356,13 @@ class TestNegativeEntries:
     )
     def test_negative_entry_answers_for_its_ttl(self, now: float, answers: bool) -> None:
         cache = SecretCache(LIMITS)
-        cache.remember_missing("a", ERROR, NOW, 5.0)
-        assert (cache.get_missing_error("a", now) is not None) is answers
+        cache.remember_missing(A, ERROR, NOW, 5.0)
+        assert (cache.get_missing_error(A, now) is not None) is answers
 
-    @pytest.mark.parametrize("key", ["b", ("a", 1, None)], ids=["name", "version"])
+    @pytest.mark.parametrize("key", [B, ("a", 1, None)], ids=["name", "version"])
     def test_negative_entry_answers_for_its_key_alone(self, key: Key) -> None:
         cache = SecretCache(LIMITS)
-        cache.remember_missing("a", ERROR, NOW, 5.0)
+        cache.remember_missing(A, ERROR, NOW, 5.0)
         assert cache.get_missing_error(key, NOW) is None
 
     @pytest.mark.parametrize("kind", [SecretNotFound, AccessDenied])
@@ -371,8 +373,8 @@ class TestNegativeEntries:
         with pytest.raises(kind) as caught:
             raise kind("add a rule")
         caught.value.hint = "of the login"  # type: ignore[attr-defined] # AccessDenied has it
-        cache.remember_missing("a", caught.value, NOW, 5.0)
-        one, two = cache.get_missing_error("a", NOW), cache.get_missing_error("a", NOW)
+        cache.remember_missing(A, caught.value, NOW, 5.0)
+        one, two = cache.get_missing_error(A, NOW), cache.get_missing_error(A, NOW)
         assert type(one) is kind
         assert str(one) == "add a rule"
         assert one.__traceback__ is None
@@ -389,8 +391,9 @@ class TestNegativeEntries:
     ) -> None:
         cache = SecretCache(Limits(negative_entries=limit))
         for name in names:
-            cache.remember_missing(name, ERROR, NOW, 5.0)
-        assert [each for each in "abcd" if cache.get_missing_error(each, NOW)] == list(kept)
+            cache.remember_missing(current(name), ERROR, NOW, 5.0)
+        remembered = [each for each in "abcd" if cache.get_missing_error(current(each), NOW)]
+        assert remembered == list(kept)
 
 
 class TestReading:
@@ -398,11 +401,11 @@ class TestReading:
 
     def test_snapshot_does_not_follow_later_changes(self) -> None:
         cache, one = SecretCache(LIMITS), entry()
-        cache.put("a", one)
+        cache.put(A, one)
         before = cache.snapshot()
         cache.clear()
-        assert before == [("a", one)]
+        assert before == [(A, one)]
 
     def test_uncached_names_are_those_without_a_current_value(self) -> None:
-        cache = cache_of(["b", ("a", 1, None)])
+        cache = cache_of([B, ("a", 1, None)])
         assert cache.find_uncached(["c", "b", "a"]) == ["c", "a"]

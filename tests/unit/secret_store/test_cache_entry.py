@@ -26,6 +26,7 @@ from app_integration.secret_store.cache_entry import (
     Key,
     SecretInfo,
     build_entry,
+    current,
     info_of,
     is_backing_off,
     is_fresh,
@@ -36,32 +37,17 @@ from app_integration.secret_store.cache_entry import (
     negative_ttl,
     next_refresh,
     previous_version,
-    split_key,
 )
 from app_integration.settings import Limits
 from app_integration.sources import FetchedSecret, Following, Preceding
 from app_integration.sources.outage import OUTAGE_BACKOFF
 
 NOW = 1000.0
+A, B, C, D = map(current, "abcd")
 LIMITS = Limits(cache_ttl=300.0, stale_limit=3600.0, negative_ttl=5.0)
 FETCHED = FetchedSecret(Secret("one"), "vault", version=3, created_at=NOW)
 #: Fetched at 1000, fresh until 1100, refreshed from 1075, expired at 1200.
 ENTRY = Entry(FETCHED, fetched_at=NOW, fresh_until=1100.0, refresh_at=1075.0, expires_at=1200.0)
-
-
-@pytest.mark.parametrize(
-    ("key", "expected"),
-    [
-        pytest.param("jwt", ("jwt", None, None), id="current"),
-        pytest.param(("jwt", 2, None), ("jwt", 2, None), id="version"),
-        pytest.param(("jwt", None, "user"), ("jwt", None, "user"), id="field"),
-    ],
-)
-def test_parts_of_a_key_are_name_version_and_field(
-    key: str | tuple[str, int | None, str | None],
-    expected: tuple[str, int | None, str | None],
-) -> None:
-    assert split_key(key) == expected
 
 
 class TestEntryOf:
@@ -195,13 +181,11 @@ class TestOutage:
 class TestKeysToRefresh:
     """Choice of the entries that the background thread refreshes."""
 
-    @pytest.mark.parametrize(
-        ("now", "expected"), [(1074.999, []), (1075.0, ["a"]), (1300.0, ["a"])]
-    )
+    @pytest.mark.parametrize(("now", "expected"), [(1074.999, []), (1075.0, [A]), (1300.0, [A])])
     def test_entry_in_use_is_refreshed_from_refresh_at_on(
-        self, now: float, expected: list[str]
+        self, now: float, expected: list[Key]
     ) -> None:
-        assert keys_to_refresh([("a", replace(ENTRY, usage=READ))], now, ()) == expected
+        assert keys_to_refresh([(A, replace(ENTRY, usage=READ))], now, ()) == expected
 
     @pytest.mark.parametrize(
         ("usage", "watched", "expected"),
@@ -217,7 +201,7 @@ class TestKeysToRefresh:
         self, usage: int, watched: tuple[str, ...], expected: bool
     ) -> None:
         assert (
-            bool(keys_to_refresh([("a", replace(ENTRY, usage=usage))], 1075.0, watched)) is expected
+            bool(keys_to_refresh([(A, replace(ENTRY, usage=usage))], 1075.0, watched)) is expected
         )
 
     def test_old_version_of_a_watched_name_is_not_refreshed(self) -> None:
@@ -228,8 +212,8 @@ class TestKeysToRefresh:
     def test_entry_that_is_longest_overdue_comes_first(self) -> None:
         used = replace(ENTRY, usage=READ)
         first, later = (replace(used, refresh_at=at) for at in (1070.0, 1080.0))
-        entries = [("c", used), ("a", later), ("b", used), ("d", first)]
-        assert keys_to_refresh(entries, 1075.0, ()) == ["d", "c", "b"]
+        entries = [(C, used), (A, later), (B, used), (D, first)]
+        assert keys_to_refresh(entries, 1075.0, ()) == [D, C, B]
 
 
 class TestNextRefresh:
@@ -252,10 +236,10 @@ class TestNextRefresh:
     def test_thread_wakes_for_the_refresh_and_for_the_expiry_of_an_entry(
         self, now: float, seconds: float
     ) -> None:
-        assert next_refresh([("a", ENTRY)], now) == seconds
+        assert next_refresh([(A, ENTRY)], now) == seconds
 
     def test_earliest_entry_counts(self) -> None:
-        entries = [("a", ENTRY), ("b", replace(ENTRY, refresh_at=1010.0)), ("c", ENTRY)]
+        entries = [(A, ENTRY), (B, replace(ENTRY, refresh_at=1010.0)), (C, ENTRY)]
         assert next_refresh(entries, NOW) == 10.0
 
     @pytest.mark.parametrize(
@@ -270,13 +254,13 @@ class TestNextRefresh:
     def test_retry_of_a_name_without_a_value_counts_too(
         self, retry_at: float, seconds: float
     ) -> None:
-        assert next_refresh([("a", ENTRY)], NOW, retry_at) == seconds
+        assert next_refresh([(A, ENTRY)], NOW, retry_at) == seconds
 
 
 @pytest.mark.parametrize(
     ("key", "seconds"),
     [
-        pytest.param("a", LIMITS.negative_ttl, id="current"),
+        pytest.param(A, LIMITS.negative_ttl, id="current"),
         pytest.param(("a", None, "user"), LIMITS.negative_ttl, id="field"),
         pytest.param(("a", 2, None), LIMITS.cache_ttl, id="version"),
         pytest.param(("a", 2, "user"), LIMITS.cache_ttl, id="field-of-a-version"),

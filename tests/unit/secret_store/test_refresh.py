@@ -25,6 +25,7 @@ from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
 from app_integration.secret_store import cache_entry, cache_refresher
+from app_integration.secret_store.cache_entry import current
 from app_integration.secret_store.store import SecretStore
 from app_integration.settings import Limits
 from app_integration.sources import FetchedSecret
@@ -280,7 +281,7 @@ def test_slow_response_does_not_replace_a_later_one() -> None:
 def test_call_that_joins_a_slow_request_gets_the_later_response(force: bool) -> None:
     source = Slow("old", "new")
     shop = Shop(source)
-    fetch = partial(shop.store.fetcher.fetch_future, "jwt-secret", force=force)
+    fetch = partial(shop.store.fetcher.fetch_future, current("jwt-secret"), force=force)
     slow = threading.Thread(target=fetch)
     slow.start()
     assert source.started.wait(20)
@@ -295,7 +296,7 @@ def test_call_that_joins_a_slow_request_gets_the_later_response(force: bool) -> 
 def test_call_that_joins_a_slow_request_gets_the_later_denial() -> None:
     source = Slow("old", AccessDenied("denied"))
     shop = Shop(source, development=False)
-    fetch = partial(shop.store.fetcher.fetch_future, "jwt-secret", force=False)
+    fetch = partial(shop.store.fetcher.fetch_future, current("jwt-secret"), force=False)
     slow = threading.Thread(target=fetch)
     slow.start()
     assert source.started.wait(20)

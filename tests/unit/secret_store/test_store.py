@@ -26,7 +26,7 @@ from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.observability.audit_sinks import FileSink
 from app_integration.secret import Secret
-from app_integration.secret_store.cache_entry import FALLBACK_TTL
+from app_integration.secret_store.cache_entry import FALLBACK_TTL, current
 from app_integration.secret_store.store import SecretStore
 from app_integration.settings import Limits
 from app_integration.sources import FetchedSecret
@@ -235,7 +235,7 @@ def test_response_of_an_earlier_request_is_not_cached_after_a_denial() -> None:
             return fetched
 
     shop = Shop(Crossing("one", AccessDenied("denied")), development=False)
-    fetch = partial(shop.store.fetcher.fetch_future, "jwt-secret", force=False)
+    fetch = partial(shop.store.fetcher.fetch_future, current("jwt-secret"), force=False)
     first = threading.Thread(target=fetch)
     first.start()
     assert requested.wait(10)

@@ -13,6 +13,7 @@ from app_integration.errors import SecretDeleted, Unreachable
 from app_integration.observability import redaction
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret import Secret
+from app_integration.secret_store.cache_entry import current
 from app_integration.secret_store.store import SecretStore
 from app_integration.sources.outage import OUTAGE_BACKOFF
 from tests.unit.secret_store.test_store import LIMITS, SCOPE, Script, Shop
@@ -147,7 +148,7 @@ def test_change_is_recorded_before_the_callback() -> None:
     shop, records = Shop(Script("one", "two")), queue.Queue[list[str]]()
     shop.store.get("jwt-secret")
     shop.store.on_change("jwt-secret", lambda _value: records.put(list(shop.lines)))
-    shop.store.fetcher.fetch_future("jwt-secret", force=True).result()
+    shop.store.fetcher.fetch_future(current("jwt-secret"), force=True).result()
     record = json.loads(records.get(timeout=PATIENCE)[-1])
     assert (record["secret"], record["outcome"], record["version"]) == ("jwt-secret", "change", 2)
 
@@ -163,9 +164,9 @@ def test_callback_is_not_called_if_the_record_cannot_be_written(
 
     audit = AuditLog(SCOPE, full)
     store = SecretStore([Script("one", "two")], audit, registry=redaction.SecretRegistry())
-    store.fetcher.fetch_future("jwt-secret", force=True).result()
+    store.fetcher.fetch_future(current("jwt-secret"), force=True).result()
     store.on_change("jwt-secret", inbox)
-    store.fetcher.fetch_future("jwt-secret", force=True).result()
+    store.fetcher.fetch_future(current("jwt-secret"), force=True).result()
     assert attempted.wait(PATIENCE)
     thread = store.fetcher.watchers._worker._thread
     assert thread is not None
