@@ -39,7 +39,11 @@ class Chain:
 
     def failed_at(self, name: str) -> float:
         """Return when the last request for *name* failed; minus infinity if it was answered."""
-        return max([outage.failed_at(name) for outage in self._outages], default=-math.inf)
+        latest = -math.inf
+        for outage in self._outages:
+            if failing := outage.failing.get(name):
+                latest = max(latest, failing.failed_at)
+        return latest
 
     def get_error(self, name: str) -> StrongroomError | None:
         """Return the error of *name* if the outage of every source is known; otherwise None."""
@@ -73,9 +77,8 @@ class Chain:
         with span("read_secret", secret=name) as note:
             for source, outage in zip(self._sources, self._outages, strict=True):
                 try:
-                    if not is_attempt and (known := outage.get_error(name)):
-                        raise known
-                    found = outage.observe(partial(source.fetch, name, version, field), name)
+                    send = partial(source.fetch, name, version, field)
+                    found = outage.observe(send, name, is_attempt=is_attempt)
                 except StrongroomError as error:
                     may_try_next = self._may_try_next(error, source)
                     if reason is None and not (may_try_next and _is_plain_miss(error, source)):

@@ -46,7 +46,7 @@ class Outage:
     """Whether one source is unavailable. Thread-safe, because its state is immutable objects.
 
     It is known until the next attempt, and for as long as that may last. If there is none, the
-    source counts as available again.
+    source counts as available again. *failing* has the names whose last request failed.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Outage:
         self._jitter = jitter
         self._grace = 2 * deadline  # so that a thread that is late is not too late
         self._failure: _Failure | None = None
-        self._failing: dict[str, _FailingName] = {}
+        self.failing: dict[str, _FailingName] = {}
         self.has_thread = has_thread
 
     @property
@@ -81,11 +81,6 @@ class Outage:
             return None
         return failure
 
-    def failed_at(self, name: str) -> float:
-        """Return when the last request for *name* failed; minus infinity if it was answered."""
-        failing = self._failing.get(name)
-        return -math.inf if failing is None else failing.failed_at
-
     def get_error(self, name: str) -> StrongroomError | None:
         """Return the error of the last attempt as that of *name*; None if it is to be requested."""
         if self._failure is None or not self.has_thread or (known := self._known()) is None:
@@ -95,8 +90,13 @@ class Outage:
             f"tried again in the background, at least every {OUTAGE_BACKOFF:.0f} s: {known.error}"
         )
 
-    def observe(self, send: Callable[[], _T], name: str | None) -> _T:
-        """Return the result of *send*, and note whether the source has answered."""
+    def observe(self, send: Callable[[], _T], name: str | None, *, is_attempt: bool = True) -> _T:
+        """Return the result of *send*, and note whether the source has answered.
+
+        Without *is_attempt* nothing is sent in a known outage, which has the error of *name*.
+        """
+        if not is_attempt and name and self._failure and (known := self.get_error(name)):
+            raise known
         try:
             result = send()
         except StrongroomError as error:
@@ -106,17 +106,17 @@ class Outage:
                 self._note_answer(name)
             raise
         # A batch in which no name is found may need no request.
-        if result and (self._failure or self._failing):
+        if result and (self._failure or self.failing):
             self._note_answer(name)
         return result
 
     def _note_answer(self, name: str | None) -> None:
         """End the outage. The names that still fail do so alone."""
         self._failure = None
-        if self._failing:
-            self._failing = {
+        if self.failing:
+            self.failing = {
                 each: replace(failing, is_alone=True)
-                for each, failing in self._failing.items()
+                for each, failing in self.failing.items()
                 if each != name
             }
 
@@ -132,11 +132,11 @@ class Outage:
 
     def _note_name(self, name: str, now: float, error: StrongroomError) -> bool:
         """Note that *name* fails, and return whether that says something about other names."""
-        others = dict(self._failing)
+        others = dict(self.failing)
         before = others.pop(name, None)
         is_alone = before is not None and before.is_alone
         found = [*others.items(), (name, _FailingName(now, is_alone))]
-        self._failing = dict(found[-_MAX_FAILING:])
+        self.failing = dict(found[-_MAX_FAILING:])
         is_about_path = isinstance(error, ServerFault | RateLimited)
         is_first = all(each.is_alone for each in others.values())
         return not is_alone and not (is_about_path and is_first)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
@@ -147,21 +146,21 @@ def test_attempt_for_a_name_that_fails_alone_is_an_attempt_too() -> None:
 
 def test_time_of_a_failure_is_kept_until_the_name_is_answered() -> None:
     attempts = Attempts()
-    assert attempts.outage.failed_at("a") == -math.inf
+    assert not attempts.outage.failing
     attempts.fail(ServerFault("500"), "a")
     attempts.answer("b")
-    assert attempts.outage.failed_at("a") == attempts.clock.now
+    assert attempts.outage.failing["a"].failed_at == attempts.clock.now
     attempts.answer("a")
-    assert attempts.outage.failed_at("a") == -math.inf
+    assert not attempts.outage.failing
 
 
 def test_names_that_fail_are_bounded() -> None:
     attempts = Attempts()
     for number in range(1000):
         attempts.fail(ServerFault("500"), f"n{number}")
-    assert len(attempts.outage._failing) < 1000
-    assert attempts.outage.failed_at("n999") == attempts.clock.now
-    assert attempts.outage.failed_at("n0") == -math.inf
+    assert len(attempts.outage.failing) < 1000
+    assert attempts.outage.failing["n999"].failed_at == attempts.clock.now
+    assert "n0" not in attempts.outage.failing
 
 
 def test_pause_doubles_with_each_attempt_and_concurrent_failures_are_one() -> None:
