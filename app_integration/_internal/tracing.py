@@ -7,7 +7,7 @@ otherwise nothing is recorded or sent. Spans have names and counts, never values
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import ModuleType
 from typing import Any, Final
@@ -23,38 +23,38 @@ _PREFIX: Final = "strongroom"
 Attribute = str | int | None
 
 
-def span(operation: str, /, **attributes: Attribute) -> AbstractContextManager[Callable[..., None]]:
+def span(
+    operation: str, /, **attributes: Attribute
+) -> AbstractContextManager[dict[str, Attribute]]:
     """Record the block as a span of the current trace, if the application traces.
 
-    A StrongroomError is recorded by the name of its class alone.
+    The block may add to the attributes, which it gets. A StrongroomError is recorded by the name of
+    its class alone.
     """
     api = _loaded_api()
-    return nullcontext(_ignore) if api is None else _record(api, operation, attributes)
+    return nullcontext(attributes) if api is None else _record(api, operation, attributes)
 
 
 @contextmanager
 def _record(
-    api: Any, operation: str, attributes: Mapping[str, Attribute]
-) -> Iterator[Callable[..., None]]:
+    api: Any, operation: str, attributes: dict[str, Attribute]
+) -> Iterator[dict[str, Attribute]]:
     with api.get_tracer(_TRACER).start_as_current_span(
         f"{_PREFIX}.{operation}",
         kind=api.SpanKind.CLIENT,
         record_exception=False,
         set_status_on_exception=False,
     ) as current:
-
-        def add(**further: Attribute) -> None:
-            for name, value in further.items():
-                if value is not None:
-                    current.set_attribute(f"{_PREFIX}.{name}", value)
-
-        add(**attributes)
         try:
-            yield add
+            yield attributes
         except StrongroomError as error:
             current.set_attribute("error.type", type(error).__name__)
             current.set_status(api.StatusCode.ERROR)
             raise
+        finally:
+            for name, value in attributes.items():
+                if value is not None:
+                    current.set_attribute(f"{_PREFIX}.{name}", value)
 
 
 def correlation_headers() -> dict[str, str]:
@@ -71,7 +71,3 @@ def _loaded_api() -> ModuleType | None:
     """Return the API's module; None if the application has not, or not wholly, imported it."""
     api = sys.modules.get(_API)
     return api if hasattr(api, "__all__") else None  # its last statement
-
-
-def _ignore(**_: Attribute) -> None:
-    """Add no attribute."""

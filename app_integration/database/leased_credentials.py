@@ -238,9 +238,9 @@ class LeasedCredentials(CredentialProvider):
 
     def _request_lease(self) -> Lease:
         issued_at, login_number = self._clock(), self._session.login_count
-        with span("lease_user", role=self._role) as note:
+        with span("lease_user", role=self._role) as seen:
             user = payloads.parse_leased_user(self._session.get(self._path), self._path)
-            note(user=user.username)
+            seen["user"] = user.username
         redaction.live.add(user.password)
         metrics.get_recorder().record_ttl(self._role, user.lease_duration)
         return Lease(

@@ -74,7 +74,7 @@ class Chain:
         source whose outage is known is not requested, and has the error of the last attempt.
         """
         reason = last = None
-        with span("read_secret", secret=name) as note:
+        with span("read_secret", secret=name) as seen:
             for source, outage in zip(self._sources, self._outages, strict=True):
                 try:
                     send = partial(source.fetch, name, version, field)
@@ -87,7 +87,9 @@ class Chain:
                     if not may_try_next or is_final(error):
                         break
                 else:
-                    note(source=found.source, version=found.version, request_id=found.request_id)
+                    seen.update(
+                        source=found.source, version=found.version, request_id=found.request_id
+                    )
                     return found, reason
             raise reason or last or _no_source(name)
 
