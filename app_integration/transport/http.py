@@ -156,12 +156,13 @@ class Transport(RequestSender):
         """Return the response of *address*, or the error if it is not complete by *end*."""
         try:
             pool = self._pools.get(address) or self._open_pool(address)
+            left = max(end - self._clock(), MIN_TIMEOUT)
             response = pool.urlopen(
                 request.method,
                 f"/v1/{request.target}",
                 body=request.body,
                 headers=self._headers(request, token),
-                timeout=self._time_left(end),
+                timeout=urllib3.Timeout(left, connect=min(self._connect_timeout, left)),
                 redirect=False,
                 preload_content=False,
             )
@@ -180,10 +181,6 @@ class Transport(RequestSender):
         if self._namespace:
             headers.setdefault("X-Vault-Namespace", self._namespace)
         return headers
-
-    def _time_left(self, end: float) -> urllib3.Timeout:
-        left = max(end - self._clock(), MIN_TIMEOUT)
-        return urllib3.Timeout(left, connect=min(self._connect_timeout, left))
 
     def _open_pool(self, address: str) -> HTTPConnectionPool:
         created = create_pool(address, self._get_tls_context, self._on_certificate)

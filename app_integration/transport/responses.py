@@ -87,30 +87,23 @@ def accept(request: Request, response: Response, mounts: Mounts = DEFAULT_MOUNTS
     An error status raises the error that it stands for. See :meth:`.RequestSender.exchange`.
     """
     request.response = response
-    outcome = _outcome(request, response, mounts)
-    if isinstance(outcome, StrongroomError):
-        raise outcome
-    request.payload = outcome
-    return response
-
-
-def _outcome(
-    request: Request, response: Response, mounts: Mounts
-) -> dict[str, Any] | StrongroomError:
     is_error = response.status >= HTTPStatus.BAD_REQUEST
     if request.retry is None and (not is_error or request.reports_status):
-        return {}  # because the application's body may have any form
+        return response  # because the application's body may have any form
+    error: StrongroomError | None = None
     try:
         body = _json(response.content)
         if is_error:
-            return _failure(request, response, body or {}, mounts)
+            error = _failure(request, response, body or {}, mounts)
     except RecursionError:  # in the decoder, or in str() of the server's error messages
         body = None
-    if body is None or not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
-        return UnexpectedAnswer(
-            f"{request}: this is not the response of a Vault server; check VAULT_ADDR"
-        )
-    return body
+    if body is not None and HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+        request.payload = body
+        return response
+    del body  # because a traceback may show local variables
+    raise error or UnexpectedAnswer(
+        f"{request}: this is not the response of a Vault server; check VAULT_ADDR"
+    )
 
 
 def _json(content: bytes) -> dict[str, Any] | None:
