@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -67,7 +66,7 @@ class VaultSource:
             source="vault",
             version=entry.version,
             request_id=entry.request_id,
-            created_at=_seconds(entry.created_time),
+            created_at=entry.created_at,
             next_value=_next_value(entry.fields),
         )
 
@@ -94,14 +93,6 @@ def _next_value(fields: Mapping[str, Any]) -> Secret | None:
     """Return the announced value of an entry with *fields*; None if there is none."""
     found = fields.get(names.NEXT_KEY)
     return Secret(found) if isinstance(found, str) else None
-
-
-def _seconds(time: str) -> float | None:
-    """Return the server's *time* in seconds since 1970; None if it cannot be parsed."""
-    try:
-        return datetime.fromisoformat(time).timestamp()
-    except (ValueError, OverflowError):  # the latter for a year beyond the platform's range
-        return None
 
 
 def _missing_error(path: str, version: int | None, *, deleted: bool) -> SecretNotFound:

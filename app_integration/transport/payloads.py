@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -43,18 +44,17 @@ class Auth:
 
 @dataclass(frozen=True, slots=True)
 class KvVersion:
-    """One version of a KV v2 entry, with the metadata of the entry; *created_time* may be ""."""
+    """One version of a KV v2 entry.
+
+    *created_at* is in seconds since 1970, None if it cannot be parsed. *template* is the URL
+    template of an adopted secret, else None. See :func:`adopted_template`.
+    """
 
     version: int
     fields: Mapping[str, Any]
-    custom_metadata: Mapping[str, Any]
-    created_time: str
+    template: str | None = field(repr=False)
+    created_at: float | None
     request_id: str | None
-
-    @property
-    def template(self) -> str | None:
-        """Return the URL template of an adopted secret, else None. See :func:`adopted_template`."""
-        return adopted_template(self.custom_metadata, self.fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +139,12 @@ def parse_kv_version(response: ResponseBody, requested: int | None) -> KvVersion
     version = metadata.get("version")
     if type(version) is not int or version < 1 or requested not in {None, version}:
         raise _UnexpectedShape("'version' is not the one that was requested")
-    custom = metadata.get("custom_metadata")
+    fields, custom = HiddenBody(_mapping(data, "data")), metadata.get("custom_metadata")
     return KvVersion(
         version=version,
-        fields=HiddenBody(_mapping(data, "data")),
-        custom_metadata=HiddenBody(custom if isinstance(custom, Mapping) else {}),
-        created_time=_text(metadata, "created_time") if metadata.get("created_time") else "",
+        fields=fields,
+        template=adopted_template(custom, fields) if isinstance(custom, Mapping) else None,
+        created_at=_time(metadata, "created_time") if metadata.get("created_time") else None,
         request_id=_text(response, "request_id") if response.get("request_id") else None,
     )
 
@@ -234,6 +234,14 @@ def _seconds(parent: ResponseBody, key: str) -> float:
     ):
         raise _UnexpectedShape(f"{key!r} is not a number of seconds")
     return float(value)
+
+
+def _time(parent: ResponseBody, key: str) -> float | None:
+    """Return a time in seconds since 1970; None if it cannot be parsed."""
+    try:
+        return datetime.fromisoformat(_text(parent, key)).timestamp()
+    except (ValueError, OverflowError):  # the latter for a year beyond the platform's range
+        return None
 
 
 def _flag(parent: ResponseBody, key: str) -> bool:
