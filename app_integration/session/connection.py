@@ -12,33 +12,30 @@ from typing import Any
 from app_integration.auth.methods import Send, Token
 from app_integration.mounts import Mounts
 from app_integration.observability import metrics
-from app_integration.secret import Secret
 from app_integration.transport.failover import FailoverTransport
 from app_integration.transport.http import StoragePosition, Transport
-from app_integration.transport.request import Request, RequestSender, Response
+from app_integration.transport.request import RequestSender
 
 
 class Connection:
-    """Connection to one server or cluster, opened on first use. Thread-safe."""
+    """Connection to one server or cluster, opened on first use. Thread-safe.
+
+    Requests are sent through *sender*, None until :meth:`open` is called.
+    """
 
     def __init__(self, connect: Callable[[], RequestSender], clock: Callable[[], float]) -> None:
         """Open nothing yet: *connect* opens what requests are sent through."""
         self._connect = connect
         self._clock = clock
         self._lock = threading.Lock()
-        self._sender: RequestSender | None = None
+        self.sender: RequestSender | None = None
 
     def open(self) -> RequestSender:
         """Return what requests are sent through; open it if that has not happened yet."""
         with self._lock:
-            if self._sender is None:
-                self._sender = self._connect()
-            return self._sender
-
-    def exchange(self, request: Request, deadline: float, token: Secret | None) -> Response:
-        """Send *request* until *deadline* on the clock. See :meth:`.RequestSender.exchange`."""
-        sender = self._sender or self.open()
-        return sender.exchange(request, timeout=max(deadline - self._clock(), 0.001), token=token)
+            if self.sender is None:
+                self.sender = self._connect()
+            return self.sender
 
     def send(
         self,
@@ -50,7 +47,7 @@ class Connection:
         token: Token | None = None,
     ) -> dict[str, Any]:
         """Send a request about the token itself, and return the decoded response."""
-        sender, left = self._sender or self.open(), max(deadline - self._clock(), 0.001)
+        sender, left = self.sender or self.open(), max(deadline - self._clock(), 0.001)
         value = token.value if token else None
         return sender.send(method, path, timeout=left, token=value, body=body)
 
@@ -63,8 +60,8 @@ class Connection:
 
     def close(self) -> None:
         """Close the connection, if it was opened."""
-        if self._sender is not None:
-            self._sender.close()
+        if self.sender is not None:
+            self.sender.close()
 
 
 def _record_certificate(server: str, expires: float) -> None:

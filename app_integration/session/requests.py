@@ -151,7 +151,9 @@ class Requests:
     def _send(self, request: Request, deadline: float, token: Secret | None) -> Response:
         request.sent = True
         try:
-            return self._connection.exchange(request, deadline, token)
+            sender = self._connection.sender or self._connection.open()
+            timeout = max(deadline - self._clock(), 0.001)
+            return sender.exchange(request, timeout=timeout, token=token)
         except AccessDenied:
             request.sent = False  # because the server did not carry it out
             raise
