@@ -111,8 +111,6 @@ class SecretCache:
 
         Raises the error of a later request, if that found no value or its name was denied.
         """
-        if self.entries.get(key) is entry:
-            return entry
         with self._lock:
             later = self._find_later(key, entry.ticket)
         if isinstance(later, NegativeEntry):

@@ -235,7 +235,9 @@ class Fetcher:
             is_fallback=reason is not None,
         )
         # A caller may have joined this request after another one had a later response.
-        return FetchResult(self.cache.get_latest(key, entry), "miss")
+        if self.cache.entries.get(key) is not entry:
+            entry = self.cache.get_latest(key, entry)
+        return FetchResult(entry, "miss")
 
     def prefetch(self, names: Sequence[str]) -> None:
         """Cache those of *names* that are not cached, if the source returns several at once."""
