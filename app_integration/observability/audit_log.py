@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -169,7 +169,7 @@ class AuditLog:
     def _caller_fields(self, accessor: str | None) -> str:
         """Return the fields that all records of this process have in common, as JSON."""
         token = {"accessor": accessor} if accessor else {}
-        return _render_fields({**self._fixed, "pid": os.getpid(), **token})
+        return _encode({**self._fixed, "pid": os.getpid(), **token})[1:-1]
 
 
 def _explain(error: Exception) -> tuple[str, str]:
@@ -182,21 +182,20 @@ def _explain(error: Exception) -> tuple[str, str]:
     return f"{path}: {reason}" if path else reason, "STRONGROOM_AUDIT_FILE"
 
 
-#: Created once, because `json.dumps` with options creates an encoder for each call.
+#: Created once, because `json.dumps` with options creates an encoder for each call. What it writes
+#: is ASCII, so that a name cannot start a line.
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
-
-
-def _render_fields(fields: Mapping[str, Any]) -> str:
-    """Return *fields* as JSON without braces, in ASCII so that a name cannot start a line."""
-    return _encode(fields)[1:-1]
 
 
 @lru_cache(maxsize=MAX_WINDOWS)
 def _render_record(access: _Access, details: _Details) -> str:
-    """Return the fields of one access as JSON, cached because all hits of a value share them."""
+    """Return the fields of one access as JSON without braces.
+
+    They are cached, because all hits of a value share them.
+    """
     operation, name, outcome = access
     more = {key: value for key, value in details if value is not None}
-    return _render_fields({"operation": operation, "secret": name, "outcome": outcome, **more})
+    return _encode({"operation": operation, "secret": name, "outcome": outcome, **more})[1:-1]
 
 
 @lru_cache(maxsize=1)
