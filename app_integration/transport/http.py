@@ -108,7 +108,7 @@ class Transport(RequestSender):
         below *mounts* are not repeated in errors.
         """
         self.address = address
-        self._namespace = namespace or None
+        self._headers = {"X-Vault-Namespace": namespace} if namespace else {}
         self._clock = clock
         self._connect_timeout = connect_timeout
         self._mounts = mounts
@@ -156,12 +156,16 @@ class Transport(RequestSender):
         """Return the response of *address*, or the error if it is not complete by *end*."""
         try:
             pool = self._pools.get(address) or self._open_pool(address)
+            headers = {**self._headers, **self._position.headers, **request.headers}
+            headers.update(correlation_headers())
+            if token is not None:
+                headers["X-Vault-Token"] = token
             left = max(end - self._clock(), MIN_TIMEOUT)
             response = pool.urlopen(
                 request.method,
                 f"/v1/{request.target}",
                 body=request.body,
-                headers=self._headers(request, token),
+                headers=headers,
                 timeout=urllib3.Timeout(left, connect=min(self._connect_timeout, left)),
                 redirect=False,
                 preload_content=False,
@@ -173,14 +177,6 @@ class Transport(RequestSender):
         if request.method not in READS:
             self._position.record(whole.headers)
         return whole
-
-    def _headers(self, request: Request, token: str | None) -> dict[str, str]:
-        headers = {**self._position.headers, **request.headers, **correlation_headers()}
-        if token is not None:
-            headers["X-Vault-Token"] = token
-        if self._namespace:
-            headers.setdefault("X-Vault-Namespace", self._namespace)
-        return headers
 
     def _open_pool(self, address: str) -> HTTPConnectionPool:
         created = create_pool(address, self._get_tls_context, self._on_certificate)
