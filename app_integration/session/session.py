@@ -174,7 +174,7 @@ class Session:
             AuthenticationFailed: If the login is rejected.
 
         """
-        return self._send(Request.from_sdk("GET", path))
+        return self.requests.exchange(Request.from_sdk("GET", path)).payload
 
     def post(
         self,
@@ -197,12 +197,14 @@ class Session:
         """
         hidden = HiddenBody(body or {})
         del body  # so that no frame of a traceback shows it
-        return self._send(Request.from_sdk("POST", path, hidden, wrap_ttl=wrap_ttl, retry=retry))
+        request = Request.from_sdk("POST", path, hidden, wrap_ttl=wrap_ttl, retry=retry)
+        return self.requests.exchange(request).payload
 
     def list(self, path: str) -> list[str]:
         """Return the keys below *path*; ``[]`` if there are none. Raises as :meth:`get`."""
         try:
-            return payloads.parse_keys(self._send(Request.from_sdk("LIST", path)), path)
+            response = self.requests.exchange(Request.from_sdk("LIST", path))
+            return payloads.parse_keys(response.payload, path)
         except RequestRefused as refused:
             if refused.status == HTTPStatus.NOT_FOUND:
                 return []
@@ -210,7 +212,7 @@ class Session:
 
     def delete(self, path: str) -> None:
         """Send a DELETE. It raises the errors of :meth:`get`."""
-        self._send(Request.from_sdk("DELETE", path))
+        self.requests.exchange(Request.from_sdk("DELETE", path))
 
     def close(self) -> None:
         """Stop the renewal, revoke the token with all its leases, and close the connections.
@@ -254,7 +256,3 @@ class Session:
 
     def _deadline(self) -> float:
         return self._clock() + self._limits.deadline
-
-    def _send(self, request: Request) -> dict[str, Any]:
-        self.requests.exchange(request)
-        return request.payload

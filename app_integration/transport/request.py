@@ -25,13 +25,17 @@ class HiddenBody(dict[str, Any]):
         return "{…}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Response:
-    """A response that was read completely, with all its headers."""
+    """A response that was read completely, with all its headers.
+
+    *payload* is its JSON object, if the SDK requested it.
+    """
 
     status: int
     content: bytes = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    payload: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -55,7 +59,6 @@ class Request:
     token: Secret | None = None
     retry: bool | None = None
     response: Response | None = None
-    payload: dict[str, Any] = field(default_factory=dict, repr=False)
     sent: bool = False
 
     @classmethod
@@ -148,8 +151,7 @@ class RequestSender(ABC):
         hidden = None if body is None else HiddenBody(body)
         del body  # because a traceback may show local variables
         request = Request.from_sdk(method, path, hidden, wrap_ttl=wrap_ttl)
-        self.exchange(request, timeout=timeout, token=token)
-        return request.payload
+        return self.exchange(request, timeout=timeout, token=token).payload
 
 
 #: Has a request sent by its first argument, and returns the response. The second one is the token,

@@ -82,7 +82,7 @@ def _retry_after(response: Response) -> float | None:
 
 
 def accept(request: Request, response: Response, mounts: Mounts = DEFAULT_MOUNTS) -> Response:
-    """Keep *response* in *request*, with its JSON object if the SDK requested it, and return it.
+    """Keep *response* in *request*, decode it if the SDK requested it, and return it.
 
     An error status raises the error that it stands for. See :meth:`.RequestSender.exchange`.
     """
@@ -98,7 +98,7 @@ def accept(request: Request, response: Response, mounts: Mounts = DEFAULT_MOUNTS
     except RecursionError:  # in the decoder, or in str() of the server's error messages
         body = None
     if body is not None and HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
-        request.payload = body
+        response.payload = body
         return response
     del body  # because a traceback may show local variables
     raise error or UnexpectedAnswer(

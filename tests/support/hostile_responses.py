@@ -73,7 +73,7 @@ class Tampered(RequestSender):
             self.given += 1
             return accept(request, self.response)
         response = self.server.exchange(request, **options)
-        self.seen[request.path] = deepcopy(request.payload)
+        self.seen[request.path] = deepcopy(response.payload)
         return response
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from rich.console import Console
 from app_integration.auth.methods import AppRole
 from app_integration.errors import ServerFault
 from app_integration.session.session import Session
-from app_integration.transport.request import Request
+from app_integration.transport.request import Request, Response
 from console.commands.start.env_files import EnvFiles
 from console.target.checkout import Checkout
 from console.target.environment_plan import PlanOptions, build_vault_plan
@@ -45,16 +45,20 @@ class FailingSession(Session):
         self._left = fail_at
         self._after = after
         self.failed = False
+        self._exchange = self.requests.exchange
+        self.requests.exchange = self._count  # type: ignore[method-assign] # of this session
 
-    def _send(self, request: Request) -> dict[str, Any]:
+    def _count(self, request: Request, timeout: float | None = None) -> Response:
         if request.method not in {"POST", "DELETE"} or "/hmac/" in request.path:
-            return super()._send(request)
+            return self._exchange(request, timeout)
         self._left -= 1
-        answer = super()._send(request) if self._left or self._after else {}
+        response = Response(204, b"")
+        if self._left or self._after:
+            response = self._exchange(request, timeout)
         if self._left == 0:
             self.failed = True
             raise ServerFault(f"{request.method} {request.path}: status 500, by the test")
-        return answer
+        return response
 
 
 @contextmanager

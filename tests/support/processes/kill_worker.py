@@ -21,7 +21,7 @@ from app_integration.auth.methods import StaticToken
 from app_integration.names import KV_MOUNT, Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
-from app_integration.transport.request import Request
+from app_integration.transport.request import Request, Response
 from policies.render import render_policies
 from tests.support.processes.killed_steps import kill, run_lines
 from vault.declare.declaration import Declaration
@@ -74,19 +74,22 @@ class NamespacedSession(Session):
         self._kill_after = kill_after
         self._writes = 0
         self._counting = threading.Lock()
+        self._exchange = self.requests.exchange
+        self.requests.exchange = self._count  # type: ignore[method-assign] # of this session
 
     @property
     def writes(self) -> int:
         return self._writes
 
-    def _send(self, request: Request) -> dict[str, Any]:
-        answer = super()._send(replace(request, target=f"{self._namespace}/{request.target}"))
+    def _count(self, request: Request, timeout: float | None = None) -> Response:
+        named = replace(request, target=f"{self._namespace}/{request.target}")
+        response = self._exchange(named, timeout)
         if request.method in {"POST", "DELETE"} and "/hmac/" not in request.path:
             with self._counting:
                 self._writes += 1
                 if self._writes == self._kill_after:
                     kill()
-        return answer
+        return response
 
 
 #: One parse, because hundreds of runs use the same declaration.
