@@ -93,7 +93,7 @@ def _note_neighbours(
 def _note_replaced(
     file: DotenvFile, service: str, replaced: Mapping[str, Variable]
 ) -> Iterator[str]:
-    """Return remarks about each value in place of which the local deployment has its own."""
+    """Return remarks about each value that is not used, as the local deployment has its own."""
     has_host = bool(mail_parts(file.variables))
     for secret, variable in replaced.items():
         server = SERVERS.get(secret, _MAIL)
