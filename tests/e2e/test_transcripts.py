@@ -1,0 +1,66 @@
+"""What a reader of each command sees: ``transcripts/<command>.t``, one example and one mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support.team_repository import TeamRepository
+from tests.support.transcripts import run_transcript
+
+FOLDER: Final = Path(__file__).parent / "transcripts"
+#: Commands that are shown in a repository whose deployment was never started.
+WITHOUT_SERVER: Final = frozenset({"check", "schema"})
+
+
+@pytest.fixture(scope="module")
+def declared() -> Iterator[TeamRepository]:
+    with TeamRepository() as team:
+        yield team
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[TeamRepository]:
+    with TeamRepository() as team:
+        team.start()
+        yield team
+
+
+def check_transcript(name: str, team: TeamRepository) -> None:
+    team.restore()
+    text, now = run_transcript(
+        FOLDER / f"{name}.t", team.repository, team.variables, team.spellings
+    )
+    assert now.splitlines() == text.splitlines()
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT_SERVER))
+def test_command_without_a_server_prints_its_transcript(
+    declared: TeamRepository, name: str
+) -> None:
+    check_transcript(name, declared)
+
+
+@pytest.mark.requires("embedded")
+@pytest.mark.parametrize(
+    "name", sorted({path.stem for path in FOLDER.glob("*.t")} - WITHOUT_SERVER)
+)
+def test_command_prints_its_transcript(started: TeamRepository, name: str) -> None:
+    check_transcript(name, started)
+
+
+@pytest.mark.parametrize("lost", ["  two", "  [3]"])
+def test_transcript_that_lost_a_line_differs(
+    lost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UPDATE_TRANSCRIPTS", raising=False)
+    whole = "Prose.\n\n  $ echo one; echo; echo two; (exit 3)\n  one\n\n  two\n  [3]\n"
+    file = tmp_path / "echo.t"
+    file.write_text(whole)
+    assert run_transcript(file, tmp_path, {}, {}) == (whole, whole)
+    file.write_text(whole.replace(f"{lost}\n", ""))
+    text, now = run_transcript(file, tmp_path, {}, {})
+    assert (text != whole, now == whole) == (True, True)
