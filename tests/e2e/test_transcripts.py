@@ -13,7 +13,18 @@ from tests.support.transcripts import run_transcript
 
 FOLDER: Final = Path(__file__).parent / "transcripts"
 #: Commands that are shown in a repository whose deployment was never started.
-WITHOUT_SERVER: Final = frozenset({"check", "schema"})
+WITHOUT_SERVER: Final = frozenset(
+    {"check", "schema", "init", "new_service", "sdk-wheel", "policies_override", "policies_diff"}
+    | {"units", "agent_build", "monitoring_build", "aws_cost", "aws_rotation-function"}
+    | {"environments_template", "environments_apply-policy"}
+)
+#: Commands that take seconds, because a server is backed up or a login is proved.
+SLOW: Final = frozenset(
+    {"adopt", "rotate-password", "backup_create", "backup_list", "backup_restore", "console"}
+    | {"migrate_pause", "migrate_resume", "migrate_throttle", "migrate_undo", "migrate_work"}
+    | {"audit_backtest", "audit_ingest", "rollout_watch"}
+)
+OTHERS: Final = sorted({path.stem for path in FOLDER.glob("*.t")} - WITHOUT_SERVER - SLOW)
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +56,15 @@ def test_command_without_a_server_prints_its_transcript(
 
 
 @pytest.mark.requires("embedded")
-@pytest.mark.parametrize(
-    "name", sorted({path.stem for path in FOLDER.glob("*.t")} - WITHOUT_SERVER)
-)
+@pytest.mark.parametrize("name", OTHERS)
 def test_command_prints_its_transcript(started: TeamRepository, name: str) -> None:
+    check_transcript(name, started)
+
+
+@pytest.mark.nightly
+@pytest.mark.requires("embedded")
+@pytest.mark.parametrize("name", sorted(SLOW))
+def test_slow_command_prints_its_transcript(started: TeamRepository, name: str) -> None:
     check_transcript(name, started)
 
 

@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Final, Self
@@ -28,6 +29,22 @@ PARCELS: Final = (
     " --database --database-at prod=db.example.com:5432"
 )
 LABELS: Final = "labels --owner bo --description Prints --generate api-key --config ../labels"
+MIGRATION: Final = """\
+migration: letters
+service: parcels
+table: letters
+columns:
+  address: {field: letters.address}
+quiet_for: 1s
+backups_kept_for: 35d
+"""
+#: Runs a statement as the service does, for transcripts that need a table.
+SQL: Final = """\
+import sys
+from app_integration import database_engine
+with database_engine().begin() as connection:
+    connection.exec_driver_sql(sys.argv[1])
+"""
 #: Values of parcels before it had a server.
 ENV: Final = """\
 CARRIER_TOKEN=tok-9f8e7d6c5b4a3f
@@ -44,10 +61,14 @@ class TeamRepository:
         self.repository = self.folder / "parcels"
         self._home = self.folder / "home"
         self._ports = Ports(*free_ports(6)).by_name()
-        self._write_program()
+        strongroom = shlex.join(forked_command.command(safe_path=True))
+        self._write_program("strongroom", f'#!/bin/sh\nexec {strongroom} "$@"\n')
+        self._write_program("sql", f"#!{sys.executable}\n{SQL}")
         self.run("init parcels --owner ada --environment prod=https://vault.example.com:8200")
         self.run(f"new service {PARCELS}")
         self.run(f"new service {LABELS}")
+        (self.repository / "migrations").mkdir()
+        (self.repository / "migrations" / "letters.yaml").write_text(MIGRATION)
         self._git("init", "--quiet", "--initial-branch", "main")
         self._git("add", ".")
         self._git("commit", "--quiet", "--message", "Declare parcels")
@@ -88,11 +109,15 @@ class TeamRepository:
         make_venv(self.folder / "labels" / ".venv", Path(pytest.__file__).parents[1], ROOT)
         self.run("up")
         self.run("import-env ../app/.env --service parcels")
+        table = "CREATE TABLE letters (id int PRIMARY KEY, address text)"
+        line = f". .strongroom/env/parcels.env; set +a; sql '{table}'"
+        command = ["/bin/sh", "-aec", line]
+        subprocess.run(command, cwd=self.repository, env=self.variables, check=True)
 
     def restore(self) -> None:
         """Undo what a transcript did to files. Servers keep running."""
         self._git("checkout", "--quiet", "--", ".")
-        self._git("clean", "-fdqx", "--exclude", ".strongroom*", "--exclude", "*.local.yaml")
+        self._git("clean", "-fdqx", "--exclude", "/.strongroom", "--exclude", "/*.local.yaml")
         shutil.rmtree(self._home)
         self._home.mkdir()
 
@@ -112,9 +137,8 @@ class TeamRepository:
         command = ["git", "-c", "user.name=ada", "-c", "user.email=ada@example.com", *arguments]
         subprocess.run(command, cwd=self.repository, env=self.variables, check=True)
 
-    def _write_program(self) -> None:
-        program = self.folder / "bin" / "strongroom"
-        program.parent.mkdir()
-        line = shlex.join(forked_command.command(safe_path=True))
-        program.write_text(f'#!/bin/sh\nexec {line} "$@"\n')
+    def _write_program(self, name: str, text: str) -> None:
+        program = self.folder / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(text)
         program.chmod(0o700)

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-SECONDS: Final = 60.0  # timeout of a file
+SECONDS: Final = 120.0  # timeout of a file
 _MARK: Final = "@@exit"
 _COMMAND: Final = re.compile(r"^  \$ (.*(?:\n  > .*)*)$", re.MULTILINE)
 _PROSE: Final = re.compile(r"^(?! ).+(?:\n(?! ).+)*", re.MULTILINE)
@@ -26,14 +26,23 @@ _VARYING: Final = tuple(
         (r"\b\d{4}-\d\d-\d\d([ T])\d\d:\d\d", r"2026-01-02\g<1>03:04"),
         (r"(?<=03:04):\d\d(?:\.\d+)?", ":05"),
         (r"\b\d{4}-\d\d-\d\d(?![ T]03:04)\b", "2026-01-02"),
+        (r"(?m)^\d\d:\d\d:\d\d ", "03:04:05 "),
+        (r"\b\d{8}T\d{6}(?:\.\d+)?Z", "20260102T030405Z"),
         (r"\b\d+\.\d m?s\b", "0.1 s"),
+        (r"\b\d+\.\d kB\b", "1.2 kB"),
+        (
+            r"\b(?:\d{1,3}(?:,\d{3})+|\d{3,})(?= (?:bytes|lines|new|requests|MB are|MB free)\b)",
+            "1,234",
+        ),
+        (r"\b\d+ tables?, \d+ rows?", "1 table, 2 rows"),
+        (r"/open/[\w-]+", "/open/…"),
         (r"\bv-approle-([\w-]+?)-\w{20}-\d{10}\b", r"v-approle-\g<1>-…"),
-        (r"\bsr3\.[\w-]+", "sr3.…"),
+        (r"\bsr3\.[\w-]+…?", "sr3.…"),
         (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "00000000-0000-0000-0000-000000000000"),
         (r"\b[0-9a-f]{64}\b", "0" * 64),
         (r"\bpid +since", "pid   since"),
         (r"(?<=  )\d+m(?=  )", "0m"),
-        (r"(?<=  )\d+ +(?=2026-01-02 03:04)", "4242  "),
+        (r"(?<=running  )( {5}|\d{5})  \d+ +", r"\g<1>  4242  "),
     )
 )
 
