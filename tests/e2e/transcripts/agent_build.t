@@ -10,5 +10,5 @@ Each file is named.
 A service without a config file needs no agent.
 
   $ strongroom agent build --service parcels --env prod --for systemd --out units
-  error: parcels has no config, so that it needs no agent; declare one in services/parcels.yaml
+  error: parcels has no config, so that it needs no agent: its application reads secrets by itself, with the units of docs/howto/Systemd.md or Compose.md, 'A service without a config file'; to have a file delivered, declare one in services/parcels.yaml
   [1]

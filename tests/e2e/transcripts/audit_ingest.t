@@ -7,5 +7,5 @@ The log's lines are counted once, however often they are read.
 An environment that is not declared.
 
   $ strongroom audit ingest --env staging
-  error: no environment 'staging' is declared (expected dev or prod)
+  error: no environment 'staging' is declared (expected dev or prod); declare a new one in environments/staging.yaml
   [1]

@@ -14,5 +14,5 @@ What a month would cost on AWS.
 An environment that is not declared.
 
   $ strongroom aws cost --env staging
-  error: no environment 'staging' is declared (expected dev or prod)
+  error: no environment 'staging' is declared (expected dev or prod); declare a new one in environments/staging.yaml
   [1]

@@ -29,6 +29,6 @@ A secret that was declared and not applied yet is the first part that fails, wit
   ok     secret carrier-token: has a value
   ok     secret database-url: has a value
   ok     secret mail-password: has a value
-  FAILED secret page-key: GET secret/data/parcels/dev/page-key: denied or absent; if it should be allowed, add path "secret/data/parcels/dev/page-key" { capabilities = ["read"] }
+  FAILED secret page-key: GET secret/data/parcels/dev/page-key: denied or absent; check the name, and that it was applied, or add path "secret/data/parcels/dev/page-key" { capabilities = ["read"] }
          to do: strongroom plan --env dev, then apply
   [2]

@@ -6,5 +6,5 @@ A person's key is added to the recipients.
 Without the right to rewrap, the message shows the line of the policy.
 
   $ strongroom file rewrap notes.encrypted --service parcels --env dev
-  error: POST transit/rewrap/parcels-dev-pii: denied or absent; if it should be allowed, add path "transit/rewrap/parcels-dev-pii" { capabilities = ["update"] }
+  error: POST transit/rewrap/parcels-dev-pii: denied or absent; check the name, and that it was applied, or add path "transit/rewrap/parcels-dev-pii" { capabilities = ["update"] }
   [1]

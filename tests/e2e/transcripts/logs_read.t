@@ -8,5 +8,5 @@ A file that is not an encrypted log is named, and the exit code is 2.
 A path that leads to no file.
 
   $ strongroom logs read application.log --service parcels --env dev
-  error: application.log: No such file or directory
+  error: application.log: No such file or directory; check the path, and the folder that you are in
   [1]

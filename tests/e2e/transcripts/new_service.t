@@ -4,7 +4,7 @@ The two files, and the next step.
   wrote /home/ada/projects/parcels/services/letters.yaml
   wrote /home/ada/projects/parcels/policies/letters.tests.yaml
 
-  Next: make vault-up, then in any shell: set -a; . /home/ada/projects/parcels/.strongroom/env/letters.env; set +a
+  Next: strongroom up, then in any shell: set -a; . /home/ada/projects/parcels/.strongroom/env/letters.env; set +a
   Then, to prove its policy: strongroom policies test --env dev --service letters
   In the application's folder, for its requirements: strongroom sdk-wheel --out vendor/ (see docs/Installing.md)
 

@@ -43,5 +43,5 @@ A secret that was declared since is a line of its own, and the exit code is 2.
 An environment that is not declared is answered by those that are.
 
   $ strongroom plan --env staging
-  error: no environment 'staging' is declared (expected dev or prod)
+  error: no environment 'staging' is declared (expected dev or prod); declare a new one in environments/staging.yaml
   [1]
