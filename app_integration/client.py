@@ -76,7 +76,8 @@ class Client:
         self._aws = aws
         if aws is not None:
             self._closers.append(aws.close)
-        self._secrets: SecretStore | None = None
+        #: What `secrets` returns, None until it is built. A hit reads it without another call.
+        self.built_secrets: SecretStore | None = None
         self._audit: AuditLog | None = None
         self._watchers: ChangeWatchers | None = None
         self._async_secrets: AsyncSecretStore | None = None
@@ -124,12 +125,12 @@ class Client:
     @property
     def secrets(self) -> SecretStore:
         """Return the secret store with its chain of sources."""
-        if (cached := self._secrets) is not None:
+        if (cached := self.built_secrets) is not None:
             return cached
         with self._lock:
-            if self._secrets is None:
-                self._secrets = self._build_secrets()
-            return self._secrets
+            if self.built_secrets is None:
+                self.built_secrets = self._build_secrets()
+            return self.built_secrets
 
     def _build_secrets(self) -> SecretStore:
         from app_integration.secret_store.declared_names import read_declared
@@ -290,7 +291,7 @@ class Client:
         with self._lock:
             unclosed.reopened.discard(self.close)
             rebuilt, self._exit_stack = self._exit_stack, ExitStack()
-            self._secrets = self._async_secrets = None
+            self.built_secrets = self._async_secrets = None
             self.ciphers, self._self_contained = {}, {}
         with ExitStack() as stack:  # because it closes the rest even if one part fails
             for close in self._closers:

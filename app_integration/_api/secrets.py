@@ -90,7 +90,8 @@ def get_secret(
 
     """
     client = default_client.current or default_client.get_default_client()
-    return client.secrets.get(
+    store = client.built_secrets or client.secrets
+    return store.get(
         name,
         force_refresh=force_refresh,
         default=default,
