@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,8 +66,19 @@ def open_migration(
             lambda table: service_keys.open_cipher(client, keys, plan, table),
             Pacing(time.monotonic, time.sleep, random.random),
             duty,
-            None if free is None else free * _MEGABYTE,
+            _find_free(target, plan.service) if free is None else free * _MEGABYTE,
         )
+
+
+def _find_free(target: Target, service: str) -> int | None:
+    """Return the bytes that are free at the local deployment's PostgreSQL, or None elsewhere.
+
+    A leased user may not ask PostgreSQL for its folder. In containers it is none of this machine.
+    """
+    if not target.is_local or not (data := target.layout.postgres / "data").is_dir():
+        return None
+    is_own = target.local_deployment().service(service).access.own_server is not None
+    return None if is_own else shutil.disk_usage(data).free
 
 
 @contextmanager
