@@ -1,6 +1,6 @@
 What each stage does, how long it takes, and what is locked meanwhile.
 
-  $ strongroom migrate plan migrations/letters.yaml --env dev
+  $ strongroom migrate plan migrations/letters.yaml --env dev --free 5000
   public.letters: about 0 rows, 1.2 kB
   guarded: the columns address_token and the guard are added; it queues writes that bring no new token
     ACCESS EXCLUSIVE for milliseconds; queries wait 20 ms for each attempt at most
@@ -23,8 +23,8 @@ What each stage does, how long it takes, and what is locked meanwhile.
     disk 0 bytes, WAL 1.2 kB and about 0 s
   dropped: address and the guard are dropped, after which there is no way back
     ACCESS EXCLUSIVE for milliseconds; queries wait 20 ms for each attempt at most
-  all before the switch needs 1.1 GB for tables, indexes and WAL, and what is free there is unknown; pass --free.
-  the removal of plaintext needs 1.1 GB for tables, indexes and WAL, and what is free there is unknown; pass --free.
+  all before the switch needs 1.1 GB for tables, indexes and WAL, and 5.0 GB are free.
+  the removal of plaintext needs 1.1 GB for tables, indexes and WAL, and 5.0 GB are free.
 
 A plan of a table that is not there.
 
