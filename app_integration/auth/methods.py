@@ -135,7 +135,8 @@ class AppRole(AuthMethod):
         """Return the advice that follows in the error when the server rejects the login."""
         advice = (
             "the role-id or secret-id is wrong, of another server, expired or used up: check "
-            f"{self.role_id_file} and {self.secret_id_file}, or issue a new secret-id"
+            f"{self.role_id_file} and {self.secret_id_file}, or issue a new secret-id,"
+            " on a local deployment with strongroom up"
         )
         if self._is_denied:  # because a wrong one is a bad request
             advice += (

@@ -37,7 +37,9 @@ def _missing_secrets_error(
     missing: Sequence[str], denied: Mapping[str, str], rule: Callable[[str], str] | None
 ) -> SecretsMissing:
     """Return one error with a line for each secret that cannot be read."""
-    lines = [f"{name}: has no value; write one" for name in missing]
+    lines = [
+        f"{name}: has no value; write one, such as with: strongroom put {name}" for name in missing
+    ]
     for name in denied:
         hint = f"; write one, or if it is there add {rule(name)}" if rule else ""
         lines.append(f"{name}: denied or absent{hint}")

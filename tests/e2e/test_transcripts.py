@@ -18,13 +18,13 @@ WITHOUT_SERVER: Final = frozenset(
     | {"units", "agent_build", "monitoring_build", "aws_cost", "aws_rotation-function"}
     | {"environments_template", "environments_apply-policy"}
 )
-#: Commands that take seconds, because a server is backed up or a login is proved.
-SLOW: Final = frozenset(
-    {"adopt", "rotate-password", "backup_create", "backup_list", "backup_restore", "console"}
-    | {"migrate_pause", "migrate_resume", "migrate_throttle", "migrate_undo", "migrate_work"}
-    | {"audit_backtest", "audit_ingest", "rollout_watch"}
+#: Groups of commands that are used rarely, and commands that take seconds.
+NIGHTLY: Final = (
+    *("adopt", "audit_", "backup_", "console", "file_inspect", "file_rewrap", "keys_"),
+    *("migrate_", "redis-rules_record", "rollout_", "rotate-password", "unwrap"),
 )
-OTHERS: Final = sorted({path.stem for path in FOLDER.glob("*.t")} - WITHOUT_SERVER - SLOW)
+WITH_SERVER: Final = sorted({path.stem for path in FOLDER.glob("*.t")} - WITHOUT_SERVER)
+SLOW: Final = [name for name in WITH_SERVER if name.startswith(NIGHTLY)]
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +56,14 @@ def test_command_without_a_server_prints_its_transcript(
 
 
 @pytest.mark.requires("embedded")
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", [name for name in WITH_SERVER if name not in SLOW])
 def test_command_prints_its_transcript(started: TeamRepository, name: str) -> None:
     check_transcript(name, started)
 
 
 @pytest.mark.nightly
 @pytest.mark.requires("embedded")
-@pytest.mark.parametrize("name", sorted(SLOW))
+@pytest.mark.parametrize("name", SLOW)
 def test_slow_command_prints_its_transcript(started: TeamRepository, name: str) -> None:
     check_transcript(name, started)
 

@@ -329,7 +329,9 @@ def test_rejected_login_shows_reason_and_remedy_once(scene: Scene) -> None:
     outcome = scene.diagnose()[-1]
     assert outcome.text.count("invalid role or secret ID") == 1
     assert outcome.remedy is not None
-    assert outcome.remedy.endswith("or issue a new secret-id")
+    assert outcome.remedy.endswith(
+        "or issue a new secret-id, on a local deployment with strongroom up"
+    )
     assert outcome.remedy not in outcome.text
 
 

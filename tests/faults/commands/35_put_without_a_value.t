@@ -1,0 +1,9 @@
+Ada got a new token.
+
+  $ strongroom put mail-password --service parcels
+  error: the value of mail-password is empty; pass it on standard input
+  [1]
+
+The mend.
+
+  $ printf mail-1a2b3c4d | strongroom put mail-password --service parcels > put.txt

@@ -1,0 +1,13 @@
+  $ mkdir dev-values; key=$(strongroom dev-values key 2> /dev/null); touch dev-values/members
+
+Ada shares a value with her team.
+
+  $ strongroom dev-values share carrier-token --service parcels
+  error: the key in /home/ada/projects/home/.config/strongroom/identity.txt is not a member's; print the public key, and make it if there is none, with: strongroom dev-values key; add it and a name as a line of /home/ada/projects/parcels/dev-values/members; and let a member run: strongroom dev-values share
+  [1]
+
+The mend.
+
+  $ echo "$key ada" >> dev-values/members
+  $ strongroom dev-values share carrier-token --service parcels
+  wrote dev-values/parcels.encrypted: 1 value for ada (new); commit it
