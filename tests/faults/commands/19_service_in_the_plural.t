@@ -1,7 +1,7 @@
 The agent of labels should run on a host.
 
   $ strongroom agent build --service label --env prod --for systemd --out units -- /opt/labels/serve
-  error: no service in prod 'label' is declared (expected labels or parcels; did you mean 'labels'?)
+  error: no service 'label' is declared (expected labels or parcels; did you mean 'labels'?)
   [1]
 
 The mend.

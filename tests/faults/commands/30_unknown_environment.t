@@ -1,7 +1,7 @@
 Ada looks at what would change.
 
   $ strongroom plan --env staging
-  error: no environment 'staging' is declared (expected dev or prod)
+  error: no environment 'staging' is declared (expected dev or prod); declare a new one in environments/staging.yaml
   [1]
 
 The mend.

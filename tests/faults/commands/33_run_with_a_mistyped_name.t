@@ -1,7 +1,7 @@
 A script needs one value.
 
   $ strongroom run --name carier-token --service parcels -- printenv CARRIER_TOKEN
-  error: secret 'carier-token' is not declared: add it to the declaration; did you mean 'carrier-token'?
+  error: secret 'carier-token' is not declared; did you mean 'carrier-token'? Otherwise add it to the declaration
   [1]
 
 The mend.

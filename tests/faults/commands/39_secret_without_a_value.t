@@ -4,7 +4,7 @@
 The service has a new secret, and its program does not start.
 
   $ strongroom run --service parcels -- true
-  error: 1 required secrets cannot be read:
+  error: required secrets cannot be read:
     stamp-token: has no value; write one, such as with: strongroom put stamp-token
   [1]
 

@@ -1,7 +1,7 @@
 Ada set a port for another deployment, in the same shell.
 
   $ export STRONGROOM_VAULT_PORT=18300; strongroom plan
-  error: STRONGROOM_VAULT_PORT is 18300, but the deployment in /home/ada/projects/parcels/.strongroom is running on port 18200; unset STRONGROOM_VAULT_PORT to use that deployment, run make vault-down before make vault-up to move it, or start another one with strongroom up --root FOLDER
+  error: STRONGROOM_VAULT_PORT is 18300, but the deployment in /home/ada/projects/parcels/.strongroom is running on port 18200; unset STRONGROOM_VAULT_PORT to use that deployment, run strongroom down before strongroom up to move it, or start another one with strongroom up --root FOLDER
   [1]
 
 The mend.
