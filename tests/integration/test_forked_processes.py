@@ -30,6 +30,7 @@ from app_integration import (
     hvac_client,
 )
 from app_integration.observability import redaction
+from app_integration.secret_store.cache_entry import current
 from tests.support.processes.python_child import run_python
 from tests.support.servers.deployment import Deployment
 
@@ -121,7 +122,7 @@ def child_of_a_busy_parent() -> Any:
 
     flights: Any = default_client.get_default_client().secrets.fetcher._flights
     threads = [
-        threading.Thread(target=flights.do, args=(("redis-url", False), fetch)),
+        threading.Thread(target=flights.do, args=((current("redis-url"), False), fetch)),
         threading.Thread(target=hold),
     ]
     for thread, began in zip(threads, (fetching, holding), strict=True):
