@@ -66,7 +66,7 @@ def check(path: Path, kind: FolderKind) -> Path:
             f"{kind.option}: {folder.resolve()}"
         )
     if not stat.S_ISDIR(mode):
-        raise ConfigurationError(f"{path} is not a folder; name another one with {kind.option}")
+        raise ConfigurationError(f"{path} is a file; name a folder with {kind.option}")
     # Before the mark is looked for, because another process may create it, and then files.
     names = {each.name for each in folder.iterdir()} - _IGNORED
     if names and not _is_marked(folder, kind) and not kind.is_earlier(folder, names):

@@ -136,4 +136,5 @@ def _remedy(error: StrongroomError, settings: Settings, target: _Target) -> str:
             f"manager can log in and may create users there{target.condition}; in dev, run "
             "strongroom up"
         )
-    return f"strongroom plan --env {settings.scope.environment}, then apply"
+    env = settings.scope.environment
+    return f"strongroom plan --env {env}, then strongroom apply --env {env}"

@@ -164,7 +164,9 @@ class Service:
             VaultSource(self.session, scope, mounts).fetch(name)
         except AccessDenied as error:
             raise Broken(
-                str(error), f"strongroom plan --env {scope.environment}, then apply"
+                str(error),
+                f"strongroom plan --env {scope.environment}, then strongroom apply --env "
+                f"{scope.environment}",
             ) from None
         except RequestRefused as error:
             raise Broken(

@@ -121,7 +121,7 @@ def name_rejected(file: str | Path) -> Iterator[None]:
         yield
     except DecryptionFailed as error:
         name = "standard input" if file == PIPE else file
-        raise DecryptionFailed(f"{name}: {error}") from None
+        raise DecryptionFailed(f"{name}: {error}; a context is --context NAME=TEXT") from None
 
 
 def run(prog: str, command: Callable[..., int | None], *arguments: object) -> int:

@@ -38,7 +38,8 @@ def _missing_secrets_error(
 ) -> SecretsMissing:
     """Return one error with a line for each secret that cannot be read."""
     lines = [
-        f"{name}: has no value; write one, such as with: strongroom put {name}" for name in missing
+        f"{name}: has no value; strongroom put {name} writes one, strongroom apply a generated one"
+        for name in missing
     ]
     for name in denied:
         hint = f"; write one, or if it is there add {rule(name)}" if rule else ""

@@ -293,7 +293,7 @@ BROKEN = {
 REMEDIES = {
     database_is_elsewhere: "check that the address in database-url is reachable from here",
     declared_database_is_elsewhere: "check that its declared address is reachable from here",
-    unknown_redis_role: "strongroom plan --env dev, then apply",
+    unknown_redis_role: "strongroom plan --env dev, then strongroom apply --env dev",
     redis_is_elsewhere: "check that the address in redis-url is reachable from here",
     declared_redis_is_elsewhere: "check that its declared address is reachable from here",
     database_url_is_unreadable: "correct what the message names",

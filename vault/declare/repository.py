@@ -170,5 +170,5 @@ def _errors(doc: document.Document, installed: str | None) -> list[FieldError]:
     running = Version(installed or version("strongroom"))
     if accepted.contains(running, prereleases=True):
         return []
-    expected = f"another version than {running}; install strongroom{accepted}"
+    expected = f"one that {running} fulfils; correct it, or install strongroom{accepted}"
     return [FieldError(("requires",), f"is {format_value(str(accepted))}", expected)]

@@ -88,7 +88,9 @@ def read(path: Path) -> DotenvFile:
         raise ConfigurationError(f"{path} is a link; pass its target instead: {path.resolve()}")
     try:
         if not path.is_file():
-            raise ConfigurationError(f"{path} does not exist or is not a file; pass the .env file")
+            raise ConfigurationError(
+                f"{path} does not exist or is not a file; pass the path of an .env file"
+            )
         return parse(path, read_input(path))
     except OSError as error:
         raise ConfigurationError(

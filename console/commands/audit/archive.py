@@ -72,7 +72,9 @@ def archive(
     if declaration is not None:
         _check_declared(declaration, scope, needs_key=not no_key)
     if no_key and not recipient:
-        raise typer.BadParameter("--no-key needs a --recipient; otherwise nobody can decrypt")
+        raise typer.BadParameter(
+            "--no-key needs a --recipient, such as age1…; otherwise nobody can decrypt"
+        )
     logs, tell = _find_logs(target, audit_log or (), reload)
     if keep is None and declaration is not None:
         keep = whole_days(declaration.environment(scope.environment).vault.audit_keep)

@@ -119,4 +119,10 @@ def _run(session: Session, declared: Declaration, scope: Scope, rows: tuple[Test
     for failure in failures:
         typer.echo(failure)
     typer.echo(f"{scope}: {len(tested) - len(failures)} of {len(tested)} rows hold")
+    if failures:
+        typer.echo(
+            "In each row above, correct what it expects (allow or deny), or the declaration and "
+            "its policies, and apply them.",
+            err=True,
+        )
     return not failures

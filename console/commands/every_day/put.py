@@ -31,6 +31,7 @@ from vault.reconcile.resources.ownership import Owner, check_secret_owner
 
 def put(
     name: Annotated[str, typer.Argument(help="a declared secret")],
+    values: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     service: OnlyService = None,
     env: Env = Environment.DEV,
     root: Root = DEFAULT_ROOT,
@@ -39,6 +40,11 @@ def put(
 
     On a terminal, it is asked for, and what is typed is not shown. It says who must restart.
     """
+    if values:  # which typer would show in its error
+        raise typer.BadParameter(
+            f"put reads the value from standard input: strongroom put {name} < FILE, with the same "
+            "options; the one in the command line is in the shell's history now, so use another"
+        )
     target = open_target(env, root)
     declaration, scope = target.declaration, target.find_scope(service)
     check_writable(declaration, scope, name)
@@ -90,7 +96,10 @@ def check_writable(declaration: Declaration, scope: Scope, name: str) -> None:
 def check_value(name: str, value: str) -> None:
     """Check that *value* is a whole one."""
     if not value:
-        raise ConfigurationError(f"the value of {name} is empty; pass it on standard input")
+        raise ConfigurationError(
+            f"the value of {name} is empty; pass it on standard input: strongroom put {name} < "
+            "FILE, with the same options"
+        )
     if value.startswith("-----BEGIN ") and "-----END " not in value:
         raise ConfigurationError(
             f"the value of {name} is the beginning of a PEM block only; pass its whole file on "

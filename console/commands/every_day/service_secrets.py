@@ -11,13 +11,13 @@ import typer
 from app_integration import names
 from app_integration.errors import ConfigurationError
 from app_integration.host_commands.option_catalogue import RESTART, SECRET_FILE
-from app_integration.names import Environment
+from app_integration.names import Environment, Scope
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret_store.declared_names import check_declared
 from console.options import Env, OnlyService, Root
 from console.target.local_folder import DEFAULT_ROOT
 from console.target.service_client import open_reader, read_local_variables
-from console.target.target import Target, open_target
+from console.target.target import open_target
 from console.views.escapes import escape_unprintable
 from vault.declare.application_variables import setting_variables
 
@@ -73,7 +73,7 @@ def get(
     target = open_target(env, root)
     scope = target.find_scope(service)
     check_declared(name, target.declaration.secrets(scope))
-    _check_shown(name, target, is_revealed=reveal)
+    _check_shown(name, scope, is_revealed=reveal)
     with open_reader(target, scope, from_server=True) as client:
         value = client.secrets.get(name).reveal()
         log = AuditLog(scope, client.open_audit_sink(), best_effort=scope.environment.is_dev)
@@ -86,15 +86,16 @@ def get(
         )
 
 
-def _check_shown(name: str, target: Target, *, is_revealed: bool) -> None:
+def _check_shown(name: str, scope: Scope, *, is_revealed: bool) -> None:
     """Check that a value may be shown."""
     if not sys.stdout.isatty():
         raise ConfigurationError(
             "get shows a value on a terminal only; in a script, run a command with it: strongroom "
-            f"run --name {name} -- COMMAND, which finds it in {names.variable_name(name)}"
+            f"run --service {scope.service} --env {scope.environment} --name {name} -- COMMAND, "
+            f"which finds it in {names.variable_name(name)}"
         )
-    if not target.environment.is_dev and not is_revealed:
+    if not scope.environment.is_dev and not is_revealed:
         raise ConfigurationError(
-            f"{target.environment} is not dev; to show the value of {name} on this terminal, pass "
+            f"{scope.environment} is not dev; to show the value of {name} on this terminal, pass "
             "--reveal. Nothing was read"
         )

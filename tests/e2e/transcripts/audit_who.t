@@ -8,5 +8,5 @@ Who read a secret, from where and when.
 A mistyped secret.
 
   $ strongroom audit who api-kye --env dev --service labels
-  error: labels has no secret, key or database role 'api-kye' in dev (did you mean 'api-key'?); use api-key
+  error: labels has no secret, key or database role 'api-kye' in dev; did you mean 'api-key'?
   [1]

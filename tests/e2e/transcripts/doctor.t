@@ -30,5 +30,5 @@ A secret that was declared and not applied yet is the first part that fails, wit
   ok     secret database-url: has a value
   ok     secret mail-password: has a value
   FAILED secret page-key: GET secret/data/parcels/dev/page-key: denied or absent; check the name, and that it was applied, or add path "secret/data/parcels/dev/page-key" { capabilities = ["read"] }
-         to do: strongroom plan --env dev, then apply
+         to do: strongroom plan --env dev, then strongroom apply --env dev
   [2]

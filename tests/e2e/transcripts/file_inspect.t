@@ -21,5 +21,5 @@ Who can decrypt the file, and under which version of the key.
 A file that is not encrypted.
 
   $ strongroom file inspect README.md
-  error: README.md: the file is not authentic for this key and context, or a newer strongroom-sdk wrote it; pass those that it was encrypted with, or upgrade
+  error: README.md: the file is not authentic for this key and context, or a newer strongroom-sdk wrote it; pass those that it was encrypted with, or upgrade; a context is --context NAME=TEXT
   [1]

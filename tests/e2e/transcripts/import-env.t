@@ -9,5 +9,5 @@ What the command would do with each variable, without a value.
 A path that leads to no file.
 
   $ strongroom import-env .env --service parcels
-  error: .env does not exist or is not a file; pass the .env file
+  error: .env does not exist or is not a file; pass the path of an .env file
   [1]

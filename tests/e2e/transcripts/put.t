@@ -8,5 +8,5 @@ The value is read from standard input, and the reader sees its version and which
 A value as an argument would be in the shell's history, so that there is no such argument.
 
   $ strongroom put mail-password mail-77aa88bb99cc --service parcels
-  strongroom: Got unexpected extra argument(s) (mail-77aa88bb99cc)
+  strongroom: Invalid value: put reads the value from standard input: strongroom put mail-password < FILE, with the same options; the one in the command line is in the shell's history now, so use another
   [64]

@@ -3,7 +3,7 @@
 The alerts should be in a folder.
 
   $ strongroom monitoring build --out alerts
-  error: alerts is not a folder; name another one with --out
+  error: alerts is a file; name a folder with --out
   [1]
 
 The mend.

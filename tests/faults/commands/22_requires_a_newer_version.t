@@ -3,7 +3,7 @@
 The required version was edited; the newest release is 0.1.0.
 
   $ strongroom check
-  error: strongroom.yaml:3: requires is '>=99.0' (expected another version than 0.1.0; install strongroom>=99.0)
+  error: strongroom.yaml:3: requires is '>=99.0' (expected one that 0.1.0 fulfils; correct it, or install strongroom>=99.0)
   [1]
 
 The mend.

@@ -3,7 +3,7 @@
 The values are in a file of the application.
 
   $ strongroom import-env .env --service parcels --dry-run
-  error: .env does not exist or is not a file; pass the .env file
+  error: .env does not exist or is not a file; pass the path of an .env file
   [1]
 
 The mend.

@@ -1,7 +1,7 @@
 Ada got a new token.
 
   $ strongroom put mail-password --service parcels
-  error: the value of mail-password is empty; pass it on standard input
+  error: the value of mail-password is empty; pass it on standard input: strongroom put mail-password < FILE, with the same options
   [1]
 
 The mend.

@@ -1,7 +1,7 @@
 A script needs a value.
 
   $ strongroom get carrier-token --service parcels
-  error: get shows a value on a terminal only; in a script, run a command with it: strongroom run --name carrier-token -- COMMAND, which finds it in CARRIER_TOKEN
+  error: get shows a value on a terminal only; in a script, run a command with it: strongroom run --service parcels --env dev --name carrier-token -- COMMAND, which finds it in CARRIER_TOKEN
   [1]
 
 The mend.

@@ -5,7 +5,7 @@ The service has a new secret, and its program does not start.
 
   $ strongroom run --service parcels -- true
   error: required secrets cannot be read:
-    stamp-token: has no value; write one, such as with: strongroom put stamp-token
+    stamp-token: has no value; strongroom put stamp-token writes one, strongroom apply a generated one
   [1]
 
 The mend.

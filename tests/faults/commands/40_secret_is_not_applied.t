@@ -5,7 +5,7 @@ The service has a new secret.
   $ strongroom doctor --service parcels | tail -3; (exit ${PIPESTATUS[0]})
   ok     secret mail-password: has a value
   FAILED secret page-key: GET secret/data/parcels/dev/page-key: denied or absent; check the name, and that it was applied, or add path "secret/data/parcels/dev/page-key" { capabilities = ["read"] }
-         to do: strongroom plan --env dev, then apply
+         to do: strongroom plan --env dev, then strongroom apply --env dev
   [2]
 
 The mend.

@@ -1,7 +1,7 @@
 Somebody asks who read a key.
 
   $ strongroom audit who api-kye --env dev --service labels
-  error: labels has no secret, key or database role 'api-kye' in dev (did you mean 'api-key'?); use api-key
+  error: labels has no secret, key or database role 'api-kye' in dev; did you mean 'api-key'?
   [1]
 
 The mend.

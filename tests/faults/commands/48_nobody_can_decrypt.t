@@ -3,7 +3,7 @@
 The audit log should be kept, without a key of the service.
 
   $ strongroom audit archive --service parcels --env dev --folder archive --audit-log audit.log --reload 'touch audit.log' --no-key
-  strongroom: Invalid value: --no-key needs a --recipient; otherwise nobody can decrypt
+  strongroom: Invalid value: --no-key needs a --recipient, such as age1…; otherwise nobody can decrypt
   [64]
 
 The mend.

@@ -6,7 +6,7 @@
 Ada applies the plan that was approved.
 
   $ strongroom apply change.plan
-  error: the server changed since this plan was made; make another plan, with: strongroom plan --out
+  error: the server changed since this plan was made; make another plan, with: strongroom plan --env dev --out FILE
   [1]
 
 The mend.

@@ -407,7 +407,8 @@ def commands(command: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, child in getattr(command, "commands", {}).items():
         yield from commands(child, f"{prefix} {name}".strip())
     if not hasattr(command, "commands"):
-        options = [(*each.opts, *each.secondary_opts) for each in command.params]
+        shown = [each for each in command.params if not getattr(each, "hidden", False)]
+        options = [(*each.opts, *each.secondary_opts) for each in shown]
         flat = [name for each in options for name in each]
         yield prefix, " ".join(name if name.startswith("-") else name.upper() for name in flat)
 

@@ -170,8 +170,8 @@ def test_require_lists_every_missing_secret_with_the_rule_to_add() -> None:
     assert (caught.value.missing, caught.value.denied) == (("b", "d"), ("c",))
     assert str(caught.value).splitlines() == [
         "required secrets cannot be read:",
-        "  b: has no value; write one, such as with: strongroom put b",
-        "  d: has no value; write one, such as with: strongroom put d",
+        "  b: has no value; strongroom put b writes one, strongroom apply a generated one",
+        "  d: has no value; strongroom put d writes one, strongroom apply a generated one",
         "  c: denied or absent; write one, or if it is there add " + RULE.format("c"),
     ]
 

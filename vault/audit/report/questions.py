@@ -14,7 +14,7 @@ from vault.audit.report.coverage import find_coverage
 from vault.audit.report.declared_objects import Declared, DeclaredObject
 from vault.audit.report.period import Period
 from vault.audit.report.version_reads import find_last_versions, group_version_reads
-from vault.declare.errors import join_names, suggest
+from vault.declare.errors import hint_names, suggest
 from vault.reconcile.server_time import format_time
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def find_objects(declared: Declared, scope: Scope, name: str) -> tuple[DeclaredO
         names = {each.name for each in own}
         raise ConfigurationError(
             f"{scope.service} has no secret, key or database role {name!r} in "
-            f"{scope.environment}{_hint(name, names)}; use {join_names(sorted(names))}"
+            f"{scope.environment}{hint_names(name, sorted(names))}"
         )
     return found
 

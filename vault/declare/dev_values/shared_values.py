@@ -137,8 +137,8 @@ class SharedFiles:
         if not self.is_member:
             raise ConfigurationError(
                 f"the key in {self._identity} is not a member's; print the public key, and make it "
-                f"if there is none, with: strongroom dev-values key; add it and a name as a line "
-                f"of {self._folder / FILE}; and let a member run: strongroom dev-values share"
+                f"if there is none, with: strongroom dev-values key; add the line KEY NAME to "
+                f"{self._folder / FILE}; then have a member run: strongroom dev-values share"
             )
 
     def shareable(self, scope: Scope) -> list[str]:

@@ -17,7 +17,6 @@ from vault.reconcile.planning.build import Prune
 from vault.reconcile.planning.plan import Action, Change, Plan
 
 _MAX_SIZE: Final = 256 * 1024 * 1024  # bytes
-_REMEDY: Final = "make another plan, with: strongroom plan --out"
 
 
 class PlanOutdated(ConfigurationError):
@@ -37,12 +36,13 @@ class SavedPlan:
 
     def require_current(self, plan: Plan) -> None:
         """Check that *plan*, which was just built, equals this one."""
+        remedy = f"make another plan, with: strongroom plan --env {self.environment} --out FILE"
         if plan.digest != self.digest:
-            raise PlanOutdated(f"the server changed since this plan was made; {_REMEDY}")
+            raise PlanOutdated(f"the server changed since this plan was made; {remedy}")
         if _changes(plan) != self.changes:
             raise PlanOutdated(
                 "the declaration changed since this plan was made, or the operator-provided values "
-                f"differ; pass the same --given, or {_REMEDY}"
+                f"differ; pass the same --given, or {remedy}"
             )
 
 

@@ -90,8 +90,8 @@ def test_another_declaration_needs_no_repository(root: Path, tmp_path: Path) -> 
         (
             'format: 1\nrequires: ">=7,<8"',
             (
-                "2: requires is '<8,>=7' (expected another version than 0.1.0; install "
-                "strongroom<8,>=7)"
+                "2: requires is '<8,>=7' (expected one that 0.1.0 fulfils; correct "
+                "it, or install strongroom<8,>=7)"
             ),
         ),
         (

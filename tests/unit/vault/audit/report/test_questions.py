@@ -76,7 +76,7 @@ def test_who_has_refused_readers_and_processes(tmp_path: Path) -> None:
 
 def test_undeclared_secret_is_refused_with_a_similar_name(tmp_path: Path) -> None:
     store = write_store(tmp_path, [read(1, "00:00:00")])
-    with pytest.raises(ConfigurationError, match=r"'jwtt' in dev \(did you mean 'jwt'\?\)"):
+    with pytest.raises(ConfigurationError, match=r"'jwtt' in dev; did you mean 'jwt'\?"):
         who(store, "jwtt")
 
 
