@@ -1,9 +1,7 @@
 Who read a secret, from where and when.
 
-  $ strongroom audit who api-key --env dev --service labels | sed -n '4,6p' | cut -c -40
-  Requests to the server
-  actor       host  address  use   outcome
-  labels-dev  -     -        read  ok
+  $ strongroom audit who api-key --env dev --service labels | tr -s ' ' | grep -o '^labels-dev .* ok'
+  labels-dev - - read ok
 
 A mistyped secret.
 
