@@ -38,7 +38,7 @@ FLOOR_TESTS := $(addprefix tests/unit/,config/test_loader.py config/test_watcher
 	integrations/orm integrations/test_django_cache.py $(addprefix integrations/test_sqlalchemy_,columns.py loaded_rows.py new_rows.py \
 	plaintext.py) observability/test_metrics.py rendering session/test_session.py transport/test_request.py) \
 	$(addprefix tests/integration/test_,database_asyncio.py database_rotation.py encrypted_columns_on_postgres.py \
-	generated_keys_sqlalchemy.py redis_users.py)
+	generated_keys.py generated_keys_sqlalchemy.py redis_users.py)
 GROUPS := --group build --group lint --group test
 
 # unit: the processes of pytest, while they run tests of tests/unit; all: those and all their children, always.

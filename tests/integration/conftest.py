@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, text
 
+from app_integration import database_engine, use_data_keys, use_index_keys
+from app_integration.encryption.blind_index.stores.table import TableIndexKeys
+from app_integration.encryption.keys.stores.table import TableDataKeys
 from console.target.target import Target
 from local.runtimes.embedded_runtime import EmbeddedRuntime
 from tests.support.processes.agent_fleet import AgentFleet, agent_fleet
@@ -39,6 +43,21 @@ def archivable(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Itera
     for path, content in before.items():
         with path.open("ab", buffering=0) as file:  # in one piece, because the server writes, too
             assert file.write(content) == len(content)
+
+
+@pytest.fixture
+def key_engine(default_client_on_server: None) -> Iterator[Engine]:
+    """Yield an engine of the deployment's database, whose tables of keys the client uses."""
+    del default_client_on_server
+    engine = database_engine()
+    keys, indexes = TableDataKeys(engine, "own_data_keys"), TableIndexKeys(engine, "own_index_keys")
+    keys.create()
+    indexes.create()
+    use_data_keys(keys)
+    use_index_keys(indexes)
+    yield engine
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE own_data_keys, own_index_keys"))
 
 
 @pytest.fixture(scope="session")

@@ -13,16 +13,9 @@ from sqlalchemy import Engine, Integer, Sequence, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from app_integration import (
-    async_database_engine,
-    database_engine,
-    default_client,
-    use_data_keys,
-    use_index_keys,
-)
+from app_integration import async_database_engine, default_client
 from app_integration.client import Client
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
-from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.errors import IndexKeyLost
 from app_integration.integrations.sqlalchemy import (
     Encrypted,
@@ -37,7 +30,7 @@ from tests.support.servers.deployment import Deployment
 pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("default_client_on_server")]
 
 ROWS = 100_000
-DATA_KEYS, INDEX_KEYS = "encrypted_rows_data_keys", "encrypted_rows_index_keys"
+INDEX_KEYS = "own_index_keys"
 
 
 class Base(DeclarativeBase):
@@ -53,19 +46,11 @@ class Guest(EncryptedRow, Base):
 
 
 @pytest.fixture
-def engine() -> Iterator[Engine]:
-    engine = database_engine()
-    keys, indexes = TableDataKeys(engine, DATA_KEYS), TableIndexKeys(engine, INDEX_KEYS)
-    keys.create()
-    indexes.create()
-    use_data_keys(keys)
-    use_index_keys(indexes)
-    Base.metadata.create_all(engine)
+def engine(key_engine: Engine) -> Iterator[Engine]:
+    Base.metadata.create_all(key_engine)
     create_index_keys(Guest)
-    yield engine
-    Base.metadata.drop_all(engine)
-    with engine.begin() as connection:
-        connection.execute(text(f"DROP TABLE {DATA_KEYS}, {INDEX_KEYS}"))
+    yield key_engine
+    Base.metadata.drop_all(key_engine)
 
 
 def test_rows_with_sequence_keys_are_encrypted_and_found(

@@ -1,27 +1,23 @@
-"""Model objects whose keys PostgreSQL generates: encrypted, inserted in any way, and read."""
+"""What only Django has of keys that PostgreSQL generates: its managers, signals and upserts."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
-from app_integration import database_engine, use_data_keys, use_index_keys
-from app_integration.encryption.blind_index.stores.table import TableIndexKeys
-from app_integration.encryption.keys.stores.table import TableDataKeys
 from app_integration.errors import EncryptionError
 from tests.support.databases import django_project
+from tests.support.orms.django_orm import DjangoOrm
 
 django_project.set_up()
 
 from asgiref.sync import sync_to_async  # noqa: E402 (Django must be set up first)
 from django.db import (  # noqa: E402 (as above)
     IntegrityError,
-    connection,
     connections,
     models,
     transaction,
@@ -34,12 +30,10 @@ from app_integration.integrations.django import (  # noqa: E402 (as above)
     EncryptedField,
     EncryptedModel,
     create_index_keys,
-    find,
 )
 
-pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("default_client_on_server")]
+pytestmark = pytest.mark.requires("embedded")
 
-DATA_KEYS, INDEX_KEYS = "django_keys_data_keys", "django_keys_index_keys"
 COUNT = 12
 
 
@@ -111,42 +105,14 @@ _CHANGES = """
 
 
 @pytest.fixture(autouse=True)
-def tables(default_client_on_server: None) -> Iterator[None]:
-    del default_client_on_server
-    engine = database_engine()
-    keys, indexes = TableDataKeys(engine, DATA_KEYS), TableIndexKeys(engine, INDEX_KEYS)
-    keys.create()
-    indexes.create()
-    use_data_keys(keys)
-    use_index_keys(indexes)
-    with closing(engine.raw_connection()) as raw:
-        info: Any = raw.driver_connection
-        with django_project.connected(info.info):
-            with django_project.tables(*MODELS, Critic, Book):
-                run(_CHANGES)
-                create_index_keys(Writer)
-                yield
-            run(f"DROP SEQUENCE IF EXISTS django_ids; DROP TABLE {DATA_KEYS}, {INDEX_KEYS}")
-
-
-def run(statements: str) -> None:
-    with connection.cursor() as cursor:
-        for each in statements.split(";"):
-            cursor.execute(each)
-
-
-@contextmanager
-def reserving() -> Iterator[list[str]]:
-    """Record the statements that reserve keys, for the block."""
-    found = list[str]()
-
-    def record(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if "nextval" in sql:
-            found.append(sql)
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(record):
-        yield found
+def orm(key_engine: Engine) -> Iterator[DjangoOrm]:
+    with DjangoOrm.connected(key_engine) as orm:
+        with django_project.tables(*MODELS, Critic, Book):
+            for each in _CHANGES.split(";"):
+                orm.run(each)
+            create_index_keys(Writer)
+            yield orm
+        orm.run("DROP SEQUENCE django_ids")
 
 
 def emails(model: Any) -> dict[str, str | None]:
@@ -226,34 +192,22 @@ WAYS: list[tuple[Callable[[Any], None], int]] = [
 ]
 
 
-def test_rows_inserted_in_any_way_are_read() -> None:
+def test_rows_inserted_in_any_way_are_read(orm: DjangoOrm) -> None:
     for model in MODELS:
         for way, requests in WAYS:
-            with reserving() as reserved:
+            with orm.reservations() as reserved:
                 way(model)
             assert emails(model) == {f"n{each}": f"e{each}" for each in range(COUNT)}, way
             assert len(reserved) == requests, way
             model.objects.all().delete()
 
 
-def test_blind_index_finds_rows_of_generated_keys() -> None:
-    Writer.objects.bulk_create(made(Writer))
-    assert [row.name for row in find(Writer.objects, "email", "E3")] == ["n3"]
-
-
-def test_assigned_keys_are_kept_beside_generated_ones() -> None:
+def test_single_objects_keep_assigned_keys() -> None:
     for model in MODELS:
-        rows = made(model)
-        rows[3].pk, rows[7].pk = 20_003, 20_007
-        with reserving() as reserved:
-            model.objects.bulk_create(rows)
-        assert len(reserved) == 1
-        assert (rows[3].pk, rows[7].pk) == (20_003, 20_007)
-        model.objects.create(pk=20_011, name="created", email="created")
-        model(pk=20_012, name="saved", email="saved").save()
-        expected = {f"n{each}": f"e{each}" for each in range(COUNT)}
-        assert emails(model) == {**expected, "created": "created", "saved": "saved"}
-        assert model.objects.filter(pk__gt=20_000).count() == 4
+        model.objects.create(pk=20_011, name="created", email="first")
+        model(pk=20_012, name="saved", email="second").save()
+        found = {row.pk: row.email for row in model.objects.all()}
+        assert found == {20_011: "first", 20_012: "second"}
 
 
 def test_object_is_new_until_it_is_inserted() -> None:
@@ -290,32 +244,6 @@ def test_object_that_is_not_inserted_has_no_key() -> None:
         expected = {f"n{each}": f"e{each}" for each in range(COUNT)}
         expected |= {"n3": "first", "other": "second", "changed": "e3"}
         assert emails(model) == expected
-
-
-def test_keys_are_not_used_again_after_a_rollback() -> None:
-    with transaction.atomic():
-        used = Always.objects.create(name="n", email="e").pk
-        transaction.set_rollback(True)
-    assert Always.objects.create(name="n", email="e").pk > used
-
-
-def test_concurrent_writers_get_keys_of_their_own() -> None:
-    def write(writer: int) -> None:
-        rows = Always.objects.using("postgres")
-        for turn in range(4):
-            names = [f"{writer}.{turn}.{each}" for each in range(COUNT)]
-            rows.bulk_create([Always(name=each, email=each) for each in names])
-            rows.create(name=f"{writer}.{turn}", email=f"{writer}.{turn}")
-            with connections["postgres"].cursor() as cursor:
-                plain = 'INSERT INTO "Always (people)" (name, visits) VALUES (%s, 0)'
-                cursor.execute(plain, [f"plain {writer}.{turn}"])
-        connections["postgres"].close()
-
-    with ThreadPoolExecutor(4) as threads:
-        list(threads.map(write, range(4)))
-    found = emails(Always)
-    assert len(found) == 4 * 4 * (COUNT + 2)
-    assert all(email == name for name, email in found.items() if not name.startswith("plain"))
 
 
 def test_related_objects_are_bound_to_generated_keys() -> None:
@@ -369,15 +297,6 @@ def test_asynchronous_methods_insert() -> None:
 
     asyncio.run(main())
     assert emails(Always) == {"a": "a", "b": "b", "c": "c"}
-
-
-def test_key_without_a_sequence_is_refused_before_the_insert() -> None:
-    run("ALTER TABLE generated_serial ALTER id DROP DEFAULT")
-    for write in (save, bulk_create):
-        with pytest.raises(EncryptionError, match=r"Serial\.id: .* has no sequence"):
-            write(Serial)
-    Serial.objects.create(pk=1, name="ada", email="e")
-    assert emails(Serial) == {"ada": "e"}
 
 
 def test_manager_that_cannot_reserve_keys_raises() -> None:

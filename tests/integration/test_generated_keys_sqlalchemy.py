@@ -1,11 +1,9 @@
-"""Mapped objects whose keys PostgreSQL generates: encrypted, inserted in any way, and read."""
+"""What only SQLAlchemy has of keys that PostgreSQL generates: its inserts, mappings and upserts."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -17,20 +15,16 @@ from sqlalchemy import (
     Identity,
     Integer,
     String,
-    event,
     func,
     insert,
     select,
     text,
 )
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
-from app_integration import async_database_engine, database_engine, use_data_keys, use_index_keys
-from app_integration.encryption.blind_index.stores.table import TableIndexKeys
-from app_integration.encryption.keys.stores.table import TableDataKeys
+from app_integration import async_database_engine
 from app_integration.errors import ConfigurationError, EncryptionError
 from app_integration.integrations.sqlalchemy import (
     Encrypted,
@@ -38,13 +32,12 @@ from app_integration.integrations.sqlalchemy import (
     Index,
     column_values,
     create_index_keys,
-    find,
     reserve_keys,
 )
+from tests.support.orms.sqlalchemy_orm import SqlAlchemyOrm
 
-pytestmark = [pytest.mark.requires("embedded"), pytest.mark.usefixtures("default_client_on_server")]
+pytestmark = pytest.mark.requires("embedded")
 
-DATA_KEYS, INDEX_KEYS = "generated_keys_data_keys", "generated_keys_index_keys"
 SCHEMA = "Own (schema)"
 COUNT = 12
 
@@ -97,15 +90,6 @@ class Pagila(EncryptedRow, Person, Base):
     email = Encrypted("pagila.email", nullable=True)
 
 
-class Unmarked(EncryptedRow, Person, Base):
-    """A class mapped without the Identity that its table has."""
-
-    __tablename__ = "unmarked_people"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    email = Encrypted("unmarked.email", nullable=True)
-
-
 class Pet(EncryptedRow, Base):
     """A class whose tokens are bound to a generated key of another class, too."""
 
@@ -126,15 +110,6 @@ class Doctor(Serial):
     licence = Encrypted("doctors.licence")
 
 
-class Triggered(EncryptedRow, Person, Base):
-    """A class whose keys come from a trigger."""
-
-    __tablename__ = "triggered_people"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    email = Encrypted("triggered.email", nullable=True)
-
-
 class NoKey(EncryptedRow, Base):
     __tablename__ = "no_generated_key"
 
@@ -142,52 +117,24 @@ class NoKey(EncryptedRow, Base):
     email = Encrypted("no_key.email")
 
 
-CLASSES: list[Any] = [Serial, Always, ByDefault, Pagila, Unmarked]
+CLASSES: list[Any] = [Serial, Always, ByDefault, Pagila]
 _BEFORE = f'CREATE SCHEMA "{SCHEMA}"; CREATE SEQUENCE pagila_ids'
-_AFTER = """
-    ALTER TABLE unmarked_people ALTER id DROP DEFAULT;
-    DROP SEQUENCE unmarked_people_id_seq;
-    ALTER TABLE unmarked_people ALTER id ADD GENERATED ALWAYS AS IDENTITY;
-    ALTER TABLE triggered_people ALTER id DROP DEFAULT;
-"""
 
 
 @pytest.fixture
-def engine() -> Iterator[Engine]:
-    engine = database_engine()
-    keys, indexes = TableDataKeys(engine, DATA_KEYS), TableIndexKeys(engine, INDEX_KEYS)
-    keys.create()
-    indexes.create()
-    use_data_keys(keys)
-    use_index_keys(indexes)
-    run(engine, _BEFORE)
-    Base.metadata.create_all(engine)
-    run(engine, _AFTER)
+def engine(key_engine: Engine) -> Iterator[Engine]:
+    run(key_engine, _BEFORE)
+    Base.metadata.create_all(key_engine)
     create_index_keys(Serial)
-    yield engine
-    Base.metadata.drop_all(engine)
-    run(engine, f'DROP SCHEMA "{SCHEMA}"; DROP SEQUENCE pagila_ids')
-    run(engine, f"DROP TABLE {DATA_KEYS}, {INDEX_KEYS}")
+    yield key_engine
+    Base.metadata.drop_all(key_engine)
+    run(key_engine, f'DROP SCHEMA "{SCHEMA}"; DROP SEQUENCE pagila_ids')
 
 
 def run(engine: Engine, statements: str) -> None:
     with engine.begin() as connection:
         for each in filter(str.strip, statements.split(";")):
             connection.execute(text(each))
-
-
-@contextmanager
-def statements(engine: Engine) -> Iterator[list[str]]:
-    """Record the statements that reserve keys, for the block."""
-    found = list[str]()
-
-    def record(*arguments: Any) -> None:
-        if "nextval" in arguments[2]:
-            found.append(arguments[2])
-
-    event.listen(engine, "before_cursor_execute", record)
-    yield found
-    event.remove(engine, "before_cursor_execute", record)
 
 
 def emails(engine: Engine, owner: Any) -> dict[str, str | None]:
@@ -252,84 +199,13 @@ WAYS: list[Callable[[Session, Any, int], None]] = [
 def test_rows_inserted_in_any_way_are_read(engine: Engine) -> None:
     for owner in CLASSES:
         for way in WAYS:
-            with Session(engine) as session, statements(engine) as reserved:
-                way(session, owner, COUNT)
-                session.commit()
+            with SqlAlchemyOrm.connected(engine) as orm, orm.reservations() as reserved:
+                way(orm.session, owner, COUNT)
+                orm.session.commit()
             assert emails(engine, owner) == {f"n{each}": f"e{each}" for each in range(COUNT)}
             assert len(reserved) == 1, way
             with engine.begin() as connection:
                 connection.execute(owner.__table__.delete())
-
-
-def test_keys_follow_the_order_of_objects_and_their_sequence(engine: Engine) -> None:
-    with Session(engine) as session:
-        rows = [Always(name=f"n{each}") for each in range(COUNT)]
-        session.add_all(rows)
-        session.commit()
-        assert [row.id for row in rows] == [100 + 10 * each for each in range(COUNT)]
-
-
-def test_few_objects_and_single_ones_have_keys(engine: Engine) -> None:
-    with Session(engine) as session, statements(engine) as reserved:
-        for number in range(3):
-            session.add(row := Serial(name=f"n{number}", email=f"e{number}@example.com"))
-            session.flush()
-            assert row.id == number + 1
-        assert len(reserved) == 3
-        session.commit()
-        assert [row.id for row in find(session, Serial.email, "E2@Example.com")] == [3]
-
-
-def test_assigned_keys_are_kept_beside_generated_ones(engine: Engine) -> None:
-    for owner in CLASSES:
-        with Session(engine) as session, statements(engine) as reserved:
-            rows = [owner(name=f"n{each}", email=f"e{each}") for each in range(COUNT)]
-            rows[3].id, rows[7].id = 1_000_003, 1_000_007
-            session.add_all(rows)
-            session.commit()
-            assert (rows[3].id, rows[7].id) == (1_000_003, 1_000_007)
-            assert len({row.id for row in rows}) == COUNT
-            assert len(reserved) == 1
-        assert emails(engine, owner) == {f"n{each}": f"e{each}" for each in range(COUNT)}
-
-
-def test_rolled_back_keys_are_not_used_again(engine: Engine) -> None:
-    with Session(engine) as session:
-        session.add(first := Always(name="n", email="e"))
-        session.flush()
-        used = first.id
-        session.rollback()
-        session.add(second := Always(name="n", email="e"))
-        session.commit()
-        assert second.id > used
-    with Session(engine) as session:
-        rows = [Always(name=name, email=name) for name in ("a", "n", "b")]
-        session.add_all(rows)
-        with pytest.raises(IntegrityError):
-            session.commit()
-        session.rollback()
-        rows[1].name = "c"
-        session.add_all(rows)
-        session.commit()
-    assert emails(engine, Always) == {"n": "e", "a": "a", "c": "n", "b": "b"}
-
-
-def test_concurrent_writers_get_keys_of_their_own(engine: Engine) -> None:
-    def write(writer: int) -> None:
-        for turn in range(5):
-            with Session(engine) as session:
-                names = [f"{writer}.{turn}.{each}" for each in range(COUNT)]
-                session.add_all([Always(name=each, email=each) for each in names])
-                session.commit()
-            with engine.begin() as connection:
-                plain = f'INSERT INTO "{SCHEMA}"."Always ""people"" (" (name) VALUES (:name)'
-                connection.execute(text(plain), {"name": f"{writer}.{turn}"})
-
-    with ThreadPoolExecutor(4) as threads:
-        list(threads.map(write, range(4)))
-    found = emails(engine, Always)
-    assert len(found) == 4 * 5 * (COUNT + 1)
-    assert all(email in (name, None) for name, email in found.items())
 
 
 def test_related_objects_are_bound_to_generated_keys(engine: Engine) -> None:
@@ -362,7 +238,8 @@ def test_schema_that_is_translated_has_the_sequence(engine: Engine) -> None:
 
 
 def test_objects_with_connections_of_their_own_have_keys_of_their_own(engine: Engine) -> None:
-    with Session(engine) as session, statements(engine) as reserved:
+    with SqlAlchemyOrm.connected(engine) as orm, orm.reservations() as reserved:
+        session = orm.session
         # As a ShardedSession, which finds the connection of each object.
         session.connection_callable = lambda *_, **__: session.connection()
         flush(session, Always, 3)
@@ -422,25 +299,10 @@ def test_upsert_by_another_column_than_the_key_is_refused(engine: Engine) -> Non
     assert emails(engine, Always) == {"ada": "third"}
 
 
-def test_key_without_a_sequence_is_refused_before_the_insert(engine: Engine) -> None:
+def test_key_without_a_sequence_is_not_reserved(engine: Engine) -> None:
+    run(engine, "ALTER TABLE pagila_people ALTER id DROP DEFAULT")
     with Session(engine) as session:
-        session.add(Triggered(name="ada", email="ada@example.com"))
-        with pytest.raises(EncryptionError, match=r"triggered_people\.id: .* has no sequence"):
-            session.flush()
-        session.rollback()
-        with pytest.raises(EncryptionError, match="has no sequence"):
-            reserve_keys(session, Triggered, 2)
-        session.add(Triggered(id=1, name="ada", email="ada@example.com"))
-        session.commit()
-    assert emails(engine, Triggered) == {"ada": "ada@example.com"}
-    for expression in ("nextval('pagila_ids') * 2", "'7'::int"):
-        run(engine, f"ALTER TABLE triggered_people ALTER id SET DEFAULT {expression}")
-        with Session(engine) as session:
-            session.add(Triggered(name="eve"))
-            with pytest.raises(EncryptionError, match="has no sequence"):
-                session.flush()
-
-
-def test_class_whose_keys_are_assigned_has_none_to_reserve(engine: Engine) -> None:
-    with Session(engine) as session, pytest.raises(ConfigurationError, match="does not generate"):
-        reserve_keys(session, NoKey, 1)
+        with pytest.raises(EncryptionError, match=r"pagila_people\.id: .* has no sequence"):
+            reserve_keys(session, Pagila, 2)
+        with pytest.raises(ConfigurationError, match="does not generate"):
+            reserve_keys(session, NoKey, 1)

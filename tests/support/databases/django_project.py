@@ -39,7 +39,7 @@ def connected(info: Any) -> Iterator[Any]:
     """Let Django use a PostgreSQL database during the block."""
     from django.db.backends.postgresql.base import DatabaseWrapper  # noqa: PLC0415 (after set_up)
 
-    connections.databases["postgres"] = {
+    settings = {
         "ENGINE": "django.db.backends.postgresql",
         "HOST": info.host,
         "PORT": info.port,
@@ -48,12 +48,13 @@ def connected(info: Any) -> Iterator[Any]:
         "NAME": info.dbname,
     }
     known = connections["default"]
-    connections.configure_settings(connections.databases)
-    wrapper = DatabaseWrapper(connections.databases["postgres"], "default")
+    connections.databases["postgres"] = settings
+    connections.configure_settings({"default": {}, "postgres": settings})
+    wrapper = DatabaseWrapper(settings, "default")
     connections["default"] = wrapper
     try:
         yield wrapper
     finally:
         wrapper.close()
         connections["default"] = known
-        del connections.databases["postgres"]
+        connections.databases.pop("postgres", None)  # another thread may have removed it

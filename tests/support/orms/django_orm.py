@@ -111,6 +111,18 @@ class DjangoOrm:
             cursor.execute(sql)
             return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
 
+    @contextmanager
+    def reservations(self) -> Iterator[list[str]]:
+        found: list[str] = []
+
+        def record(execute: Any, sql: str, *others: Any) -> Any:
+            if "nextval" in sql:
+                found.append(sql)
+            return execute(sql, *others)
+
+        with connection.execute_wrapper(record):
+            yield found
+
     def write_token(self, table: Table, name: str, token: Any) -> None:
         with transaction.atomic():
             build(table).objects.update(**{name: token})

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Date, Engine, Integer, Text, Uuid, select, text, update
+from sqlalchemy import Date, Engine, Integer, Text, Uuid, event, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
 
@@ -119,6 +119,19 @@ class SqlAlchemyOrm:
         found = [tuple(row) for row in done] if done.returns_rows else []
         self.session.commit()
         return found
+
+    @contextmanager
+    def reservations(self) -> Iterator[list[str]]:
+        """Record the statements that reserve keys, for the block."""
+        found: list[str] = []
+
+        def record(*arguments: Any) -> None:
+            if "nextval" in arguments[2]:
+                found.append(arguments[2])
+
+        event.listen(self.engine, "before_cursor_execute", record)
+        yield found
+        event.remove(self.engine, "before_cursor_execute", record)
 
     def write_token(self, table: Table, name: str, token: Any) -> None:
         """Write a token to all rows by a statement of the ORM, without objects."""
