@@ -18,6 +18,7 @@ from tests.support.processes.command import CommandLine
 from tests.support.servers.audited_server import AuditedServer, audited_server
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.moto_server import MotoServer, moto_server
+from tests.support.servers.provisioning_site import ProvisioningSite, provisioning_site
 from tests.support.servers.secret_backends import AwsSite
 from tests.support.servers.secret_backends import aws_site as run_aws_site
 from tests.support.servers.store_parts import Servers, Shop, open_shop, running_servers
@@ -64,6 +65,12 @@ def key_engine(default_client_on_server: None) -> Iterator[Engine]:
 def moto() -> Iterator[MotoServer]:
     """Start one server of AWS services for the test run."""
     with moto_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def running_site(moto: MotoServer) -> Iterator[ProvisioningSite]:
+    with provisioning_site(moto) as running:
         yield running
 
 

@@ -28,19 +28,12 @@ from tests.support.servers.provisioning_site import (
     VALUE,
     ProvisioningSite,
     lines,
-    provisioning_site,
 )
 from vault.declare.declaration import Declaration
 from vault.reconcile.inputs import Inputs
 from vault.reconcile.planning.apply import ApplyFailed
 from vault.reconcile.planning.plan import Action
 from vault.reconcile.resources.ownership import OwnedByOther
-
-
-@pytest.fixture(scope="module")
-def running_site(moto: MotoServer) -> Iterator[ProvisioningSite]:
-    with provisioning_site(moto) as running:
-        yield running
 
 
 @pytest.fixture

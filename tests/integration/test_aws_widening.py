@@ -18,7 +18,6 @@ from tests.support.servers.provisioning_site import (
     PASSWORD,
     ProvisioningSite,
     lines,
-    provisioning_site,
 )
 from vault.declare.declaration import Declaration
 from vault.reconcile.planning.apply import ApplyFailed
@@ -42,12 +41,6 @@ NARROW: Final[dict[str, Any]] = {
         },
     ],
 }
-
-
-@pytest.fixture(scope="module")
-def running_site(moto: MotoServer) -> Iterator[ProvisioningSite]:
-    with provisioning_site(moto) as running:
-        yield running
 
 
 @pytest.fixture

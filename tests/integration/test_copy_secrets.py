@@ -28,19 +28,13 @@ from tests.support.servers import aws_fault_server as faults
 from tests.support.servers.copy_site import LOGIN, PART, PASSWORD, URL, VALUES, CopySite, copy_site
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.moto_server import MotoServer
-from tests.support.servers.provisioning_site import ProvisioningSite, lines, provisioning_site
+from tests.support.servers.provisioning_site import ProvisioningSite, lines
 from tests.support.servers.secret_backends import LIMITS
 
 pytestmark = pytest.mark.requires("embedded")
 
 BOTH_WAYS = pytest.mark.parametrize(("source", "target"), [("vault", "aws"), ("aws", "vault")])
 EQUAL = dict.fromkeys(VALUES, State.EQUAL)
-
-
-@pytest.fixture(scope="module")
-def running_site(moto: MotoServer) -> Iterator[ProvisioningSite]:
-    with provisioning_site(moto) as running:
-        yield running
 
 
 @pytest.fixture

@@ -6,28 +6,18 @@ from typing import Any
 
 import pytest
 
-from tests.support.servers.api_calls import Call, Compare
+from tests.support.servers.api_calls import Call, Compare, Paths
 
 pytestmark = pytest.mark.requires("embedded")
 
 BASE = "auth/<approle>"
-
-
-def get(path: str) -> Call:
-    return Call("GET", f"{BASE}/{path}")
-
-
-def post(path: str, body: Any = None, **keep: str) -> Call:
-    return Call("POST", f"{BASE}/{path}", body, keep=keep)
+CALLS = Paths(BASE)
+get, post, refused = CALLS.get, CALLS.post, CALLS.refused
 
 
 def login(role_id: Any, secret_id: Any, **keep: str) -> Call:
     body = {"role_id": role_id, "secret_id": secret_id}
     return Call("POST", f"{BASE}/login", body, token=None, keep=keep)
-
-
-def refused(path: str, body: Any = None, method: str = "POST") -> Call:
-    return Call(method, f"{BASE}/{path}", body, refused=True)
 
 
 ROLES = [

@@ -6,17 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.servers.api_calls import Call, Compare
+from tests.support.servers.api_calls import Call, Compare, Paths
 
 pytestmark = pytest.mark.requires("embedded")
 
-
-def get(path: str) -> Call:
-    return Call("GET", f"<kv>/{path}")
-
-
-def post(path: str, body: Any = None) -> Call:
-    return Call("POST", f"<kv>/{path}", body)
+CALLS = Paths("<kv>")
+get, post, refused = CALLS.get, CALLS.post, CALLS.refused
 
 
 def write(path: str, value: Any, **options: Any) -> Call:
@@ -25,10 +20,6 @@ def write(path: str, value: Any, **options: Any) -> Call:
 
 def patch(path: str, body: Any = None) -> Call:
     return Call("PATCH", f"<kv>/{path}", body)
-
-
-def refused(method: str, path: str, body: Any = None) -> Call:
-    return Call(method, f"<kv>/{path}", body, refused=True)
 
 
 CONFIG = [
@@ -50,8 +41,8 @@ CONFIG = [
     write("z", {"a": 1}),
     post("metadata/z", {"cas_required": False}),
     write("z", {"a": 1}, cas=8),
-    refused("POST", "config", {"nope": 1}),
-    refused("POST", "config", {"metadata_cas_required": True}),
+    refused("config", {"nope": 1}),
+    refused("config", {"metadata_cas_required": True}),
     Call("DELETE", "<kv>/config"),
     patch("config", {}),
 ]
@@ -73,8 +64,8 @@ CHECK_AND_SET = [
     get("data/m"),
     write("n", {"a": 1}, cas=None),
     write("n", {"a": 1}, cas=None),
-    refused("POST", "data/m", {"data": {"a": 1}, "options": {"cas": 3, "nope": 1}}),
-    refused("POST", "data/m", {"data": {"a": 1}, "version": 7}),
+    refused("data/m", {"data": {"a": 1}, "options": {"cas": 3, "nope": 1}}),
+    refused("data/m", {"data": {"a": 1}, "version": 7}),
     post("data/m", {"data": {"a": 1}, "options": "x"}),
 ]
 
@@ -105,7 +96,7 @@ EXPIRY = [
 VERSIONS = [
     *[write("m", {"number": number}) for number in (1, 2, 3)],
     *[get(f"data/m?version={version}") for version in ("1", "0", "-1", "9", "x", "9" * 30)],
-    refused("GET", "data/m?nope=0"),
+    refused("data/m?nope=0", method="GET"),
     *[
         post("delete/m", {"versions": versions})
         for versions in ([-1], ["x"], ["1"], "1", "1,2", "x", [10**30], [1.5], {"a": 1})
@@ -186,7 +177,7 @@ METADATA = [
     *[post("metadata/e", {"cas_required": given}) for given in ("true", 1, [1], "x", None)],
     post("metadata/e", {}),
     get("metadata/e"),
-    refused("POST", "metadata/e", {"nope": 1}),
+    refused("metadata/e", {"nope": 1}),
     patch("metadata/e", {"custom_metadata": {"a": None, "c": "d"}, "max_versions": 4}),
     get("metadata/e"),
     patch("metadata/e", {"custom_metadata": {"e": "f"}, "cas_required": False}),
@@ -195,14 +186,14 @@ METADATA = [
     patch("metadata/none", {"max_versions": 1}),
     Call("DELETE", "<kv>/metadata/e"),
     get("metadata/e"),
-    refused("POST", "metadata/f", {"metadata_cas_required": True}),
+    refused("metadata/f", {"metadata_cas_required": True}),
 ]
 
 PATHS = [
-    refused("SCAN", "metadata/"),
-    refused("LIST", "detailed-metadata/"),
-    refused("GET", "nope"),
-    refused("GET", "nope/x"),
+    refused("metadata/", method="SCAN"),
+    refused("detailed-metadata/", method="LIST"),
+    refused("nope", method="GET"),
+    refused("nope/x", method="GET"),
     Call("LIST", "<kv>/data/m"),
     get("delete/q"),
     get("undelete/q"),

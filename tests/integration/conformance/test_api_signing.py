@@ -7,22 +7,17 @@ from typing import Any, Final
 
 import pytest
 
-from tests.support.servers.api_calls import Call, Compare
+from tests.support.servers.api_calls import Call, Compare, Paths
 
 pytestmark = pytest.mark.requires("embedded")
+
+CALLS = Paths("<transit>")
+post, refused = CALLS.post, CALLS.refused
 
 INPUT = base64.b64encode(b"p").decode()
 DIGEST = base64.b64encode(bytes(32)).decode()
 KINDS = ("ed25519", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048")
 HASHES = ("sha1", "sha2-224", "sha2-256", "sha2-384", "sha2-512", "sha3-256")
-
-
-def post(path: str, body: Any = None, **keep: str) -> Call:
-    return Call("POST", f"<transit>/{path}", body, keep=keep)
-
-
-def refused(path: str, body: Any = None) -> Call:
-    return Call("POST", f"<transit>/{path}", body, refused=True)
 
 
 HMACS = [

@@ -6,27 +6,18 @@ from typing import Any
 
 import pytest
 
-from tests.support.servers.api_calls import Call, Compare
+from tests.support.servers.api_calls import Call, Compare, Paths
 
 pytestmark = pytest.mark.requires("embedded")
+
+CALLS = Paths("sys")
+get, post, refused = CALLS.get, CALLS.post, CALLS.refused
 
 RULES = 'path "secret/data/*" { capabilities = ["read", "list"] }'
 
 
-def get(path: str, token: str | None = "<root>") -> Call:
-    return Call("GET", f"sys/{path}", token=token)
-
-
-def post(path: str, body: Any = None, **keep: str) -> Call:
-    return Call("POST", f"sys/{path}", body, keep=keep)
-
-
 def delete(path: str) -> Call:
     return Call("DELETE", f"sys/{path}")
-
-
-def refused(method: str, path: str, body: Any = None) -> Call:
-    return Call(method, f"sys/{path}", body, refused=True)
 
 
 STATE = [
@@ -62,14 +53,14 @@ MOUNTS = [
     post("mounts/sys/x", {"type": "kv", "options": {"version": "2"}}),
     post("mounts/auth/x", {"type": "kv", "options": {"version": "2"}}),
     post("mounts/c<n>/", {"type": "transit"}),
-    refused("POST", "mounts/c<n>", {"type": "kv"}),
-    refused("POST", "mounts/c<n>", {"type": "pki"}),
-    refused("POST", "mounts/c<n>", {"type": "database"}),
-    refused("POST", "mounts/c<n>", {"type": "transit", "nope": 1}),
-    refused("POST", "mounts/c<n>", {"type": "transit", "local": True}),
-    refused("POST", "mounts/c<n>", {"type": "transit", "config": {"max_lease_ttl": "1h"}}),
-    refused("POST", "mounts/<kv>/tune", {"max_lease_ttl": "1h"}),
-    refused("POST", "remount", {"from": "<kv>", "to": "x"}),
+    refused("mounts/c<n>", {"type": "kv"}),
+    refused("mounts/c<n>", {"type": "pki"}),
+    refused("mounts/c<n>", {"type": "database"}),
+    refused("mounts/c<n>", {"type": "transit", "nope": 1}),
+    refused("mounts/c<n>", {"type": "transit", "local": True}),
+    refused("mounts/c<n>", {"type": "transit", "config": {"max_lease_ttl": "1h"}}),
+    refused("mounts/<kv>/tune", {"max_lease_ttl": "1h"}),
+    refused("remount", {"from": "<kv>", "to": "x"}),
     delete("mounts/b<n>"),
     delete("mounts/b<n>"),
     Call("GET", "b<n>/keys/k"),
@@ -92,8 +83,8 @@ AUTH_METHODS = [
     post("auth/b<n>", {}),
     post("auth/b<n>", {"type": "nope"}),
     post("auth/token", {"type": "token"}),
-    refused("POST", "auth/b<n>", {"type": "userpass"}),
-    refused("POST", "auth/b<n>", {"type": "approle", "nope": 1}),
+    refused("auth/b<n>", {"type": "userpass"}),
+    refused("auth/b<n>", {"type": "approle", "nope": 1}),
     delete("auth/a<n>"),
     delete("auth/a<n>"),
     delete("auth/token"),
@@ -108,8 +99,8 @@ POLICIES = [
     get("policies/acl/p<n>"),
     *[post("policies/acl/p<n>", body) for body in ({}, {"policy": ""}, {"policy": None})],
     post("policies/acl/p<n>", {"policy": ["x"]}),
-    refused("POST", "policies/acl/p<n>", {"policy": RULES, "nope": 1}),
-    refused("POST", "policies/acl/p<n>", {"policy": RULES, "ttl": "1h"}),
+    refused("policies/acl/p<n>", {"policy": RULES, "nope": 1}),
+    refused("policies/acl/p<n>", {"policy": RULES, "ttl": "1h"}),
     get("policies/acl/root"),
     get("policies/acl/none"),
     delete("policies/acl/p<n>"),
@@ -126,7 +117,7 @@ POLICIES = [
     Call("GET", "sys/policy", shared=True),
     get("policies/acl"),
     get("policies/nope"),
-    refused("GET", "policies/password/x"),
+    refused("policies/password/x", method="GET"),
 ]
 
 QUERIES: tuple[Any, ...] = (
@@ -145,7 +136,7 @@ CAPABILITIES = [
     post("capabilities", {"token": "nope", "paths": ["x"]}),
     post("capabilities-accessor", {"accessor": "<of>", "paths": ["x"]}),
     post("capabilities-accessor", {"accessor": "nope", "paths": ["x"]}),
-    refused("POST", "capabilities-self", {"paths": ["x"], "nope": 1}),
+    refused("capabilities-self", {"paths": ["x"], "nope": 1}),
 ]
 
 AUDIT = [
@@ -166,9 +157,9 @@ LEASES = [
     Call("PUT", "sys/leases/renew", {"lease_id": "x", "increment": 60}),
     Call("LIST", "sys/leases/lookup/database"),
     get("leases/nope"),
-    refused("POST", "leases/tidy"),
-    refused("GET", "leases/count"),
-    refused("POST", "leases/renew", {"lease_id": "x", "nope": 1}),
+    refused("leases/tidy"),
+    refused("leases/count", method="GET"),
+    refused("leases/renew", {"lease_id": "x", "nope": 1}),
 ]
 
 

@@ -6,27 +6,18 @@ from typing import Any
 
 import pytest
 
-from tests.support.servers.api_calls import ROOT, Call, Compare
+from tests.support.servers.api_calls import ROOT, Call, Compare, Paths
 
 pytestmark = pytest.mark.requires("embedded")
 
-
-def get(path: str, token: str | None = ROOT) -> Call:
-    return Call("GET", f"auth/token/{path}", token=token)
-
-
-def post(path: str, body: Any = None, token: str | None = ROOT, **keep: str) -> Call:
-    return Call("POST", f"auth/token/{path}", body, token=token, keep=keep)
+CALLS = Paths("auth/token")
+get, post, refused = CALLS.get, CALLS.post, CALLS.refused
 
 
 def create(body: Any, name: str, token: str = ROOT) -> Call:
     """Return the call that keeps the new token as *name*, and its accessor as ``<name>_of``."""
     keep = {name: "auth.client_token", f"{name}_of": "auth.accessor"}
     return post("create", body, token, **keep)
-
-
-def refused(path: str, body: Any = None, method: str = "POST") -> Call:
-    return Call(method, f"auth/token/{path}", body, refused=True)
 
 
 CREATIONS: tuple[Any, ...] = (

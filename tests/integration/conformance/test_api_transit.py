@@ -7,22 +7,17 @@ from typing import Any
 
 import pytest
 
-from tests.support.servers.api_calls import Call, Compare
+from tests.support.servers.api_calls import Call, Compare, Paths
 
 pytestmark = pytest.mark.requires("embedded")
+
+CALLS = Paths("<transit>")
+get, post, refused = CALLS.get, CALLS.post, CALLS.refused
 
 PLAIN = base64.b64encode(b"p").decode()
 OTHER = base64.b64encode(b"other").decode()
 CIPHERS = ("aes128-gcm96", "aes256-gcm96", "chacha20-poly1305")
 SIGNERS = ("ed25519", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048")
-
-
-def get(path: str) -> Call:
-    return Call("GET", f"<transit>/{path}")
-
-
-def post(path: str, body: Any = None, **keep: str) -> Call:
-    return Call("POST", f"<transit>/{path}", body, keep=keep)
 
 
 def encrypt(key: str, body: Any, **keep: str) -> Call:
@@ -31,10 +26,6 @@ def encrypt(key: str, body: Any, **keep: str) -> Call:
 
 def decrypt(key: str, ciphertext: Any, **fields: Any) -> Call:
     return post(f"decrypt/{key}", {"ciphertext": ciphertext, **fields})
-
-
-def refused(path: str, body: Any = None, method: str = "POST") -> Call:
-    return Call(method, f"<transit>/{path}", body, refused=True)
 
 
 KEYS = [

@@ -44,6 +44,22 @@ class Call:
     shared: bool = False
 
 
+@dataclass(frozen=True)
+class Paths:
+    """The calls of the paths below *base*."""
+
+    base: str
+
+    def get(self, path: str, token: str | None = ROOT) -> Call:
+        return Call("GET", f"{self.base}/{path}", token=token)
+
+    def post(self, path: str, body: Any = None, token: str | None = ROOT, **keep: str) -> Call:
+        return Call("POST", f"{self.base}/{path}", body, token=token, keep=keep)
+
+    def refused(self, path: str, body: Any = None, method: str = "POST") -> Call:
+        return Call(method, f"{self.base}/{path}", body, refused=True)
+
+
 #: Sends calls to both servers, and returns what differs.
 Compare = Callable[[list[Call]], list[object]]
 

@@ -36,11 +36,6 @@ WORLD = World()
 CIPHERS = [WORLD.process(), WORLD.text_process()]
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 @settings(max_examples=150)
 @given(_rows, st.sampled_from([0, 1, 2]), st.sampled_from(CIPHERS))
 def test_column_equals_its_rows_encrypted_one_by_one(

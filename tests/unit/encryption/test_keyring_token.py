@@ -55,11 +55,6 @@ VALUES: list[Any] = [
 BOUND: list[Any] = [7, 0, -1, 2**62, 2**64, -(2**64), "7", "", "ü", b"7", True, UUID(int=7)]
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_declared_field_returns_its_type_on_fast_and_slow_path(world: World, value: Any) -> None:
     for cipher in (world.process(), world.text_process()):

@@ -17,11 +17,6 @@ VECTORS = Path(__file__).parents[2] / "vectors" / "envelope-v2.json"
 V2: str = json.loads(VECTORS.read_text("utf-8"))["tokens"][0]["token"]
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 def test_text_token_is_rewrapped_without_its_plaintext(world: World) -> None:
     cipher = world.text_process()
     token = cipher.encrypt_field("sand", {"user_id": 7})

@@ -46,11 +46,6 @@ class Writer:
             self.waiting.pop()()
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 def alter_rows(world: World, **changes: Any) -> None:
     for number, row in world.rows.keys.items():
         world.rows.keys[number] = replace(row, **changes)
