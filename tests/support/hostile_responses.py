@@ -56,10 +56,7 @@ _values = st.recursive(
 
 
 class Tampered(RequestSender):
-    """A transport that answers requests below :attr:`path` with :attr:`response`.
-
-    All other requests go to the server in memory, and all requests while :attr:`response` is None.
-    """
+    """A transport that answers requests below *path* with *response*, if it is not None."""
 
     def __init__(self, server: MemoryVault) -> None:
         self.server = server

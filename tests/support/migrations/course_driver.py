@@ -66,17 +66,7 @@ class Meanwhile(Quiet):
 
 @dataclass
 class CourseDriver(ABC):
-    """An application whose table is migrated.
-
-    Attributes:
-        database: The database of its table.
-        plan: The plan.
-        passes: The passes that were run.
-        stages: The stages that were entered.
-        watch: Is told how the passes go on.
-        between: Called after each pass.
-
-    """
+    """An application whose table is migrated; *between* is called after each pass."""
 
     #: Rows of a batch.
     batch: ClassVar[int]

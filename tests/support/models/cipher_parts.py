@@ -18,11 +18,7 @@ STORE = Scope("gaara-store", Environment.DEV)
 
 
 class KeyService:
-    """A key service in memory that wraps with AES-GCM and records its requests.
-
-    It wraps with the newest key, of which the first may be given, and uses the scope as associated
-    data.
-    """
+    """A key service in memory that wraps with AES-GCM and records its requests."""
 
     def __init__(self, key: bytes | None = None) -> None:
         self.requests: list[tuple[str, int]] = []
@@ -102,11 +98,7 @@ class World:
 
 
 def forgeries(token: bytes) -> Iterator[bytes]:
-    """Yield tampered copies of *token*.
-
-    Each has one bit flipped, is cut at one end, lacks one byte, has a zero byte inserted, has one
-    byte added at either end, or is the token twice.
-    """
+    """Yield tampered copies of *token*."""
     for bit in range(8 * len(token)):
         changed = bytearray(token)
         changed[bit // 8] ^= 1 << bit % 8

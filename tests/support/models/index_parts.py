@@ -18,10 +18,7 @@ ROWS = 1_000_000
 
 
 class KeyService:
-    """A key service that stores each key under a random text, which counts as the wrapped key.
-
-    Set *unavailable* to make its requests fail.
-    """
+    """A key service that stores each key under a random text, which counts as the wrapped key."""
 
     def __init__(self) -> None:
         self.unavailable = False

@@ -1,8 +1,4 @@
-"""The ORMs whose encrypted attributes are held to one contract.
-
-A further one is a class with the methods of these, in a module beside this one. What only it can do
-has a test file of its own.
-"""
+"""The ORMs whose encrypted attributes are held to one contract."""
 
 from __future__ import annotations
 

@@ -52,10 +52,7 @@ def serve(path: str) -> None:
 
 
 def monitor(client: socket.socket) -> None:
-    """Run the command of *client*, and answer with its pid and exit code.
-
-    If the client ends before the command, kill the command.
-    """
+    """Run the command of *client* until either ends, and answer with its pid and exit code."""
     _, streams, _, _ = socket.recv_fds(client, 1, 3)
     request = json.loads(client.makefile().readline())
     pid = os.fork()

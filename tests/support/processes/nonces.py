@@ -15,11 +15,7 @@ _KEPT = 17  # bytes of a token: type and suite, data key id, nonce
 
 
 def token_prefixes(total: int) -> np.ndarray[tuple[int], np.dtype[np.bytes_]]:
-    """Return the first 17 bytes of *total* tokens, encrypted in forks of a process with a data key.
-
-    A third is encrypted as single values of a declared field, a third with a mapping as context,
-    and a third as a column.
-    """
+    """Return the first 17 bytes of *total* tokens, encrypted in forks of a process with a key."""
     cipher = World().process()
     cipher.encrypt_field("warm", {"user_id": 7})
     with tempfile.TemporaryDirectory() as folder:

@@ -52,10 +52,7 @@ class AuditedServer:
         return approle_files(folder, role_id, secret_id)
 
     def reload(self, devices: Sequence[str] = ("audit",)) -> None:
-        """Let the server open its audit logs again, and take exactly *devices*.
-
-        Returns once the log of each device is there.
-        """
+        """Let the server open its audit logs again, take exactly *devices*, and wait for them."""
         logs = [self.folder / f"{device}.log" for device in devices]
         (self.folder / "audit.hcl").write_text(audit_logs.declare(logs))
         os.kill(self.pid, signal.SIGHUP)

@@ -34,13 +34,7 @@ _NUMBERS = itertools.count(1)
 
 
 class KeySite(ABC):
-    """One service on a backend, with a key for each name in :data:`KEYS`.
-
-    Attributes:
-        scope: The service, which no other test has, and its environment.
-        index_keys: The index keys that all processes share.
-
-    """
+    """One service on a backend, which no other test has, with a key for each name in KEYS."""
 
     backend: str
     connection: AwsConnection | None = None

@@ -98,10 +98,7 @@ class Listener(ThreadingHTTPServer):
 def serve(
     server: _Server, certificate: Path | None = None, *, protocol: str = "HTTP/1.0"
 ) -> Iterator[_Server]:
-    """Run *server* on a free port, with TLS if *certificate* is given.
-
-    With HTTP/1.1 as *protocol*, connections stay open.
-    """
+    """Run *server* on a free port, with TLS if *certificate* is given."""
     bound = {"server_of": staticmethod(lambda _request: server), "protocol_version": protocol}
     handler = type("Bound", (Handler,), bound)
     with Listener(("127.0.0.1", 0), handler) as listener:

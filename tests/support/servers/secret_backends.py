@@ -47,14 +47,7 @@ _READS: Final = {"GetSecretValue", "BatchGetSecretValue"}
 
 
 class SecretBackend(ABC):
-    """A backend with the client of one application.
-
-    Attributes:
-        source: The source that its values are reported with.
-        client: The application's client, whose caches use the backend's clock.
-        audit_file: Where the client writes its access records.
-
-    """
+    """A backend with the client of one application, whose caches use the backend's clock."""
 
     source: str
     client: Client
