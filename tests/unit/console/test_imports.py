@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -110,32 +111,23 @@ COMMANDS: dict[str, set[str]] = {
 }
 
 
+def load(code: str, commands: Collection[str] = COMMANDS) -> dict[str, set[str]]:
+    """Return the modules that *code* loads with each command."""
+    process = [sys.executable, "-c", code, *commands]
+    done = subprocess.run(process, capture_output=True, text=True, check=True, timeout=120)
+    lines = done.stdout.splitlines()
+    return {each: {*line.split()} for each, line in zip(commands, lines, strict=True)}
+
+
 @pytest.fixture(scope="module")
 def loaded() -> dict[str, set[str]]:
     """Return the modules that each command loads, beside those of the first."""
-    done = subprocess.run(
-        [sys.executable, "-c", SHOW, *COMMANDS],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    lines = done.stdout.splitlines()
-    return {command: set(line.split()) for command, line in zip(COMMANDS, lines, strict=True)}
+    return load(SHOW)
 
 
 def test_help_of_no_command_loads_what_only_its_work_needs() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", HELP, *COMMANDS],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    lines = done.stdout.splitlines()
-    loaded = {each: {*line.split()} for each, line in zip(COMMANDS, lines, strict=True)}
     unneeded = {*SLOW, "pydantic", "ruamel", "vault.declare.declaration"}
-    found = {command: unneeded & modules for command, modules in loaded.items()}
+    found = {command: unneeded & modules for command, modules in load(HELP).items()}
     assert not any(found.values()), found
 
 
@@ -146,14 +138,7 @@ def test_status_and_down_of_what_was_started_load_no_declaration(tmp_path: Path)
     port_file.write(layout, Ports())
     StatusRecord(configs={"shop": "app.yaml"}).write(layout)
     commands = [f"{each} --root {layout.root}" for each in ("status", "down")]
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, *commands],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    loaded = [{*line.split()} for line in done.stdout.splitlines()]
+    loaded = load(RUN, commands).values()
     assert [each & {"console.cli", "local.runtimes.embedded_runtime"} for each in loaded] == (
         [{"console.cli", "local.runtimes.embedded_runtime"}] * 2
     )
