@@ -12,7 +12,8 @@ from typing import Any, Final
 
 #: Operations of a caller.
 READ, READ_ANEW, READ_VERSION = "read", "read-anew", "read-version"
-ENCRYPT, QUERY, WRITE_ONCE, LEASE_ONCE = "encrypt", "query", "write-once", "lease-once"
+ENCRYPT, DECRYPT, QUERY = "encrypt", "decrypt", "query"
+WRITE_ONCE, LEASE_ONCE = "write-once", "lease-once"
 #: Operations that read the current value of a secret.
 CURRENT: Final = (READ, READ_ANEW)
 #: Operations that no client may repeat. Each call has a path of its own.
@@ -107,6 +108,7 @@ class History:
     seed: int
     cache_ttl: float
     stale_limit: float
+    data_key_age: float
     deadline: float
     calls: tuple[Call, ...] = ()
     requests: tuple[Request, ...] = ()

@@ -29,6 +29,7 @@ THREADS: Final = 5
 ONCE_ROLES: Final = 20  # roles of a run that are leased once each
 #: Longest pause of a thread between two calls, and of the operator between two writes, in seconds.
 _CALL_PAUSE, _WRITE_PAUSE = 0.02, 0.1
+_RECENT: Final = 20  # tokens that are decrypted, so that some are of a data key before the last
 _CALM: Final = 0.3  # longest time between two faults, in seconds
 ALL_FAULTS: Final = (
     *(history.KILL, history.PAUSE, history.CUT, history.RESET, history.BLACKHOLE, history.DELAY),
@@ -36,10 +37,11 @@ ALL_FAULTS: Final = (
 )
 #: Operations, each with its share of the calls.
 _SHARES: Final = {
-    history.READ: 50,
+    history.READ: 48,
     history.READ_ANEW: 12,
     history.READ_VERSION: 8,
-    history.ENCRYPT: 8,
+    history.ENCRYPT: 5,
+    history.DECRYPT: 5,
     history.QUERY: 12,
     history.WRITE_ONCE: 9,
     history.LEASE_ONCE: 1,
@@ -84,6 +86,7 @@ class Run:
         self._calls: list[Call] = []
         self._writes: list[Write] = []
         self._written: dict[str, int] = {}  # the last version of each secret
+        self._texts: dict[str, str] = {}  # by their tokens
         self._failed: list[Exception] = []
 
     def __call__(self, kinds: Sequence[str] = ALL_FAULTS) -> History:
@@ -101,6 +104,7 @@ class Run:
             seed=self._seed,
             cache_ttl=LIMITS.cache_ttl,
             stale_limit=LIMITS.stale_limit,
+            data_key_age=LIMITS.data_key_age,
             deadline=LIMITS.deadline,
             calls=tuple(self._calls),
             requests=evidence.read_requests(site.node.audit_log, begun, site.operator, logins),
@@ -174,6 +178,9 @@ class Run:
         """Return what a call is about; None if there is nothing left."""
         if operation == history.LEASE_ONCE:
             return next(self._once_roles, None)
+        if operation == history.DECRYPT:
+            recent = [*self._texts][-_RECENT:]
+            return chance.choice(recent) if recent else None
         if operation == history.WRITE_ONCE:
             return f"{SECRETS}/once/{next(self._site.numbers)}"
         return (
@@ -202,8 +209,11 @@ class Run:
             with self._engine.connect() as connection:
                 return {"value": connection.execute(text("SELECT 1")).scalar_one()}
         if operation == history.ENCRYPT:
-            cipher = self._client.cipher("pii")
-            assert cipher.decrypt_field(cipher.encrypt_field(path)) == path
+            token = self._client.cipher("pii").encrypt_field(path)
+            self._texts[str(token)] = path
+            return {}
+        if operation == history.DECRYPT:
+            assert self._client.cipher("pii").decrypt_field(path) == self._texts[path]
             return {}
         return self._read(operation, path.rpartition("/")[2])
 

@@ -45,11 +45,13 @@ LIMITS: Final = Limits(
 SECRETS: Final = f"secret/data/{SCOPE.service}/{SCOPE.environment}"
 LEASE_PATH: Final = f"database/creds/{SCOPE}"
 _LEASE_SECONDS: Final = 6
-_READ_POLICY: Final = "shop-secrets"
-_READ_RULES: Final = f'path "{SECRETS}/*" {{ capabilities = ["read"] }}'
+_DENIABLE: Final = "shop-values"
+_DENIABLE_RULES: Final = f"""
+path "{SECRETS}/*" {{ capabilities = ["read"] }}
+path "transit/*" {{ capabilities = ["update"] }}
+"""
 _RULES: Final = f"""
 path "{SECRETS}/once/*" {{ capabilities = ["create", "update"] }}
-path "transit/*" {{ capabilities = ["update"] }}
 path "database/creds/*" {{ capabilities = ["read"] }}
 path "sys/leases/revoke" {{ capabilities = ["update"] }}
 """
@@ -80,9 +82,9 @@ class Site:
         """Return the log of the database."""
         return self.accounts.superuser.layout.logs / "database.log"
 
-    def allow_reads(self) -> None:
-        """Grant the SDK its secrets."""
-        self.operator.post(f"sys/policies/acl/{_READ_POLICY}", {"policy": _READ_RULES})
+    def allow_values(self) -> None:
+        """Grant the SDK its secrets and its encryption key."""
+        self.operator.post(f"sys/policies/acl/{_DENIABLE}", {"policy": _DENIABLE_RULES})
 
     def add_role(self, name: str) -> str:
         """Create the role *name*, and return the path of its leases."""
@@ -131,9 +133,10 @@ class Site:
             return _hold(history.PAUSE, seconds)
 
     def _deny(self, seconds: float) -> Fault:
-        self.operator.delete(f"sys/policies/acl/{_READ_POLICY}")
-        fault = _hold(history.DENIED, seconds)
-        self.allow_reads()
+        self.operator.delete(f"sys/policies/acl/{_DENIABLE}")
+        # Longer than data keys are used.
+        fault = _hold(history.DENIED, LIMITS.data_key_age + LIMITS.deadline + seconds)
+        self.allow_values()
         return fault
 
     def _revoke(self, kind: str) -> Fault:
@@ -181,7 +184,7 @@ def site(folder: Path) -> Iterator[Site]:
         _log_logins(accounts)
         _set_up_server(running)
         _set_up_login(running.operator, settings)
-        running.allow_reads()
+        running.allow_values()
         with running.operator:
             yield running
 
@@ -213,7 +216,7 @@ def _set_up_server(running: Site) -> None:
 def _set_up_login(operator: Session, settings: Settings) -> None:
     operator.post("sys/auth/approle", {"type": "approle"})
     role = f"auth/approle/role/{SCOPE}"
-    operator.post(role, {"token_policies": ["shop", _READ_POLICY], "token_ttl": 60})
+    operator.post(role, {"token_policies": ["shop", _DENIABLE], "token_ttl": 60})
     operator.post("sys/policies/acl/shop", {"policy": _RULES})
     assert settings.role_id_file is not None
     assert settings.secret_id_file is not None

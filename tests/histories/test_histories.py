@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import pytest
 
+from app_integration.encryption.keys import keyring
+from app_integration.encryption.keys.cache import DataKeyCache
 from app_integration.secret_store import fetcher
 from app_integration.secret_store.cache import SecretCache
 from app_integration.secret_store.cache_entry import Entry, build_entry
@@ -19,6 +21,7 @@ from tests.histories.history import History
 from tests.histories.run import ALL_FAULTS, Run
 from tests.histories.site import Site, site
 from tests.histories.validators import (
+    find_data_keys_kept_too_long,
     find_repeated_calls,
     find_unseen_orphans,
     find_values_after_denials,
@@ -55,11 +58,12 @@ def assert_has_all_kinds(found: History) -> None:
     assert {each.kind for each in found.faults} == set(ALL_FAULTS)
     outcomes = Counter(each.outcome for each in found.calls)
     assert outcomes[history.VALUE] >= 200
-    assert outcomes["AccessDenied"] >= 1
     assert outcomes["Unreachable"] >= 1
     assert any(each.served == history.STALE for each in found.calls)
+    denied = {each.operation for each in found.calls if each.outcome == "AccessDenied"}
+    assert denied >= {history.ENCRYPT, history.DECRYPT}
     succeeded = {each.operation for each in found.calls if each.outcome == history.VALUE}
-    assert succeeded >= {history.READ, history.READ_ANEW, history.WRITE_ONCE, history.QUERY}
+    assert succeeded >= {*history.CURRENT, history.DECRYPT, history.WRITE_ONCE, history.QUERY}
     assert found.logins
     assert any(each.lease_id for each in found.requests)
 
@@ -88,6 +92,10 @@ def keep_forever(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(fetcher, "build_entry", build)
 
 
+def keep_data_keys(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(keyring, "DataKeyCache", lambda entries, _: DataKeyCache(entries, math.inf))
+
+
 def take_any_response(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SecretCache, "_find_later", lambda *_: None)
 
@@ -105,6 +113,7 @@ FAULTY: Final[
 ] = {
     repeat_all: (find_repeated_calls, (history.CUT,)),
     keep_denied: (find_values_after_denials, (history.DENIED,)),
+    keep_data_keys: (find_data_keys_kept_too_long, (history.DENIED,)),
     keep_forever: (find_values_kept_too_long, (history.KILL,)),
     take_any_response: (find_versions_going_back, (history.DELAY,) * 4),
     report_no_orphan: (find_unseen_orphans, (history.REVOKED_LEASES, history.CUT)),

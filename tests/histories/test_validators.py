@@ -19,6 +19,7 @@ from tests.histories.history import (
 )
 from tests.histories.validators import (
     VALIDATORS,
+    find_data_keys_kept_too_long,
     find_repeated_calls,
     find_unseen_orphans,
     find_values_after_denials,
@@ -43,6 +44,11 @@ def read(begun: float, ended: float, version: int, **fields: Any) -> Call:
     return call(begun, ended, version=version, value=version, served=history.MISS, **fields)
 
 
+def decryption(begun: float, ended: float, **fields: Any) -> Call:
+    """Return a call that decrypted a token, unless *fields* say otherwise."""
+    return call(begun, ended, **{"operation": history.DECRYPT, "path": "token", **fields})
+
+
 def served(begun: float, how: str, request_id: str | None = None) -> Call:
     """Return a call that was served from the cache."""
     return call(begun, begun + 0.01, served=how, request_id=request_id)
@@ -55,7 +61,7 @@ def request(at: float, request_id: str = "r1", **fields: Any) -> Request:
 
 
 def made(*events: object) -> History:
-    """Return a history of *events*, with a TTL of 1 s, a stale limit of 4 s, a deadline of 2 s."""
+    """Return a history of *events*, with a TTL of 1 s, a stale limit of 4 s, and so on."""
     kinds: dict[str, type] = {
         "calls": Call,
         "requests": Request,
@@ -68,7 +74,7 @@ def made(*events: object) -> History:
         name: tuple(each for each in events if isinstance(each, kind))
         for name, kind in kinds.items()
     }
-    return History(seed=1, cache_ttl=1.0, stale_limit=4.0, deadline=2.0, **lists)
+    return History(seed=1, cache_ttl=1.0, stale_limit=4.0, data_key_age=3.0, deadline=2.0, **lists)
 
 
 WRITTEN: Final = call(1, 3, operation=history.WRITE_ONCE, path=ONCE)
@@ -93,6 +99,9 @@ KEPT: Final = {
     "a value of a call concurrent with the denied one": (DENIED, REFUSED, read(11.5, 13, 1)),
     "a value of another secret": (DENIED, REFUSED, read(13, 14, 1, path=f"{PATH}2")),
     "a value after the policy is back": (DENIED, REFUSED, read(19, 21, 1)),
+    "a decryption by a data key from before a denial": (DENIED, decryption(14.9, 15.5)),
+    "an error after the age of a data key": (DENIED, decryption(16, 17, outcome="AccessDenied")),
+    "a decryption after the policy is back": (DENIED, decryption(19, 21)),
     "versions that grow": (read(1, 2, 1), read(3, 4, 1), read(5, 6, 2)),
     "an older version of a concurrent call": (read(1, 4, 2), read(3, 5, 1)),
     "an older version than a write, in the cache": (Write(PATH, 2, 2, 1, 2), read(3, 4, 1)),
@@ -129,6 +138,14 @@ BROKEN: Final[dict[str, tuple[Callable[[History], list[str]], tuple[object, ...]
     "a past version after a denial": (
         find_values_after_denials,
         (DENIED, REFUSED, read(13, 14, 1, operation=history.READ_VERSION)),
+    ),
+    "a decryption after the age of a data key": (
+        find_data_keys_kept_too_long,
+        (DENIED, decryption(15.1, 16)),
+    ),
+    "an encryption after the age of a data key": (
+        find_data_keys_kept_too_long,
+        (DENIED, decryption(15.1, 16, operation=history.ENCRYPT)),
     ),
     "an older version than an earlier call's": (
         find_versions_going_back,

@@ -17,7 +17,9 @@ from typing import Final
 
 from tests.histories.history import (
     CURRENT,
+    DECRYPT,
     DENIED,
+    ENCRYPT,
     HIT,
     LOST,
     MISS,
@@ -69,6 +71,23 @@ def find_values_after_denials(history: History) -> list[str]:
 def _first_denied(calls: Iterable[Call], fault: Fault) -> Call | None:
     denied = (each for each in calls if each.outcome == "AccessDenied" and each.begun > fault.begun)
     return min(denied, key=lambda each: each.ended, default=None)
+
+
+def find_data_keys_kept_too_long(history: History) -> list[str]:
+    """Return the calls that used a data key longer than its age after its key was denied.
+
+    The response to a request from before the denial arrives within a deadline.
+    """
+    limit = history.deadline + history.data_key_age
+    return [
+        f"{_describe(call)} used a data key {call.begun - fault.begun:.3f} s after the denial, at "
+        f"most {limit} s are allowed"
+        for fault in history.faults
+        if fault.kind == DENIED
+        for call in history.calls
+        if call.operation in (ENCRYPT, DECRYPT) and call.outcome == VALUE
+        if fault.begun + limit < call.begun and call.ended < fault.ended
+    ]
 
 
 def find_versions_going_back(history: History) -> list[str]:
@@ -213,6 +232,7 @@ def _name(request: Request) -> str:
 VALIDATORS: Final[tuple[Callable[[History], list[str]], ...]] = (
     find_repeated_calls,
     find_values_after_denials,
+    find_data_keys_kept_too_long,
     find_versions_going_back,
     find_values_kept_too_long,
     find_unseen_orphans,
