@@ -268,7 +268,8 @@ def test_engine_or_pool_reconnects_after_a_manual_rotation(setup: LocalSetup, ki
 
 
 @pytest.mark.parametrize(
-    ("typed", "end"), [("n\n", f"error: {NAME} is unchanged\n"), ("", "nothing was changed.\n")]
+    ("typed", "end"),
+    [("n\n", f"error: {NAME} is unchanged\n"), ("", "nobody can answer; pass --yes.\n")],
 )
 def test_adopt_shows_other_sessions_and_declining_changes_nothing(
     setup: LocalSetup, command_line: CommandLine, typed: str, end: str
