@@ -445,7 +445,7 @@ def test_chosen_runtime_is_the_one_the_deployment_was_started_on(tmp_path: Path)
     assert select_runtime(layout, {}) is EmbeddedRuntime
     layout.runtime.write_text("docker")
     assert select_runtime(layout, {}) == ContainersOf(None)
-    with pytest.raises(ConfigurationError, match="started with STRONGROOM_RUNTIME=docker; erase it"):
+    with pytest.raises(ConfigurationError, match="with STRONGROOM_RUNTIME=docker; erase it"):
         select_runtime(layout, {"STRONGROOM_RUNTIME": "embedded"})
     with pytest.raises(ConfigurationError, match="expected one of docker, embedded"):
         select_runtime(layout, {"STRONGROOM_RUNTIME": "podman"})
