@@ -221,9 +221,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
     sources, backend = read_sources(env), read_choice(env, BACKEND_VARIABLE, BACKENDS)
     addresses = server_urls.read_addresses(env, scope.environment)
     if not addresses and _needs("vault", backend, env, sources):
-        require_variable(
-            env, "VAULT_ADDR", "the address of the server, such as https://vault.example.com:8200"
-        )
+        require_variable(env, "VAULT_ADDR")
     read_reader_group(env)  # here only so that a wrong one is rejected at the start
     aws_region = _aws_region(env, backend, sources)
     return Settings(
@@ -265,10 +263,7 @@ def read_scope(variables: Mapping[str, str]) -> Scope:
         ConfigurationError: If a variable is missing or wrong; the message names it.
 
     """
-    service = require_variable(
-        variables, "STRONGROOM_SERVICE", "the declared name of the service, such as parcels"
-    )
-    return Scope(service, read_environment(variables))
+    return Scope(require_variable(variables, "STRONGROOM_SERVICE"), read_environment(variables))
 
 
 def _limits(env: Mapping[str, str], scope: Scope) -> Limits:

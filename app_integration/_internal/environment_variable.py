@@ -27,9 +27,7 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
     """
     own, shared = variables.get(OWN), variables.get(SHARED, "")
     if not own:
-        return names.parse_environment(
-            require_variable(variables, SHARED, "dev, staging, prod or another declared one")
-        )
+        return names.parse_environment(require_variable(variables, SHARED))
     environment = names.parse_environment(own)
     if environment.is_dev and not _STRICT.isdisjoint(re.split("[^a-z]+", shared.lower())):
         raise ConfigurationError(

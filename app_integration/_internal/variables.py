@@ -14,13 +14,21 @@ from app_integration.errors import ConfigurationError
 SOURCES: Final = ("vault", "aws", "rendered", "dotenv")
 
 
-def require_variable(env: Mapping[str, str], name: str, expected: str) -> str:
-    """Return the text of a variable; an error says that *expected* belongs there."""
+#: Required variable → what belongs there.
+_REQUIRED: Final = {
+    "ENVIRONMENT": "dev, staging, prod or another declared one",
+    "STRONGROOM_SERVICE": "the declared name of the service, such as parcels",
+    "VAULT_ADDR": "the address of the server, such as https://vault.example.com:8200",
+}
+
+
+def require_variable(env: Mapping[str, str], name: str) -> str:
+    """Return the text of a variable that must be set."""
     value = env.get(name)
     if not value:
         raise ConfigurationError(
-            f"{name} is not set; set it to {expected} (for the local deployment, in its folder: "
-            "set -a; . .strongroom/env/SERVICE.env)"
+            f"{name} is not set; set it to {_REQUIRED[name]} (for the local deployment, in its "
+            "folder: set -a; . .strongroom/env/SERVICE.env)"
         )
     return value
 

@@ -58,6 +58,8 @@ _SECRET_PATTERNS: Final = (
     ),
 )
 _RANDOM: Final = re.compile(r"[A-Za-z0-9+/=_.~-]{16,}", re.ASCII)
+#: Value that turns debugging on → the one that turns it off.
+_OFF: Final = {"true": "false", "True": "False", "1": "0", "on": "off", "yes": "no"}
 _RANDOM_BITS: Final = 3.0  # minimum Shannon entropy per character; 16 random hex digits have more
 
 
@@ -70,6 +72,11 @@ def classify(name: str, value: str) -> Verdict:
     if not value + "":
         return _by_name_of_empty(name)
     return _by_value(value) or _by_secret_name(name, value) or _by_setting(name, value)
+
+
+def turn_off_debugging(name: str, value: str) -> str | None:
+    """Return the value that turns *name* off, if it turns debugging on, such as ``APP_DEBUG=1``."""
+    return _OFF.get(value + "") if "DEBUG" in _split(name) else None
 
 
 def _by_name_of_empty(name: str) -> Verdict:

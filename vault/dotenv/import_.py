@@ -103,7 +103,8 @@ def _keep_scheme(
 ) -> int:
     """Read the deployment's value, and write it again if the file's URL has another scheme.
 
-    The application reads that driver, or none, and so it must get it back.
+    The application reads that driver, or none, and so it must get it back. An account in parts has
+    no scheme.
     """
     own = target.read(name)
     if variable.name not in plan.kinds:
