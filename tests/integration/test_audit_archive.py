@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import signal
 import threading
@@ -37,6 +38,9 @@ pytestmark = pytest.mark.requires("embedded")
 LOGS: Final = ("audit-1.log", "audit-2.log")
 ROTATIONS: Final = 20
 CLIENTS: Final = 3
+KILLS: Final = 200
+LONGEST: Final = 0.3  # seconds, in which about half of the runs end
+SEED: Final = 20261203
 SECRET: Final = "secret/data/archive"
 
 
@@ -140,6 +144,26 @@ def test_killed_run_loses_nothing_and_the_next_one_goes_on(
     ids += read(server)
     worker.archive(archive, logs_of(server), server.pid)
     assert_each_once(archive, ids)
+
+
+@pytest.mark.nightly
+def test_runs_killed_at_random_under_load_lose_no_line(
+    server: AuditedServer, archive: Path
+) -> None:
+    load = Load(server)
+    moments = random.Random(SEED)  # noqa: S311 (moments of kills, not keys)
+    killed = 0
+    with load.running():
+        for _ in range(KILLS):
+            process = worker.start(archive, logs_of(server), server.pid)
+            process.join(moments.uniform(0, LONGEST))
+            process.kill()
+            process.join()
+            killed += process.exitcode == -signal.SIGKILL
+    assert killed > KILLS / 2
+    assert worker.archive(archive, logs_of(server), server.pid).failures == []
+    assert_each_once(archive, load.ids)
+    assert verify(archive, now=datetime.now(UTC), unwrap=file_cipher().unwrap).findings == ()
 
 
 def test_service_encrypts_its_server_logs_and_only_the_auditor_decrypts(
