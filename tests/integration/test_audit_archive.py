@@ -160,7 +160,7 @@ def test_runs_killed_at_random_under_load_lose_no_line(
             process.kill()
             process.join()
             killed += process.exitcode == -signal.SIGKILL
-    assert killed > KILLS / 2
+    assert killed > KILLS / 4
     assert worker.archive(archive, logs_of(server), server.pid).failures == []
     assert_each_once(archive, load.ids)
     assert verify(archive, now=datetime.now(UTC), unwrap=file_cipher().unwrap).findings == ()
