@@ -58,10 +58,14 @@ class Limits:
     data_key_bytes: int = 64 * 2**30  # bytes under one data key
     data_key_age: float = 86_400.0  # seconds for which one data key encrypts
     data_key_cache: int = 1024  # unwrapped data keys cached for decryption
+    branch_key_age: float = 0.0  # seconds for which one branch key wraps; 0: there is none
     index_refresh: float = 300.0  # seconds until the versions of an index key are read again
     batch_items: int = 249  # Transit items in one request; the server rejects about 1000 strings
     aws_threads: int = 64  # requests to AWS at a time, including abandoned ones
 
+
+#: Of a branch key, if there are any: on AWS, where each request about a data key is paid for.
+BRANCH_KEY_AGE: Final = 30 * 86_400.0  # seconds
 
 #: A shorter retry window, because a developer's server that is not running stays so, and there is a
 #: fallback.
@@ -252,7 +256,7 @@ def from_environment(variables: Mapping[str, str] | None = None) -> Settings:
         sources=sources,
         emf_interval=read_emf_interval(env),
         declaration=read_path(env, "STRONGROOM_DECLARATION"),
-        limits=_limits(env, scope),
+        limits=_limits(env, scope, backend),
     )
 
 
@@ -266,8 +270,10 @@ def read_scope(variables: Mapping[str, str]) -> Scope:
     return Scope(require_variable(variables, "STRONGROOM_SERVICE"), read_environment(variables))
 
 
-def _limits(env: Mapping[str, str], scope: Scope) -> Limits:
+def _limits(env: Mapping[str, str], scope: Scope, backend: str) -> Limits:
     limits = DEVELOPMENT_LIMITS if scope.environment.is_dev else Limits()
+    if backend == "aws":
+        limits = replace(limits, branch_key_age=BRANCH_KEY_AGE)
     changes: Any = read_limits(env)
     return replace(limits, **changes)
 

@@ -17,21 +17,24 @@ _MAX_DIGITS: Final = 9
 class Format:
     """Format of one stored thing. *package* has the versions that read other formats.
 
-    Format 1 is written without a number where things of it existed before there were numbers.
+    The last *count* formats are read. Format 1 is written without a number where things of it
+    existed before there were numbers.
     """
 
     current: int
     package: str = "strongroom"
+    count: int = 2  # of formats that are read
 
     @property
     def oldest(self) -> int:
         """Return the oldest format that this version reads."""
-        return max(1, self.current - 1)
+        return max(1, self.current - self.count + 1)
 
     @property
     def readable(self) -> str:
         """Return the formats that this version reads, for messages."""
-        return " and ".join(str(each) for each in range(self.oldest, self.current + 1))
+        *before, last = (str(each) for each in range(self.oldest, self.current + 1))
+        return f"{', '.join(before)} and {last}" if before else last
 
     def describe_refusal(self, found: object) -> str | None:
         """Return why a thing of the format *found* is not read, None if it is.
@@ -82,9 +85,9 @@ DEV_VALUES: Final = Format(1)
 AUDIT_CHAIN: Final = Format(1)
 #: The index of a store of audit lines, with its Parquet files and its names.
 AUDIT_STORE: Final = Format(1)
-#: Rows of ``data_keys`` and ``index_keys``, and the file of data keys. Both formats are written:
-#: 1 for a key that Transit wrapped, 2 for one that AWS KMS wrapped.
-KEYS: Final = Format(2, _SDK)
+#: Rows of ``data_keys`` and ``index_keys``, and the file of data keys. All three are written and
+#: read: 1 for a key that Transit wrapped, 2 for one that AWS KMS and 3 that a branch key wrapped.
+KEYS: Final = Format(3, _SDK, count=3)
 #: The skeleton of a config, which ``deliver --from-sdk`` of another version may read.
 SKELETON: Final = Format(1, _SDK)
 #: Encrypted tokens. They are read for longer than the other things: every format stays readable.

@@ -42,6 +42,7 @@ _SHARE: Final = ", the share of a TTL,"
 #: Variable → values of the limit. A shorter cache or a longer deadline suits some services; other
 #: limits keep a server or this process from harm.
 RANGES: Final[Mapping[str, Range]] = {
+    "STRONGROOM_LIMIT_BRANCH_KEY_AGE": Range(" of seconds", 0, 366 * _DAY),
     "STRONGROOM_LIMIT_CACHE_ENTRIES": Range(" of secrets", 1, 2**20, is_whole=True),
     "STRONGROOM_LIMIT_CACHE_TTL": Range(" of seconds", 1, _DAY),
     "STRONGROOM_LIMIT_DATA_KEY_AGE": Range(" of seconds", 60, 30 * _DAY),

@@ -21,7 +21,9 @@ from app_integration.encryption.keys.active_key import (
     report_nothing,
     run_in_thread,
 )
-from app_integration.encryption.keys.keyring import Keyring, WrapScope
+from app_integration.encryption.keys.branch_keys import BranchKeys
+from app_integration.encryption.keys.keyring import Keyring
+from app_integration.encryption.keys.wrapped_data_key import WrapScope
 from app_integration.encryption.parsed_token import Token, parse_token_or_none
 from app_integration.encryption.rewrap import RewrapAction, Rewrapper
 from app_integration.encryption.tokens import associated_data as bindings
@@ -42,15 +44,27 @@ def wrap_scope(scope: Scope, key_name: str) -> WrapScope:
 
     It makes a token that was copied to another service, environment or key fail to decrypt there.
     """
-    bound = contexts.encode(
+    return WrapScope(_bind("data key", scope, key_name), _owner(scope, key_name))
+
+
+def branch_scope(scope: Scope, key_name: str) -> WrapScope:
+    """Return the scope of the branch keys that wrap data keys of *key_name*."""
+    return WrapScope(_bind("branch key", scope, key_name), f"{_owner(scope, key_name)}/branch")
+
+
+def _owner(scope: Scope, key_name: str) -> str:
+    return f"{scope.service}/{scope.environment.value}/{key_name}"
+
+
+def _bind(use: str, scope: Scope, key_name: str) -> bytes:
+    return contexts.encode(
         {
-            "use": "data key",
+            "use": use,
             "service": scope.service,
             "environment": scope.environment.value,
             "key": key_name,
         }
     )
-    return WrapScope(bound, f"{scope.service}/{scope.environment.value}/{key_name}")
 
 
 class FieldCipher(CipherCore):
@@ -114,15 +128,26 @@ class FieldCipher(CipherCore):
             ConfigurationError: If the data key limits are out of range.
 
         """
+        limits, branches = limits or Limits(), None
+        if data_keys is not None:
+            branches = BranchKeys(
+                key_service,
+                branch_scope(scope, key_name),
+                data_keys,
+                limits=limits,
+                clock=clock,
+                random=random,
+            )
         keyring = Keyring(
             key_service,
             wrap_scope(scope, key_name),
             data_keys,
-            limits=limits or Limits(),
+            limits=limits,
             clock=clock,
             random=random,
             background=background,
             report=report,
+            branches=branches,
         )
         super().__init__(
             keyring,

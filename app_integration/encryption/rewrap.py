@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
+from app_integration.encryption import branch_ciphertext
 from app_integration.encryption.batch import Batch
 from app_integration.encryption.core import CipherCore
 from app_integration.encryption.keys.data_key import MAX_WRAPPED, SIZE
 from app_integration.encryption.keys.stores import WrappedKey
+from app_integration.encryption.keys.wrapped_data_key import WrapScope
 from app_integration.encryption.parsed_token import Token
 from app_integration.encryption.tokens import envelope, keyring_token
 from app_integration.encryption.tokens.envelope import Envelope
@@ -70,6 +72,8 @@ class Rewrapper:
             if not rows:
                 raise_decryption_failed()
             wrapped = rows[0].wrapped
+            if branch_ciphertext.is_marked(wrapped):
+                return RewrapAction.NOTHING  # rewrap_data_keys rewraps its branch key
         else:
             parts = envelope.parse(token)
             if parts.version != envelope.VERSION:
@@ -96,7 +100,7 @@ class Rewrapper:
         failed = [at for at, token in enumerate(tokens) if token is not None and not results[at]]
         return Batch(results, tuple(failed), "rewrapping tokens")
 
-    def _find_newest_version(self, rows: Sequence[WrappedKey]) -> int:
+    def _find_newest_version(self, rows: Sequence[WrappedKey], scope: WrapScope) -> int:
         """Return the key version that the service rewraps to, or 0 if it can rewrap none of *rows*.
 
         It rewraps a row to find out, because an identity that may rewrap need not be allowed to
@@ -104,7 +108,7 @@ class Rewrapper:
         """
         ring = self._keyring
         for row in rows:
-            (wrapped,) = ring.service.rewrap([row.wrapped], ring.scope.bound)
+            (wrapped,) = ring.service.rewrap([row.wrapped], scope.bound)
             if wrapped is not None:
                 return ring.service.version(wrapped)
         return 0
@@ -112,13 +116,28 @@ class Rewrapper:
     def rewrap_data_keys(self) -> int:
         """Rewrap this scope's stored keys whose key version is outdated; return their number.
 
-        It needs permission to rewrap, and to read and update the store. It may be interrupted and
-        repeated while other processes use the store. If keys cannot be rewrapped, it raises
-        KeyUnavailable after all others.
+        Those are data keys and branch keys. A data key under a branch key stays as it is. It needs
+        permission to rewrap, and to read and update the store. It may be interrupted and repeated
+        while other processes use the store. If keys cannot be rewrapped, it raises KeyUnavailable
+        after all others.
         """
+        done = [self._rewrap_scope(scope) for scope in self._keyring.scopes]
+        bad = [number for _, numbers in done for number in numbers]
+        if bad:
+            raise KeyUnavailable(
+                f"the key service cannot rewrap the data keys {bad[:20]}; check their rows"
+            )
+        return sum(count for count, _ in done)
+
+    def _rewrap_scope(self, scope: WrapScope) -> tuple[int, list[int]]:
+        """Return how many keys were outdated, and the numbers of those that stay so."""
         ring = self._keyring
-        stored = ring.store.list_by_scope(ring.scope.text)
-        newest = self._find_newest_version(stored)
+        stored = [
+            row
+            for row in ring.store.list_by_scope(scope.text)
+            if not branch_ciphertext.is_marked(row.wrapped)
+        ]
+        newest = self._find_newest_version(stored, scope)
         # The version is read from the wrapped key, because the column beside it is a mere copy that
         # others could have changed. It is compared for equality, because the order of KMS keys is
         # that of a list, which an operator may have written the other way round.
@@ -126,17 +145,36 @@ class Rewrapper:
         bad: list[int] = []
         # In parts, so that an interruption loses little.
         for start in range(0, len(rows), _PART):
-            bad += self._rewrap_rows(rows[start : start + _PART])
+            part = rows[start : start + _PART]
+            new = ring.service.rewrap([row.wrapped for row in part], scope.bound)
+            bad += self._replace(part, new)
+        return len(rows), bad
+
+    def move_data_keys(self, *, under_branch: bool) -> int:
+        """Wrap the stored data keys by branch keys, or by the key service; return their number.
+
+        It needs permission to encrypt and to decrypt. It may be interrupted and repeated.
+        """
+        ring = self._keyring
+        wrap_keys = ring.branches.wrap if ring.branches and under_branch else ring.wrap_directly
+        rows = [
+            row
+            for row in ring.store.list_by_scope(ring.scope.text)
+            if branch_ciphertext.is_marked(row.wrapped) is not under_branch
+        ]
+        bad: list[int] = []
+        for start in range(0, len(rows), _PART):
+            part = rows[start : start + _PART]
+            keys = [each.key for each in ring.unwrap([row.wrapped for row in part])]
+            new = iter(wrap_keys([key for key in keys if key is not None]))
+            bad += self._replace(part, [None if key is None else next(new) for key in keys])
         if bad:
-            raise KeyUnavailable(
-                f"the key service cannot rewrap the data keys {bad[:20]}; check their rows"
-            )
+            raise KeyUnavailable(f"the data keys {bad[:20]} cannot be unwrapped; check their rows")
         return len(rows)
 
-    def _rewrap_rows(self, rows: Sequence[WrappedKey]) -> list[int]:
-        """Rewrap the keys of *rows*, and return the numbers of those that cannot be rewrapped."""
+    def _replace(self, rows: Sequence[WrappedKey], new: Sequence[bytes | None]) -> list[int]:
+        """Store the *new* wrapped keys of *rows*; return the numbers of those that have none."""
         ring = self._keyring
-        new = ring.service.rewrap([row.wrapped for row in rows], ring.scope.bound)
         bad = []
         for row, wrapped in zip(rows, new, strict=True):
             if wrapped is None or len(wrapped) > MAX_WRAPPED:

@@ -11,8 +11,10 @@ from app_integration._internal.cli import ArgumentParser
 from app_integration.client import Client
 from app_integration.encryption.blind_index import key_context
 from app_integration.encryption.blind_index.rewrap import rewrap_index_keys
+from app_integration.encryption.blind_index.stores import IndexKey
 from app_integration.encryption.cipher import FieldCipher
 from app_integration.encryption.keys.services import KeyService
+from app_integration.encryption.keys.stores import WrappedKey
 from app_integration.host_commands import options as shared
 from app_integration.names import Scope
 
@@ -36,45 +38,50 @@ def print_lines(work: Callable[[Client, Namespace], Iterator[str]], options: Nam
 
 
 def rewrap(
-    client: Client, service: KeyService, options: Namespace
-) -> Iterator[tuple[str, list[bytes]]]:
+    client: Client,
+    service: KeyService,
+    options: Namespace,
+    rewrap_data_keys: Callable[[FieldCipher], object] = FieldCipher.rewrap_data_keys,
+) -> Iterator[tuple[str, Sequence[WrappedKey | IndexKey]]]:
     """Rewrap the keys in the tables that *options* name, unless they are only counted.
 
-    Yield each table, with the wrapped keys that are in it then.
+    Yield each table, with its rows of the service then. *rewrap_data_keys* gets a cipher on a table
+    of data keys.
     """
     engine = client.databases.engine(options.role, None)
     try:
         for table in options.data_keys or ():
-            yield table, _data_keys(client.settings.scope, service, engine, table, options)
+            cipher = _open_cipher(client, service, engine, table, options)
+            if not options.count:
+                rewrap_data_keys(cipher)
+            yield table, cipher.keyring.list_rows()
         for table in options.index_keys or ():
             yield table, _index_keys(client.settings.scope, service, engine, table, options)
     finally:
         engine.dispose()
 
 
-def _data_keys(
-    scope: Scope, service: KeyService, engine: Engine, table: str, options: Namespace
-) -> list[bytes]:
+def _open_cipher(
+    client: Client, service: KeyService, engine: Engine, table: str, options: Namespace
+) -> FieldCipher:
     from app_integration.encryption.keys.stores.table import TableDataKeys  # noqa: PLC0415 (an extra)
 
-    cipher = FieldCipher(service, scope, options.key, data_keys=TableDataKeys(engine, table))
-    if not options.count:
-        cipher.rewrap_data_keys()
-    ring = cipher.keyring
-    return [row.wrapped for row in ring.store.list_by_scope(ring.scope.text)]
+    store, settings = TableDataKeys(engine, table), client.settings
+    return FieldCipher(
+        service, settings.scope, options.key, data_keys=store, limits=settings.limits
+    )
 
 
 def _index_keys(
     scope: Scope, service: KeyService, engine: Engine, table: str, options: Namespace
-) -> list[bytes]:
+) -> list[IndexKey]:
     from app_integration.encryption.blind_index.stores.table import TableIndexKeys  # noqa: PLC0415 (an extra)
 
     store, owner = TableIndexKeys(engine, table), key_context.owner(scope)
-    wrapped: list[bytes] = []
+    rows: list[IndexKey] = []
     for index in store.indexes(owner):
         if options.count:
-            rows = store.versions(owner, index)
+            rows += store.versions(owner, index)
         else:
-            rows = rewrap_index_keys(service, store, scope, index)
-        wrapped += [row.wrapped for row in rows]
-    return wrapped
+            rows += rewrap_index_keys(service, store, scope, index)
+    return rows

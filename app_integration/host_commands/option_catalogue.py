@@ -58,11 +58,17 @@ BELOW: Final = Option(
     f"{KEY_VERSION_VARIABLE} by default, and without it all",
     metavar="VERSION",
 )
+#: What wraps data keys, in place of a backend.
+BRANCH: Final = "branch"
 FROM: Final = Option(
-    "--from", "the backend to leave: vault or aws", name="source", choices=SERVERS, is_required=True
+    "--from",
+    "what wraps them now: a backend, or branch for branch keys",
+    name="source",
+    choices=(*SERVERS, BRANCH),
+    is_required=True,
 )
 TO: Final = Option(
-    "--to", "the backend to move to", name="target", choices=SERVERS, is_required=True
+    "--to", "what shall wrap them", name="target", choices=(*SERVERS, BRANCH), is_required=True
 )
 
 NAME: Final = Option(

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from app_integration._internal.cli import ArgumentParser
 from app_integration.client import Client
+from app_integration.encryption import branch_ciphertext
 from app_integration.errors import ConfigurationError
 from app_integration.host_commands import key_tables
 from app_integration.host_commands import options as shared
@@ -27,7 +28,9 @@ def main(arguments: Sequence[str]) -> int:
 def rewrap(client: Client, options: Namespace) -> Iterator[str]:
     """Rewrap the keys that *options* name, unless they are only counted, and yield the counts."""
     below, service = _read_version(options.below), client.key_services.open(options.key)
-    for table, wrapped in key_tables.rewrap(client, service, options):
+    for table, rows in key_tables.rewrap(client, service, options):
+        # A data key under a branch key depends on the version that wraps that one.
+        wrapped = [row.wrapped for row in rows if not branch_ciphertext.is_marked(row.wrapped)]
         yield from _describe(table, Counter(map(service.version, wrapped)), below)
 
 

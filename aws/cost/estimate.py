@@ -16,6 +16,12 @@ from vault.declare.declaration import Declaration
 
 #: Share of its TTL after which a used secret is refreshed, on average: between a half and all.
 REFRESH_AT: Final = 0.75
+#: Requests about a data key of an identity that may only encrypt, and that branch keys are for: one
+#: that wraps a branch key, one to unwrap it, which is denied, and one that wraps the data key.
+_WITHOUT_BRANCH: Final = 3
+#: Seconds of a month: 730 hours, as AWS counts.
+MONTH: Final = 730 * 3600.0
+_DAY: Final = 86_400.0  # seconds
 
 
 def count_reads(uses: float, seconds: float, limits: Limits) -> float:
@@ -41,9 +47,10 @@ def count_unwraps(decrypted: float, seconds: float, data_keys: float, limits: Li
     return min(decrypted, data_keys * max(1.0, seconds / limits.data_key_age))
 
 
-#: Seconds of a month: 730 hours, as AWS counts.
-MONTH: Final = 730 * 3600.0
-_DAY: Final = 86_400.0  # seconds
+def count_branch_unwraps(decrypted: float, seconds: float, days: float, limits: Limits) -> float:
+    """Return the requests that unwrap branch keys to read what was written in the last *days*."""
+    branches = 1 + days * _DAY / limits.branch_key_age
+    return min(decrypted, branches * max(1.0, seconds / limits.data_key_age))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,8 @@ def _count_kms(
     """Return the requests about one key by an instance between two starts."""
     wraps = count_wraps(rates.encrypts * life, life, limits) if "encrypt" in allowed else 0.0
     if "decrypt" not in allowed:
-        return wraps
+        return wraps * _WITHOUT_BRANCH if limits.branch_key_age else wraps
+    if limits.branch_key_age:
+        return wraps + count_branch_unwraps(rates.decrypts * life, life, rates.days, limits)
     data_keys = count_data_keys(rates, instances, limits)
     return wraps + count_unwraps(rates.decrypts * life, life, data_keys, limits)

@@ -11,11 +11,12 @@ from random import Random
 import pytest
 
 from app_integration.client import Client
+from app_integration.encryption.keys.stores.file import FileDataKeys
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret_store.store import SecretStore
-from app_integration.settings import Limits
+from app_integration.settings import BRANCH_KEY_AGE, Limits
 from app_integration.sources.aws import AwsSource
-from aws.cost.estimate import count_reads, count_unwraps, count_wraps
+from aws.cost.estimate import count_branch_unwraps, count_reads, count_unwraps, count_wraps
 from tests.support.servers.key_sites import KmsSite
 from tests.support.servers.moto_server import MotoServer, set_identity
 from tests.support.servers.scripted_server import Clock
@@ -111,9 +112,36 @@ def test_more_data_keys_than_the_cache_holds_are_unwrapped_about_as_often_as_cou
     assert site.count_requests("decrypt") == pytest.approx(modelled, rel=0.2)
 
 
-def open_client(site: KmsSite, clock: Clock, limits: Limits | None = None) -> Client:
+def test_branch_keys_need_as_many_requests_as_the_estimate_counts(
+    site: KmsSite, tmp_path: Path
+) -> None:
+    table = FileDataKeys(tmp_path / "data_keys.json")
+    limits, writers, days, uses = Limits(branch_key_age=BRANCH_KEY_AGE), 20, 2, 0
+    tokens = []
+    for _ in range(writers):
+        with closing(open_client(site, Clock(), limits, table)) as writer:
+            tokens.append(writer.cipher("pii").encrypt_field("sand"))
+    assert site.count_requests("encrypt") == 1  # of the branch key
+    assert site.count_requests("decrypt") == writers + 1  # and before it was stored
+    site.proxy.operations.clear()
+    clock = Clock()
+    with closing(open_client(site, clock, limits, table)) as reader:
+        for _ in range(days * 24):
+            for token in tokens:
+                assert reader.cipher("pii").decrypt_field(token) == "sand"
+                uses += 1
+            clock.sleep(HOUR)
+    modelled = count_branch_unwraps(uses, days * 24 * HOUR, 0, limits)
+    assert site.count_requests("decrypt") == modelled == days
+
+
+def open_client(
+    site: KmsSite, clock: Clock, limits: Limits | None = None, table: FileDataKeys | None = None
+) -> Client:
     settings = site._settings(site.scope, limits or Limits())
-    return Client(settings, aws=site.connection, clock=clock)
+    client = Client(settings, aws=site.connection, clock=clock)
+    client.use_data_keys(table)
+    return client
 
 
 def join_renewals() -> None:

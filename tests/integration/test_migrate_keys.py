@@ -194,6 +194,32 @@ def test_keys_move_while_both_are_read_and_then_need_one_backend_only(
         site.cipher(source, alone=True).decrypt_field(tokens[0], CONTEXT)
 
 
+def test_data_keys_move_under_branch_keys_and_back_and_to_the_other_backend(site: Site) -> None:
+    tokens = [site.cipher("aws").encrypt_field("sand", CONTEXT) for _ in range(3)]
+
+    def move(source: str, target: str) -> list[str]:
+        options = Namespace(
+            source=source,
+            target=target,
+            key=site.name,
+            data_keys=[DATA_KEYS],
+            index_keys=None,
+            role=None,
+            count=False,
+        )
+        with closing(site.client("vault")) as client:
+            lines = [*migrate(client, options)]
+        found = site.cipher("aws").decrypt_many([(token, CONTEXT) for token in tokens])
+        assert found.values() == ["sand"] * 3
+        return lines
+
+    assert move("aws", "branch") == [f"0 {DATA_KEYS}, aws", f"3 {DATA_KEYS}, branch"]
+    assert move("aws", "vault") == [f"0 {DATA_KEYS}, aws", f"1 {DATA_KEYS}, vault"]
+    assert site.cipher("vault", alone=True).decrypt_field(tokens[0], CONTEXT) == "sand"
+    assert move("branch", "vault") == [f"0 {DATA_KEYS}, branch", f"3 {DATA_KEYS}, vault"]
+    assert move("vault", "aws") == [f"0 {DATA_KEYS}, vault", f"4 {DATA_KEYS}, aws"]
+
+
 @BOTH_WAYS
 def test_text_token_and_file_move_by_a_rewrap_of_their_own(
     site: Site, tmp_path: Path, source: str, target: str

@@ -30,7 +30,7 @@ def test_command_without_a_table_is_wrong_usage(capsys: pytest.CaptureFixture[st
     ("options", "message"),
     [
         (("--from", "vault", "--to", "aws"), "pass --data-keys, --index-keys or both"),
-        (("--from", "aws", "--to", "aws", "--data-keys", "keys"), "name the same backend"),
+        (("--from", "aws", "--to", "aws", "--data-keys", "keys"), "--from and --to name aws both"),
         (("--from", "vault", "--to", "gcp", "--data-keys", "keys"), "invalid choice: 'gcp'"),
         (("--to", "aws", "--data-keys", "keys"), "--from"),
     ],

@@ -67,13 +67,15 @@ class DataKeyCache:
             self._keys.move_to_end(name)
             return cached
 
-    def put(self, name: Hashable, key: DataKey, now: float) -> CachedKey:
-        """Store *key* and return its entry.
+    def put(
+        self, name: Hashable, key: DataKey, now: float, valid_until: float = math.inf
+    ) -> CachedKey:
+        """Store *key*, at most until *valid_until*, and return its entry.
 
         Drops the least recently used entry if the cache is full, and then another one if that has
         expired.
         """
-        cached = CachedKey(key, now + self._max_age)
+        cached = CachedKey(key, min(now + self._max_age, valid_until))
         with self._lock:
             if name in self._keys:
                 self._drop(name)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import logging
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Final, NamedTuple, NoReturn, TypeAlias
 
 from app_integration._internal import fork_safety
 from app_integration._internal.single_flight import SingleFlight
+from app_integration.encryption import branch_ciphertext
 from app_integration.encryption.keys.active_key import (
     ActiveDataKey,
     Background,
     Report,
     report_nothing,
 )
+from app_integration.encryption.keys.branch_keys import BranchKeys, Unwrapped
 from app_integration.encryption.keys.cache import CachedKey, DataKeyCache
 from app_integration.encryption.keys.data_key import (
-    MAX_WRAPPED,
     SIZE,
     TEXT_PURPOSES,
     TEXT_VERSION,
@@ -27,8 +27,21 @@ from app_integration.encryption.keys.data_key import (
 )
 from app_integration.encryption.keys.services import KeyService
 from app_integration.encryption.keys.stores import MAX_NUMBER, DataKeyStore, WrappedKey
-from app_integration.errors import ConfigurationError, KeyUnavailable, raise_decryption_failed
+from app_integration.encryption.keys.wrapped_data_key import (
+    WrappedDataKey,
+    WrapScope,
+    to_row,
+    wrap,
+)
+from app_integration.errors import (
+    AccessDenied,
+    ConfigurationError,
+    KeyUnavailable,
+    raise_decryption_failed,
+)
 from app_integration.settings import Limits
+
+log = logging.getLogger(__name__)
 
 #: Random numbers tried for one key. Even with a billion keys in the store, 20 collisions in a row
 #: are unlikely.
@@ -45,14 +58,6 @@ class SelfContained(NamedTuple):
 
 #: The name of a data key in tokens: its number in the store, or the wrapped key itself.
 KeyName: TypeAlias = int | SelfContained
-
-
-@dataclass(frozen=True, slots=True)
-class WrapScope:
-    """Scope of data keys: *bound* to each wrapped key, and as *text* for the store's rows."""
-
-    bound: bytes
-    text: str
 
 
 class Keyring:
@@ -73,10 +78,15 @@ class Keyring:
         random: Callable[[int], bytes],
         background: Background,
         report: Report = report_nothing,
+        branches: BranchKeys | None = None,
     ) -> None:
-        """Create a keyring without keys. No request is sent yet."""
+        """Create a keyring without keys. No request is sent yet.
+
+        *branches* are the branch keys of the same scope and store, if there is a store.
+        """
         self.service = service
         self.scope = scope
+        self.branches = branches
         self._store = store
         self._clock = clock
         self._random = random
@@ -96,6 +106,8 @@ class Keyring:
         self.self_contained_keys.reset_after_fork()
         self.keyring_keys.reset_after_fork()
         self._read.reset_after_fork()
+        if self.branches is not None:
+            self.branches.reset_after_fork()
         self._flights: SingleFlight[CachedKey] = SingleFlight()
 
     @property
@@ -107,6 +119,15 @@ class Keyring:
                 "STRONGROOM_DATA_KEYS"
             )
         return self._store
+
+    @property
+    def scopes(self) -> tuple[WrapScope, ...]:
+        """Return the scopes of the rows in the store: of data keys, and of branch keys."""
+        return (self.scope,) if self.branches is None else (self.branches.scope, self.scope)
+
+    def list_rows(self) -> list[WrappedKey]:
+        """Return the rows of data keys and branch keys in the store."""
+        return [row for scope in self.scopes for row in self.store.list_by_scope(scope.text)]
 
     def read_key(self, name: KeyName) -> CachedKey:
         """Return the key that tokens call *name*, which was verified against its commitment."""
@@ -134,38 +155,43 @@ class Keyring:
 
     def _fetch(self, names: Collection[KeyName]) -> dict[KeyName, CachedKey]:
         wanted = self._find_wrapped(names)
-        keys = self.service.unwrap([each.wrapped for _, each in wanted], self.scope.bound)
+        unwrapped = self.unwrap([each.wrapped for _, each in wanted])
         fetched = {}
-        for (name, each), key in zip(wanted, keys, strict=True):
-            data_key = self._verify(key, each)
+        for (name, each), (key, valid_until) in zip(wanted, unwrapped, strict=True):
+            data_key = each.verify(key)
             if data_key is not None:
-                fetched[name] = self._read.put(name, data_key, self._clock())
+                fetched[name] = self._read.put(name, data_key, self._clock(), valid_until)
         return fetched
 
-    def _find_wrapped(self, names: Collection[KeyName]) -> list[tuple[KeyName, _WrappedDataKey]]:
-        from_tokens: list[tuple[KeyName, _WrappedDataKey]] = [
-            (name, _WrappedDataKey(name.wrapped, name.commitment, TEXT_PURPOSES[name.version], 0))
+    def unwrap(self, wrapped: Sequence[bytes]) -> list[Unwrapped]:
+        """Unwrap each data key of this scope, whichever key wrapped it."""
+        under_branch = [branch_ciphertext.is_marked(each) for each in wrapped]
+        direct = [each for each, marked in zip(wrapped, under_branch, strict=True) if not marked]
+        keys = iter(self.service.unwrap(direct, self.scope.bound) if direct else ())
+        return [
+            self._unwrap_under_branch(each) if marked else Unwrapped(next(keys))
+            for each, marked in zip(wrapped, under_branch, strict=True)
+        ]
+
+    def _unwrap_under_branch(self, wrapped: bytes) -> Unwrapped:
+        return Unwrapped(None) if self.branches is None else self.branches.unwrap(wrapped)
+
+    def _find_wrapped(self, names: Collection[KeyName]) -> list[tuple[KeyName, WrappedDataKey]]:
+        from_tokens: list[tuple[KeyName, WrappedDataKey]] = [
+            (name, WrappedDataKey(name.wrapped, name.commitment, TEXT_PURPOSES[name.version]))
             for name in names
             if isinstance(name, SelfContained)
         ]
         numbers = [name for name in names if isinstance(name, int)]
         rows = self.store.get(numbers) if numbers else []
         return from_tokens + [
-            (row.number, _WrappedDataKey.of_row(row))
-            for row in rows
-            if row.scope == self.scope.text and 0 < len(row.wrapped) <= MAX_WRAPPED
+            (row.number, _wrapped_key(row)) for row in rows if self.scope.has(row)
         ]
-
-    def _verify(self, key: bytes | None, sealed: _WrappedDataKey) -> DataKey | None:
-        """Return the data key, or None unless it matches the commitment of *sealed*."""
-        if key is None or len(key) != SIZE:
-            return None
-        data_key = DataKey(key, sealed.wrapped, sealed.purpose, sealed.number)
-        return data_key if data_key.commits_to(sealed.commitment) else None
 
     def _generate_self_contained(self) -> DataKey:
         key = self._random(SIZE)
-        data_key = DataKey(key, self._wrap(key), TEXT_PURPOSES[TEXT_VERSION])
+        (wrapped,) = self.wrap_directly([key])
+        data_key = DataKey(key, wrapped, TEXT_PURPOSES[TEXT_VERSION])
         name = SelfContained(TEXT_VERSION, data_key.wrapped, data_key.commitment)
         self._read.put(name, data_key, self._clock())
         return data_key
@@ -173,7 +199,7 @@ class Keyring:
     def _generate_keyring(self) -> DataKey:
         """Return a new key whose row is in the store before anything is encrypted under it."""
         store, key = self.store, self._random(SIZE)
-        wrapped = self._wrap(key)
+        (wrapped,) = self.wrap([key])
         for _ in range(_ATTEMPTS):
             number = int.from_bytes(self._random(4), "big")
             data_key = DataKey(key, wrapped, keyring_purpose(number), number)
@@ -191,44 +217,37 @@ class Keyring:
             return False
         wrapped = rows[0].wrapped
         if wrapped != key.wrapped:
-            (unwrapped,) = self.service.unwrap([wrapped], self.scope.bound)
-            if self._verify(unwrapped, _WrappedDataKey.of_row(rows[0])) is None:
+            (unwrapped,) = self.unwrap([wrapped])
+            if _wrapped_key(rows[0]).verify(unwrapped.key) is None:
                 return False
             key.wrapped = wrapped
         return True
 
     def _to_row(self, key: DataKey) -> WrappedKey:
-        return WrappedKey(
-            number=key.number,
-            scope=self.scope.text,
-            wrapped=key.wrapped,
-            commitment=key.commitment,
-            created=datetime.now(UTC),
-            version=self.service.version(key.wrapped),
-        )
+        return to_row(key, self.scope, self.service.version(key.wrapped))
 
-    def _wrap(self, key: bytes) -> bytes:
-        (wrapped,) = self.service.wrap([key], self.scope.bound)
-        if not 0 < len(wrapped) <= MAX_WRAPPED:
-            raise KeyUnavailable(
-                f"the key service returned a wrapped key of {len(wrapped)} bytes; "
-                f"correct its wrap, which must return 1 to {MAX_WRAPPED}"
-            )
-        return wrapped
+    def wrap(self, keys: Sequence[bytes]) -> list[bytes]:
+        """Wrap data keys for the store: under a branch key, or else by the key service."""
+        if self.branches is not None and self.branches.wraps:
+            try:
+                return self.branches.wrap(keys)
+            except AccessDenied as denied:
+                # An identity that may only encrypt must not get a key that decrypts.
+                log.warning(
+                    "a data key is wrapped without a branch key (%s); if this identity may only "
+                    "encrypt, set STRONGROOM_LIMIT_BRANCH_KEY_AGE=0",
+                    denied,
+                )
+        return self.wrap_directly(keys)
+
+    def wrap_directly(self, keys: Sequence[bytes]) -> list[bytes]:
+        """Wrap data keys by the key service."""
+        return wrap(self.service, keys, self.scope)
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a keyring cannot be pickled or copied; create one in each process")
 
 
-class _WrappedDataKey(NamedTuple):
-    """A wrapped key with everything that its unwrapped form is verified against."""
-
-    wrapped: bytes
-    commitment: bytes
-    purpose: bytes
-    number: int
-
-    @classmethod
-    def of_row(cls, row: WrappedKey) -> _WrappedDataKey:
-        """Return the key that *row* of the store contains."""
-        return cls(row.wrapped, row.commitment, keyring_purpose(row.number), row.number)
+def _wrapped_key(row: WrappedKey) -> WrappedDataKey:
+    """Return the key that *row* of the store contains."""
+    return WrappedDataKey(row.wrapped, row.commitment, keyring_purpose(row.number), row.number)

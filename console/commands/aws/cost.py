@@ -14,7 +14,7 @@ from rich.console import Console
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
-from app_integration.settings import Limits
+from app_integration.settings import BRANCH_KEY_AGE, Limits
 from aws.cost.estimate import Estimate, Inventory, count_data_keys, estimate
 from aws.cost.prices import Prices, read_prices
 from aws.cost.rates import Rates
@@ -95,6 +95,10 @@ def cost(
     days: Annotated[
         float, typer.Option("--days", min=1, help="age of the oldest values that are read")
     ] = DEFAULTS.days,
+    branch_key_age: Annotated[
+        float,
+        typer.Option("--branch-key-age", min=0, help="seconds of a branch key; 0 for text tokens"),
+    ] = BRANCH_KEY_AGE,
     data_key_cache: Annotated[
         int, typer.Option("--data-key-cache", min=1, help="data keys that an instance caches")
     ] = Limits().data_key_cache,
@@ -113,7 +117,7 @@ def cost(
     measured = read_rates(prometheus, environment, inventory.secrets) if prometheus else {}
     rates = Rates(reads, encrypts, decrypts, starts, days, measured)
     charged = read_prices(prices) if prices else Prices()
-    limits = replace(Limits(), data_key_cache=data_key_cache)
+    limits = replace(Limits(), data_key_cache=data_key_cache, branch_key_age=branch_key_age)
     numbers = [int(each) for each in instances.split(",")]
     found = [estimate(inventory, rates, number, charged, limits) for number in numbers]
     if as_json:
@@ -146,18 +150,25 @@ def _show(
         for each in found
     ]
     print_columns(out, [heading, *rows])
-    for line in ("", *_assumptions(rates), *_warnings(rates, limits, found)):
+    for line in ("", *_assumptions(rates, limits), *_warnings(rates, limits, found)):
         out.print(line, highlight=False, markup=False)
 
 
-def _assumptions(rates: Rates) -> list[str]:
+def _assumptions(rates: Rates, limits: Limits) -> list[str]:
     source = f"measured over {WINDOW}" if rates.measured else f"assumed: {rates.reads:g}"
     return [
         f"Reads of each secret in a second, by each instance: {source}.",
         f"Values encrypted with each key, likewise: assumed: {rates.encrypts:g}.",
         f"Values decrypted, written within {rates.days:g} days: assumed: {rates.decrypts:g}.",
+        f"Data keys are {_describe_wrapping(limits)}.",
         f"An instance is one process, started {rates.starts:g} times in a month.",
     ]
+
+
+def _describe_wrapping(limits: Limits) -> str:
+    if limits.branch_key_age:
+        return f"in a table, each under the branch key of {limits.branch_key_age / 86_400:g} days"
+    return "in a table or in tokens, each wrapped by KMS"
 
 
 def _warnings(rates: Rates, limits: Limits, found: Sequence[Estimate]) -> list[str]:
@@ -167,7 +178,7 @@ def _warnings(rates: Rates, limits: Limits, found: Sequence[Estimate]) -> list[s
         for each in found
         if (count := count_data_keys(rates, each.instances, limits)) > limits.data_key_cache
     }
-    if not needed or not rates.decrypts:
+    if limits.branch_key_age or not needed or not rates.decrypts:
         return []
     instances, count = min(needed.items())
     cache = f"a process caches {limits.data_key_cache:,} (Limits.data_key_cache)"

@@ -23,7 +23,6 @@ from app_integration.host_commands.option_catalogue import (
     STORED_KEY,
     TO,
 )
-from app_integration.settings import SERVERS
 from console.commands.personal_data.host_command import host_command
 from console.target.service_client import open_service_client
 from console.target.target import Target
@@ -47,9 +46,12 @@ def rewrap_keys(target: Target, options: Namespace) -> None:
 
 @host_command(FROM, TO, *_TABLES)
 def migrate_keys(target: Target, options: Namespace) -> None:
-    """Rewrap stored keys from one backend to another, and count them. Repeat it after a failure."""
-    if {options.source, options.target} != {*SERVERS}:
-        raise typer.BadParameter(f"--from and --to are {' and '.join(SERVERS)}, in either order")
+    """Rewrap stored keys from one backend to another, and count them. Repeat it after a failure.
+
+    With branch in place of a backend, data keys are wrapped by branch keys, or no longer so.
+    """
+    if problem := migration.find_problem(options):
+        raise typer.BadParameter(problem)
     _print(migration.migrate, target, options)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
-from app_integration.settings import Limits
+from app_integration.settings import BRANCH_KEY_AGE, Limits
 from aws.cost.estimate import (
     MONTH,
     Estimate,
@@ -29,6 +29,7 @@ from vault.declare.load import PROJECT, load
 from vault.declare.schema.aws import AWS_KEY
 
 LIMITS = Limits()
+BRANCHES = Limits(branch_key_age=BRANCH_KEY_AGE)
 HOUR, DAY = 3600.0, 86_400.0
 
 
@@ -117,6 +118,23 @@ def test_estimate_grows_with_the_instances_until_the_cache_is_full() -> None:
     assert cheaper.cached_cost < thousand.cached_cost
 
 
+def test_branch_keys_cost_the_same_for_one_instance_and_for_each_of_a_thousand() -> None:
+    inventory = Inventory(["url"], [("encrypt", "decrypt")])
+    one, thousand = (estimate(inventory, Rates(), each, Prices(), BRANCHES) for each in (1, 1000))
+    assert thousand.cached.kms == pytest.approx(1000 * one.cached.kms)
+    # A start lasts 87,600 s: 1 + 87,600 / 77,760 data keys, and two branch keys in 1.014 days.
+    assert one.cached.kms == pytest.approx(30 * (1 + 87_600 / 77_760 + 2 * 87_600 / 86_400))
+    assert thousand.prices.requests(secrets=0, kms=thousand.cached.kms) < 1
+    without = estimate(inventory, Rates(), 1000, Prices(), LIMITS)
+    assert without.cached.kms > 15_000 * thousand.cached.kms
+
+
+def test_identity_that_may_only_encrypt_tries_the_branch_key_first() -> None:
+    only = Inventory([], [("encrypt",)])
+    direct, branches = (estimate(only, Rates(), 1, Prices(), each) for each in (LIMITS, BRANCHES))
+    assert branches.cached.kms == pytest.approx(3 * direct.cached.kms)
+
+
 def test_caches_cost_no_more_than_a_request_for_each_use_unless_uses_are_rare() -> None:
     inventory = Inventory(["url"], [("encrypt", "decrypt")])
     often = estimate(inventory, Rates(reads=0.01), 3, Prices(), LIMITS)
@@ -180,5 +198,5 @@ def test_figures_of_the_document_are_those_of_the_examples() -> None:
     inventory = Inventory.of(declared, declared.scopes(Environment.PROD))
     text = (PROJECT / "docs/howto/AWS_Watch.md").read_text(encoding="utf-8")
     for number in (1, 10, 1000):
-        found = estimate(inventory, Rates(), number, Prices(), LIMITS)
+        found = estimate(inventory, Rates(), number, Prices(), BRANCHES)
         assert f"| {number:,} | ${found.naive_cost:,.2f} | ${found.cached_cost:,.2f} |" in text

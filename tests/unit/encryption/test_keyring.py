@@ -19,8 +19,9 @@ from app_integration import names
 from app_integration._internal.single_flight import SingleFlight
 from app_integration.encryption.cipher import FieldCipher
 from app_integration.encryption.keys.data_key import DataKey
-from app_integration.encryption.keys.keyring import Keyring, SelfContained, WrapScope
+from app_integration.encryption.keys.keyring import Keyring, SelfContained
 from app_integration.encryption.keys.usage_limits import UsageLimits
+from app_integration.encryption.keys.wrapped_data_key import WrapScope
 from app_integration.errors import (
     ConfigurationError,
     DeadlineExceeded,

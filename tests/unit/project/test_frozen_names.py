@@ -116,6 +116,7 @@ APPLICATION_VARIABLES: Final = words(
     STRONGROOM_DATABASE_MOUNT STRONGROOM_DATABASE_URL STRONGROOM_REDIS_URL
     STRONGROOM_DECLARATION STRONGROOM_DOTENV STRONGROOM_JWT_FILE
     STRONGROOM_KMS_KEYS STRONGROOM_KV_MOUNT
+    STRONGROOM_LIMIT_BRANCH_KEY_AGE
     STRONGROOM_LIMIT_CACHE_ENTRIES STRONGROOM_LIMIT_CACHE_TTL STRONGROOM_LIMIT_DATA_KEY_AGE
     STRONGROOM_LIMIT_DATA_KEY_CACHE STRONGROOM_LIMIT_DATA_KEY_MESSAGES STRONGROOM_LIMIT_DEADLINE
     STRONGROOM_LIMIT_INDEX_REFRESH STRONGROOM_LIMIT_LEASE_ROTATE_AT STRONGROOM_LIMIT_NEGATIVE_TTL
@@ -306,7 +307,7 @@ COMMANDS: Final = {
     "check": "FOLDER",
     "ci-env": "COMMAND --service --env --name",
     "aws cost": "--env --instances --prometheus --reads --encrypts --decrypts --starts --days "
-    "--data-key-cache --prices --json",
+    "--branch-key-age --data-key-cache --prices --json",
     "console": "--env --audit-log --store --credentials --alertmanager --port --idle --lifetime "
     "--root",
     "aws copy-secrets": "--env --from --to --service --replace --yes --dry-run --json --root",
@@ -902,7 +903,7 @@ VECTORS: Final = """
     ad364a230c2b79269ee303a63e62987a52b278de03397d23af56017109dbe203 keyring-v1.json
     ffdc45f934332175cb2f00da629e7d3ee4ec1dcc025351ec8c05508efad3c91b normalisers.json
     582b4543f183a5e834922f2b37f850ff0956c0c648db3cb351effacd841eb6cf values.json
-    351d6ca2280f71bc2d9df50e3d853cd1b1844c43113bd8dc60ab05a27770b0a7 wrapped-keys.json
+    ecf81e2b608a6f3d97dde2cdf46e303e1f0c6697ff5ea9af144b2030ce81802e wrapped-keys.json
     fa461262f0349be224f23e7361784bbf8931b80fd7f28b49b59e6cf09d5a90c5 wycheproof-aes-256-gcm.json
 """
 
@@ -1052,7 +1053,7 @@ FIELDS: Final = {
         deadline connect_timeout retry_window retry_base retry_max cache_ttl stale_limit
         cache_entries negative_ttl negative_entries fetch_threads login_retry_base login_retry_max
         renew_at lease_rotate_at data_key_messages data_key_bytes data_key_age data_key_cache
-        index_refresh batch_items aws_threads
+        branch_key_age index_refresh batch_items aws_threads
         """,
     settings.Settings: """
         scope vault_addr extra_addresses vault_namespace vault_cacert database_url redis_url

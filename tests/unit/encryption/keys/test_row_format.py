@@ -21,9 +21,9 @@ from app_integration.errors import KeyUnavailable
 
 WHEN = datetime(2026, 1, 31, tzinfo=UTC)
 KMS_MARK = bytes.fromhex("00000000 00000002")
-NEWER = bytes.fromhex("00000000 00000003") + b"anything"
+NEWER = bytes.fromhex("00000000 00000004") + b"anything"
 ROW = WrappedKey(7, "shop/dev/pii", NEWER, bytes(32), WHEN, 1)
-REFUSAL = "row 7 has format 3, but this version reads 1 and 2; install a newer strongroom-sdk"
+REFUSAL = "row 7 has format 4, but this version reads 1, 2 and 3; install a newer strongroom-sdk"
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_row_of_a_newer_table_is_refused(engine: Engine) -> None:
     with pytest.raises(KeyUnavailable) as caught:
         table.get([7])
     assert str(caught.value) == f"the table data_keys: {REFUSAL}"
-    with pytest.raises(KeyUnavailable, match="has format 3"):
+    with pytest.raises(KeyUnavailable, match="has format 4"):
         table.list_by_scope(ROW.scope)
 
 
@@ -67,7 +67,7 @@ def test_row_of_a_newer_file_is_refused_and_the_file_stays(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("number", "reason"), [(3, "has format 3, but this version reads 1 and 2;"), (1, "is not a")]
+    ("number", "reason"), [(4, "has format 4, but this version reads 1, 2 and 3;"), (1, "is not a")]
 )
 def test_newer_file_is_refused_and_stays(tmp_path: Path, number: int, reason: str) -> None:
     file = tmp_path / "keys.json"
@@ -86,6 +86,6 @@ def test_row_of_a_newer_index_is_refused(engine: Engine) -> None:
     with pytest.raises(KeyUnavailable) as caught:
         table.versions("shop/dev", "users.email")
     assert str(caught.value) == (
-        "the table index_keys: row users.email, version 1, has format 3, but this version reads "
-        "1 and 2; install a newer strongroom-sdk"
+        "the table index_keys: row users.email, version 1, has format 4, but this version reads "
+        "1, 2 and 3; install a newer strongroom-sdk"
     )

@@ -48,8 +48,14 @@ def answer(monkeypatch: pytest.MonkeyPatch, rates: dict[str, float], instances: 
 def test_cost_prints_the_assumptions_beside_the_figures(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "--instances", "1,1000", "--reads", "2") == 0
+    options = ("--instances", "1,1000", "--reads", "2")
+    assert run(monkeypatch, *options) == 0
     shown = capsys.readouterr().out
+    assert "in a table, each under the branch key of 30 days." in shown
+    assert "With 1,000 instances" not in shown
+    assert run(monkeypatch, *options, "--branch-key-age", "0") == 0
+    shown = capsys.readouterr().out
+    assert "in a table or in tokens, each wrapped by KMS." in shown
     assert "cloud in a month: 3 secrets and 2 keys for $3.20" in shown
     # 3 secrets, 2 reads a second; 2 keys encrypt and one of them decrypts: 23,652,000 uses.
     assert [line.split()[:3] for line in shown.splitlines() if line.startswith("1 ")] == [
