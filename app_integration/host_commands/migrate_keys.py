@@ -13,7 +13,7 @@ from app_integration.encryption.cipher import FieldCipher, wrap_scope
 from app_integration.encryption.keys.services.combined import find_backend
 from app_integration.host_commands import key_tables
 from app_integration.host_commands import options as shared
-from app_integration.host_commands.option_catalogue import BRANCH, FROM, KEY_TABLES, TO
+from app_integration.host_commands.option_catalogue import BRANCH, FROM, KEY_TABLES, PLACES, TO
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -26,7 +26,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def find_problem(options: Namespace) -> str | None:
-    """Return what *options* contradict each other in, None if nothing."""
+    """Return what is wrong with *options*, None if nothing."""
+    if not {options.source, options.target} <= {*PLACES}:
+        return f"--from and --to are two of {', '.join(PLACES)}"
     if options.source == options.target:
         return f"--from and --to name {options.source} both"
     if BRANCH in (options.source, options.target) and options.index_keys:

@@ -60,16 +60,15 @@ BELOW: Final = Option(
 )
 #: What wraps data keys, in place of a backend.
 BRANCH: Final = "branch"
+PLACES: Final = (*SERVERS, BRANCH)
 FROM: Final = Option(
     "--from",
     "what wraps them now: a backend, or branch for branch keys",
     name="source",
-    choices=(*SERVERS, BRANCH),
+    choices=PLACES,
     is_required=True,
 )
-TO: Final = Option(
-    "--to", "what shall wrap them", name="target", choices=(*SERVERS, BRANCH), is_required=True
-)
+TO: Final = Option("--to", "what shall wrap them", name="target", choices=PLACES, is_required=True)
 
 NAME: Final = Option(
     "--name", "a secret; all in STRONGROOM_DECLARATION if none is named", is_repeatable=True

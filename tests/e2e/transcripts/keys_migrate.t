@@ -1,7 +1,7 @@
 The two backends are named.
 
   $ strongroom keys migrate --service parcels --env dev --from vault --to kms --key pii --data-keys data_keys
-  strongroom: Invalid value: --from and --to are vault and aws, in either order
+  strongroom: Invalid value: --from and --to are two of vault, aws, branch
   [64]
 
 At least one table must be named.
