@@ -49,9 +49,12 @@ class Pace:
             self.duty = min(self._most, self.duty * _INCREASE)
 
     def limit_duty(self, duty: float | None) -> None:
-        """Change the largest part of its time that the worker works; None is that of its start."""
-        self._most = self._started_with if duty is None else duty
-        self.duty = min(self.duty, self._most)
+        """Change the largest part of its time that the worker works; None is that of its start.
+
+        A larger limit applies at once, too. Slow probes take it back.
+        """
+        before, self._most = self._most, self._started_with if duty is None else duty
+        self.duty = self._most if self._most > before else min(self.duty, self._most)
 
     def pause_after(self, seconds: float) -> float:
         """Return the seconds to pause after a batch that took *seconds*."""

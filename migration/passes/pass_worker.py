@@ -68,8 +68,17 @@ def run(site: Site, pace: Pace) -> int:
         batches += 1
         seconds = site.clock() - started
         pace.observe(_time(site.probe, site.clock))
-        site.sleep(pace.pause_after(seconds))
+        _pause(site, pace, seconds)
     return batches
+
+
+def _pause(site: Site, pace: Pace, seconds: float) -> None:
+    """Pause after a batch of *seconds*, which a change of the duty shortens or lengthens."""
+    begun = site.clock()
+    while (left := begun + pace.pause_after(seconds) - site.clock()) > 0:
+        site.sleep(min(left, _WAIT))
+        if left > _WAIT:
+            pace.limit_duty(site.throttle().duty)
 
 
 def _time(call: Callable[[], object], clock: Callable[[], float]) -> float:

@@ -127,6 +127,7 @@ ROWS: Final = 2000
 BATCH_SECONDS: Final = 0.1
 HOLDS: Final = 3  # until a test lets a held worker go on
 MOST_HOLDS: Final = 100
+CHANGED_AT: Final = 3.0  # seconds
 
 
 class Run:
@@ -141,6 +142,7 @@ class Run:
         self.sleeps: list[float] = []
         self.warnings: list[str] = []
         self.held: list[tuple[str, int]] = []
+        self.at: tuple[float, Callable[[], object]] | None = None
         self.other = database.connect()
 
     def throttle(self, limits: Limits) -> Throttle:
@@ -184,6 +186,9 @@ class Run:
 
     def sleep(self, seconds: float) -> None:
         self.sleeps.append(seconds)
+        if self.at is not None and self.now + seconds >= self.at[0]:
+            call, self.at = self.at[1], None
+            call()
         self.now += seconds
 
     def close(self) -> None:
@@ -223,7 +228,17 @@ def test_file_holds_the_worker_while_it_exists(run: Run, tmp_path: Path) -> None
 def test_stored_duty_replaces_that_of_the_start(run: Run) -> None:
     state_table.throttle(run.connection, NAME, 0.05)
     assert run.start(Limits(), duty=0.5) == ROWS
-    assert run.sleeps == pytest.approx([1.9] * len(run.sleeps))
+    assert run.sleeps == pytest.approx([1.0, 0.9] * (len(run.sleeps) // 2))
+
+
+@pytest.mark.parametrize("duty", [1.0, 0.5, 0.1])
+def test_stored_duty_takes_effect_during_a_long_pause(run: Run, duty: float) -> None:
+    state_table.throttle(run.connection, NAME, 0.01)
+    run.at = CHANGED_AT, partial(state_table.throttle, run.connection, NAME, duty)
+    assert run.start(Limits(), duty=0.01) == ROWS
+    # The first pause ends within two readings. The last batch of a range finds nothing.
+    batches = ROWS // BATCH + ROWS // (5 * BATCH)
+    assert run.now - CHANGED_AT <= 2.0 + batches * BATCH_SECONDS / duty
 
 
 def test_throttle_is_read_once_a_second(run: Run) -> None:

@@ -54,14 +54,20 @@ def test_limit_applies_at_once_and_can_be_lifted() -> None:
     found.limit_duty(0.2)
     assert found.duty == 0.2
     found.limit_duty(1.0)
-    found.observe(FAST)
-    assert 0.2 < found.duty < 0.25
+    assert found.duty == 1.0
+
+
+def test_limit_that_stays_brings_no_slowed_worker_back() -> None:
+    found = pace(*[SLOW] * 9, duty=0.5)
+    slowed = found.duty
+    found.limit_duty(0.5)
+    assert found.duty == slowed < 0.5
+    found.limit_duty(0.4)
+    assert found.duty == slowed
 
 
 def test_limit_that_is_removed_leaves_the_duty_of_the_start() -> None:
     found = pace(duty=0.5)
     found.limit_duty(0.01)
     found.limit_duty(None)
-    for _ in range(200):
-        found.observe(FAST)
     assert found.duty == 0.5

@@ -66,8 +66,14 @@ def test_worker_keeps_to_the_duty_of_the_throttle() -> None:
     machine = Machine([True] * 4, readings=[Reading(), slow, slow, Reading()])
     assert pass_worker.run(machine.site(), Pace([0.001], 0.5)) == 4
     first, *others = machine.sleeps
-    assert (first, *others[:2]) == pytest.approx((0.1, 0.9, 0.9))
-    assert others[2] < 0.9
+    assert (first, *others) == pytest.approx((0.1, 0.9, 0.9, 0.1))
+
+
+def test_duty_that_changes_during_a_pause_ends_it() -> None:
+    machine = Machine([True] * 2, readings=[Reading(), Reading(duty=0.5), Reading()])
+    assert pass_worker.run(machine.site(), Pace([0.001], 0.01)) == 2
+    assert machine.sleeps[0] == 1.0
+    assert machine.now == pytest.approx(0.1 + 0.001 + 1.0 + 0.1 + 0.001 + 9.9)
 
 
 def test_worker_waits_for_the_ranges_of_others() -> None:
