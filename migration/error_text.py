@@ -12,6 +12,8 @@ REFUSED: Final = "SR001"
 _QUOTING: Final = frozenset({"22007", "22008", "22P02"})
 #: SQLSTATE whose messages quote a number, or name a type alone.
 _OUT_OF_RANGE: Final = "22003"
+#: Starts of the SQLSTATEs of a session that the server ended, or a connection that it refused.
+_LOST: Final = ("08", "57P")
 #: The server's function that raises what a function in PL/pgSQL says, such as a trigger.
 _RAISING: Final = "exec_stmt_raise"
 
@@ -26,3 +28,11 @@ def describe(error: psycopg.Error) -> str:
     if state in _QUOTING or is_number or is_raised:
         return f"{type(error).__name__} (SQLSTATE {state}), whose text may have a value"
     return text
+
+
+def is_lost(error: psycopg.Error) -> bool:
+    """Return whether *error* is that of a connection which ended, or was not made."""
+    state = error.sqlstate
+    return isinstance(error, psycopg.OperationalError) and (
+        state is None or state.startswith(_LOST)
+    )

@@ -46,4 +46,7 @@ def driver_connection(engine: Engine) -> Iterator[psycopg.Connection]:
             raise TypeError(connection)
         yield connection
     finally:
+        if getattr(pooled.driver_connection, "closed", False):
+            # Otherwise the pool would roll back on it, and log that with a traceback.
+            pooled.invalidate()
         pooled.close()

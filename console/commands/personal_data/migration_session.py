@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import shutil
 import time
@@ -83,6 +84,8 @@ def _find_free(target: Target, service: str) -> int | None:
 
 @contextmanager
 def _database_errors(plan: MigrationPlan) -> Iterator[None]:
+    # It warns of a rollback on a lost connection, of which the error says enough.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
     try:
         yield
     except psycopg.errors.UndefinedTable:
@@ -91,6 +94,11 @@ def _database_errors(plan: MigrationPlan) -> Iterator[None]:
             " not see it; check table and schema in the plan, and --role"
         ) from None
     except psycopg.Error as error:
+        if error_text.is_lost(error):
+            raise MigrationFailed(
+                f"migration {plan.migration}: the connection to the database was lost. What was"
+                " finished stays; see that the server runs, and repeat the command"
+            ) from None
         reason = error_text.describe(error)
         raise MigrationFailed(
             f"migration {plan.migration}: the database: {reason}; correct that, and repeat the "

@@ -21,6 +21,7 @@ from app_integration.encryption.blind_index.stores.table import TableIndexKeys
 from console.commands.personal_data.migration_session import open_migration
 from console.target.target import open_target
 from migration.stage import Stage
+from tests.support.polling import wait_until
 from tests.support.processes.command import run_command
 from tests.support.servers.deployment import Deployment
 
@@ -39,6 +40,11 @@ PLAN: Final = {
 }
 _CREATE: Final = "CREATE TABLE tenants (id int PRIMARY KEY, name text NOT NULL)"
 _FILL: Final = "INSERT INTO tenants SELECT n, 'tenant ' || n FROM generate_series(1, :rows) AS n"
+#: Ends the sessions that try to lock the table.
+_END_COMMAND: Final = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE pid <> pg_backend_pid() AND query LIKE 'LOCK TABLE%"tenants"%EXCLUSIVE%'
+"""
 _DROP: Final = (
     "DROP TABLE IF EXISTS tenants, tenant_data_keys, tenant_index_keys",
     "DROP SCHEMA IF EXISTS strongroom_migration CASCADE",
@@ -206,6 +212,24 @@ def test_paused_pass_is_told_in_a_log_and_so_is_its_end(site: Site) -> None:
     assert told == [
         f"backfill is held: the migration is paused by {user}.",
         "backfill goes on.",
+    ]
+
+
+def test_session_that_the_server_ends_is_told_without_a_traceback(
+    site: Site, deployment: Deployment
+) -> None:
+    accounts = deployment.local.service("gaara-store").access.require_database()
+    command = [sys.executable, "-m", "console", "migrate", "run", str(site.file), "--env", "dev"]
+    command += ["--root", str(site.root)]
+    with database_engine().begin() as holder, accounts.superuser.connect() as superuser:
+        holder.execute(text("LOCK TABLE tenants IN ACCESS SHARE MODE"))
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+            wait_until(lambda: superuser.execute(_END_COMMAND).rowcount, "its session is ended")
+            _, printed = running.communicate()
+    assert running.returncode == 1
+    assert printed.decode().splitlines() == [
+        "error: migration tenants: the connection to the database was lost. What was finished stays;"
+        " see that the server runs, and repeat the command"
     ]
 
 
