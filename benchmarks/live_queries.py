@@ -69,6 +69,7 @@ def run_worker(url: str, password: str, held: Event, ended: Event) -> None:
             probe=lambda: touch(connection),
             clock=time.perf_counter,
             sleep=time.sleep,
+            report=lambda *_: None,
         )
         pass_worker.run(site, Pace(pass_worker.measure_probes(site, _PROBES)))
 

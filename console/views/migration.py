@@ -10,11 +10,15 @@ from typing import Any, Final
 from migration.copies import Copies
 from migration.course import Waiting
 from migration.forecast.forecast import Forecast
+from migration.forecast.outlook import render_time
 from migration.guard.recorded_writes import BypassingWriter
+from migration.passes.work_reports import Rest, WorkReport
 from migration.stage import Stage
 from migration.status import Status
 from vault.declare.schema.migration import MigrationPlan
 
+#: Seconds after which a worker's report is told to be old.
+_LATE: Final = 5.0
 #: What a stage means, and what to do in it; ``{old}`` and ``{new}`` stand for what the old and the
 #: new columns have.
 _STAGES: Final = {
@@ -156,8 +160,11 @@ def status_lines(plan: MigrationPlan, status: Status) -> Iterator[str]:
         done = progress.ranges - progress.left
         yield (
             f"Pass {status.running}: {done} of {progress.ranges} ranges, {progress.rows} rows,"
-            f" {progress.wrong} wrong."
+            f" {progress.wrong} wrong. {rest_text(status.rest)}."
         )
+        for each in status.rest.workers:
+            seen = f", reported {each.age:.0f} s ago" if each.age >= _LATE else ""
+            yield f"  {each.worker}: {_pace(each)}{seen}"
     yield from (_writer(plan, each) for each in status.writers)
     for event in status.events:
         yield f"  {_time(event.at)}  {event.event}  by {event.by}"
@@ -172,10 +179,26 @@ def document(plan: MigrationPlan, status: Status) -> dict[str, Any]:
         "since": None if state is None else state.since.isoformat(),
         "paused": state is not None and state.is_paused,
         "duty": None if state is None else state.duty,
-        "pass": status.running and {"name": status.running, **asdict(status.progress)},
+        "pass": status.running
+        and {"name": status.running, **asdict(status.progress), **status.rest.to_json()},
         "writers": [_with_times(asdict(each)) for each in status.writers],
         "events": [_with_times(asdict(each)) for each in status.events],
     }
+
+
+def rest_text(rest: Rest) -> str:
+    """Return how fast the workers of a pass are, and the time that is left."""
+    if not rest.workers:
+        return "No worker is on it"
+    if rest.seconds is None:
+        return "The time left is unknown while no worker has done a batch, or each is held"
+    return f"{rest.rate:,.0f} rows/s, about {render_time(rest.seconds)} left"
+
+
+def _pace(worker: WorkReport) -> str:
+    if worker.held is not None:
+        return f"held: {worker.held}"
+    return f"{worker.rate:,.0f} rows/s, works {worker.duty:.0%} of its time now"
 
 
 def _writer(plan: MigrationPlan, writer: BypassingWriter) -> str:

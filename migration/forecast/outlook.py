@@ -59,7 +59,7 @@ class Step:
             yield "  no lock on the table"
         if self.estimate is not None:
             disk, log = sizes.render(self.estimate.files), sizes.render(self.estimate.wal)
-            yield f"  disk {disk}, WAL {log} and about {_render_time(self.estimate.seconds)}"
+            yield f"  disk {disk}, WAL {log} and about {render_time(self.estimate.seconds)}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the step as JSON."""
@@ -216,7 +216,7 @@ def _removal(table: MigratedTable, columns: str) -> str:
     return f"each new token is opened, and {columns} set NULL where it opens"
 
 
-def _render_time(seconds: float) -> str:
+def render_time(seconds: float) -> str:
     """Return *seconds* in the largest unit that fits twice: ``90 min``."""
     for size, unit in _UNITS:
         if seconds >= 2 * size:

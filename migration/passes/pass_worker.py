@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,12 +18,14 @@ from migration import plan as plans
 from migration import state_table
 from migration.migration_context import MigrationContext
 from migration.pace import DEFAULT_DUTY, Pace
+from migration.passes import work_reports
 from migration.passes.backfill import Backfill
 from migration.passes.passes import PassKind
 from migration.passes.ranges import PassProgress, Ranges
 from migration.passes.renewing_pass import Nulling, Restoration
 from migration.passes.throttle import Limits, Reading, Throttle
 from migration.passes.verification import Verification
+from migration.passes.work_reports import Rest, Work, WorkReport
 from migration.rows.row_statements import RowStatements
 from migration.rows.token_writer import TokenWriter
 from migration.table import table_triggers
@@ -34,14 +38,18 @@ _WAIT: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What a worker asks of the table and the machine."""
+    """What a worker asks of the table and the machine.
 
-    run_batch: Callable[[], object | None]
+    *run_batch* returns the rows of a batch, None if no range is free.
+    """
+
+    run_batch: Callable[[], int | None]
     is_done: Callable[[], bool]
     throttle: Callable[[], Reading]
     probe: Callable[[], object]
     clock: Callable[[], float]
     sleep: Callable[[float], object]
+    report: Callable[[Work, float, str | None], object]
 
 
 def measure_probes(site: Site, count: int) -> list[float]:
@@ -54,31 +62,38 @@ def run(site: Site, pace: Pace) -> int:
 
     A worker that finds no free range waits, because another one may leave the range that it holds.
     """
-    batches = 0
-    while not site.is_done():
-        reading = site.throttle()
-        if reading.reason is not None:
-            site.sleep(_WAIT)
-            continue
-        pace.limit_duty(reading.duty)
+    batches, work = 0, Work()
+    while True:
+        begun = site.clock()
+        if site.is_done():
+            return batches
+        is_held = _look(site, pace, work) is not None
         started = site.clock()
-        if site.run_batch() is None:
+        if is_held or (rows := site.run_batch()) is None:
             site.sleep(_WAIT)
             continue
         batches += 1
         seconds = site.clock() - started
         pace.observe(_time(site.probe, site.clock))
-        _pause(site, pace, seconds)
-    return batches
+        work = work.add(rows, seconds, site.clock() - begun - seconds)
+        _pause(site, pace, work, seconds)
 
 
-def _pause(site: Site, pace: Pace, seconds: float) -> None:
+def _look(site: Site, pace: Pace, work: Work) -> str | None:
+    """Take over what the throttle says, and report; return why the worker must wait."""
+    reading = site.throttle()
+    pace.limit_duty(reading.duty)
+    site.report(work, pace.duty, reading.reason)
+    return reading.reason
+
+
+def _pause(site: Site, pace: Pace, work: Work, seconds: float) -> None:
     """Pause after a batch of *seconds*, which a change of the duty shortens or lengthens."""
     begun = site.clock()
     while (left := begun + pace.pause_after(seconds) - site.clock()) > 0:
         site.sleep(min(left, _WAIT))
         if left > _WAIT:
-            pace.limit_duty(site.throttle().duty)
+            _look(site, pace, work)
 
 
 def _time(call: Callable[[], object], clock: Callable[[], float]) -> float:
@@ -112,6 +127,9 @@ class Watch(Protocol):
     def show(self, progress: PassProgress) -> None:
         """Show how far the pass is."""
 
+    def show_rest(self, rest: Rest) -> None:
+        """Show how fast the workers are, and what is left."""
+
     def show_hold(self, reason: str | None) -> None:
         """Show why the worker waits; None if it works."""
 
@@ -137,6 +155,8 @@ class PassWorker:
         self._limits = limits
         self._duty = duty
         self._batch = batch
+        self._worker = f"{socket.gethostname()}/{os.getpid()}"
+        self._reported: float | None = None
 
     def run(self, kind: PassKind, pass_: Ranges) -> None:
         """Work until no range of the pass is left."""
@@ -151,12 +171,13 @@ class PassWorker:
         clock, sleep = context.pacing.clock, context.pacing.sleep
         throttle = Throttle(context.name, self._limits, clock, self._watch.warn)
         site = Site(
-            run_batch=partial(self._write, firing, batches.run_batch),
+            run_batch=partial(self._run_batch, firing, batches, pass_),
             is_done=partial(self._with_connection, partial(self._is_done, pass_)),
             throttle=partial(self._with_connection, partial(self._read_throttle, throttle)),
             probe=partial(self._with_connection, partial(_probe, table)),
             clock=clock,
             sleep=sleep,
+            report=partial(self._report, pass_),
         )
         run(site, Pace(measure_probes(site, _PROBES), self._duty))
         if isinstance(batches, Backfill):
@@ -167,6 +188,26 @@ class PassWorker:
         progress = pass_.read_progress(connection)
         self._watch.show(progress)
         return not progress.left
+
+    def _run_batch(self, firing: Firing, batches: _Batches, pass_: Ranges) -> int | None:
+        before = pass_.rows
+        return None if self._write(firing, batches.run_batch) is None else pass_.rows - before
+
+    def _report(self, pass_: Ranges, work: Work, duty: float, held: str | None) -> None:
+        """Store and show how fast the worker is, at most once a second."""
+        now = self._context.pacing.clock()
+        if self._reported is not None and now - self._reported < work_reports.INTERVAL:
+            return
+        self._reported = now
+        report = WorkReport(self._worker, work.rows, work.busy, work.other, duty, held)
+
+        def write(connection: Connection) -> None:
+            # A pass that an earlier version began has no table for it.
+            if work_reports.exist(connection):
+                work_reports.write(connection, pass_.migration, pass_.name, report)
+                self._watch.show_rest(pass_.read_rest(connection))
+
+        self._with_connection(write)
 
     def _read_throttle(self, throttle: Throttle, connection: Connection) -> Reading:
         reading = throttle.read(connection)

@@ -9,13 +9,10 @@ from typing import Final
 from app_integration.errors import StrongroomError
 from migration import state_table
 from migration.migration_context import MigrationContext
-from migration.passes import ranges
-from migration.passes.ranges import PassProgress, Ranges
+from migration.passes import ranges, work_reports
+from migration.passes.ranges import RANGE, PassProgress, Ranges
 from migration.stage import Stage
 from migration.table.migrated_table import MigratedTable
-
-#: Rows of a range, which one worker holds at a time.
-RANGE: Final = 20_000
 
 
 class PassKind(StrEnum):
@@ -84,6 +81,7 @@ def begin(context: MigrationContext, table: MigratedTable, kind: PassKind) -> Ra
     with context.lock() as connection, connection.transaction():
         context.require_stage(connection, _STAGES[kind])
         context.check_dependents(connection)
+        connection.execute(work_reports.TABLE)
         ranges.forget_others(connection, context.name, kind)
         number = ranges.last_number(connection, context.name, kind)
         last = ranges_of(context.name, kind, number)

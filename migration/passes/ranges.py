@@ -15,9 +15,13 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.sql import SQL, Identifier, Literal
 
+from migration.passes import work_reports
+from migration.passes.work_reports import Rest
 from migration.table.key_text import key_array
 from migration.table.migrated_table import MigratedTable
 
+#: Rows of a range, which one worker holds at a time.
+RANGE: Final = 20_000
 #: Statement that creates the table of ranges.
 TABLE: Final[LiteralString] = """
     CREATE TABLE IF NOT EXISTS strongroom_migration.ranges (
@@ -29,6 +33,7 @@ TABLE: Final[LiteralString] = """
         rows bigint NOT NULL DEFAULT 0,
         wrong bigint NOT NULL DEFAULT 0,
         done_at timestamptz,
+        size bigint,
         PRIMARY KEY (migration, pass, number)
     )
 """
@@ -44,8 +49,26 @@ _SAVE: Final[LiteralString] = """
     WHERE migration = %(migration)s AND pass = %(pass)s AND number = %(number)s
 """
 _INSERT: Final[LiteralString] = """
-    INSERT INTO strongroom_migration.ranges (migration, pass, number, after, until)
-    VALUES (%s, %s, %s, %s, %s)
+    INSERT INTO strongroom_migration.ranges (migration, pass, number, after, until, size)
+    VALUES (%s, %s, %s, %s, %s, %s)
+"""
+#: What the table has not that an earlier version made. The change waits for all workers.
+_HAS_SIZES: Final[LiteralString] = """
+    SELECT FROM pg_attribute
+    WHERE attrelid = 'strongroom_migration.ranges'::regclass AND attname = 'size'
+"""
+_ADD_SIZES: Final[LiteralString] = "ALTER TABLE strongroom_migration.ranges ADD COLUMN size bigint"
+# A range of an earlier version has no size.
+_SIZES: Final[LiteralString] = """
+    SELECT coalesce(sum(size) FILTER (WHERE is_done), 0)::float AS size_done,
+        coalesce(sum(rows) FILTER (WHERE is_done), 0)::float AS rows_done,
+        coalesce(sum(size) FILTER (WHERE NOT is_done), 0)::float AS size_left,
+        coalesce(sum(rows) FILTER (WHERE NOT is_done), 0)::float AS rows_of_left
+    FROM (
+        SELECT rows, done_at IS NOT NULL AS is_done,
+            coalesce((to_jsonb(r) ->> 'size')::bigint, %s) AS size
+        FROM strongroom_migration.ranges AS r WHERE migration = %s AND pass = %s
+    ) AS ranges
 """
 _PROGRESS: Final[LiteralString] = """
     SELECT count(*) AS ranges, count(*) FILTER (WHERE done_at IS NULL) AS left,
@@ -95,12 +118,35 @@ class PassProgress:
         return self.ranges > 0 and not self.left
 
 
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Rows that ranges had when they were created, and that the pass has processed of them."""
+
+    size_done: float
+    rows_done: float
+    size_left: float
+    rows_of_left: float
+
+    def count_left(self) -> float:
+        """Return about how many rows are to come.
+
+        A pass leaves out rows that need nothing: the same part of what is left as of what is done.
+        """
+        part = self.rows_done / self.size_done if self.size_done else 1.0
+        return max(0.0, self.size_left * part - self.rows_of_left)
+
+
 class Ranges:
-    """The ranges of one pass over a table."""
+    """The ranges of one pass over a table.
+
+    *rows* is how many this process has processed.
+    """
 
     def __init__(self, migration: str, name: str) -> None:
         """Name the pass."""
         self.migration = migration
+        self.name = name
+        self.rows = 0
         self._names = migration, name
 
     def create(self, connection: Connection, table: MigratedTable, size: int) -> int:
@@ -108,9 +154,12 @@ class Ranges:
 
         The last range is open, so that it has what is inserted later.
         """
-        bounds = _read_bounds(connection, table, size)
-        ranges = enumerate(zip([None, *bounds], [*bounds, None], strict=True))
-        rows = [(*self._names, number, after, until) for number, (after, until) in ranges]
+        if connection.execute(_HAS_SIZES).fetchone() is None:
+            connection.execute(_ADD_SIZES)
+        bounds, total = _read_bounds(connection, table, size)
+        sizes = [*[size] * len(bounds), total - size * len(bounds)]
+        ranges = enumerate(zip([None, *bounds], [*bounds, None], sizes, strict=True))
+        rows = [(*self._names, number, *each) for number, each in ranges]
         with connection.cursor() as cursor:
             cursor.executemany(_INSERT, rows)
         return len(rows)
@@ -141,11 +190,19 @@ class Ranges:
             "is_done": is_done,
         }
         connection.execute(_SAVE, values)
+        self.rows += rows
 
     def read_progress(self, connection: Connection) -> PassProgress:
         """Return how far the pass is."""
         with connection.cursor(row_factory=class_row(PassProgress)) as cursor:
             return cursor.execute(_PROGRESS, self._names).fetchone() or PassProgress(0, 0, 0, 0)
+
+    def read_rest(self, connection: Connection) -> Rest:
+        """Return what is left of the pass, and who works on it."""
+        with connection.cursor(row_factory=class_row(Sizes)) as cursor:
+            sizes = cursor.execute(_SIZES, (RANGE, *self._names)).fetchone()
+        rows = 0.0 if sizes is None else sizes.count_left()
+        return Rest(rows, work_reports.read(connection, *self._names))
 
 
 def last_number(connection: Connection, migration: str, kind: str) -> int:
@@ -163,6 +220,7 @@ def find_open(connection: Connection, migration: str) -> str | None:
 def forget(connection: Connection, migration: str) -> None:
     """Delete the ranges of all passes of *migration*."""
     connection.execute(_FORGET, (migration,))
+    work_reports.forget(connection, migration)
 
 
 def forget_others(connection: Connection, migration: str, kind: str) -> None:
@@ -173,11 +231,15 @@ def forget_others(connection: Connection, migration: str, kind: str) -> None:
     connection.execute(_FORGET_OTHERS, (migration, kind))
 
 
-def _read_bounds(connection: Connection, table: MigratedTable, size: int) -> list[list[str]]:
-    """Return the key of each *size*-th row, which ends a range."""
+def _read_bounds(
+    connection: Connection, table: MigratedTable, size: int
+) -> tuple[list[list[str]], int]:
+    """Return the key of each *size*-th row, which ends a range, and the number of rows."""
     key = SQL(", ").join(Identifier(name) for name in table.key)
     query = SQL(
-        "SELECT {} FROM (SELECT {}, row_number() OVER (ORDER BY {}) AS n FROM {}) AS u"
-        " WHERE n % {} = 0 ORDER BY n"
-    ).format(key_array(table, "u"), key, key, table.identifier, Literal(size))
-    return [bound for (bound,) in connection.execute(query)]
+        "SELECT {}, n FROM (SELECT {}, row_number() OVER keys AS n, lead(1) OVER keys AS following"
+        " FROM {} WINDOW keys AS (ORDER BY {})) AS u WHERE n % {} = 0 OR following IS NULL"
+        " ORDER BY n"
+    ).format(key_array(table, "u"), key, table.identifier, key, Literal(size))
+    found = connection.execute(query).fetchall()
+    return [bound for bound, at in found if at % size == 0], found[-1][1] if found else 0

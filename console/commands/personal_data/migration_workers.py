@@ -11,7 +11,7 @@ from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from console.commands.personal_data.migration_options import (
     MAX_LAG,
@@ -26,12 +26,14 @@ from console.options import HostEnv, Root
 from console.target.local_folder import DEFAULT_ROOT
 from console.target.target import open_target
 from console.views.escapes import escape_unprintable, say
+from console.views.migration import rest_text
 from migration.migration_context import MigrationContext
 from migration.pace import DEFAULT_DUTY
 from migration.passes.pass_worker import PassWorker
-from migration.passes.passes import RANGE, PassKind
-from migration.passes.ranges import PassProgress, Ranges, find_open
+from migration.passes.passes import PassKind
+from migration.passes.ranges import RANGE, PassProgress, Ranges, find_open
 from migration.passes.throttle import Limits
+from migration.passes.work_reports import Rest
 
 out: Final = Console(soft_wrap=True)
 
@@ -93,7 +95,7 @@ class Bar:
         """Add the bar to *bars*."""
         self._bars = bars
         self._title = title
-        self._task = bars.add_task(title, total=None, rows=0)
+        self._task = bars.add_task(title, total=None, rows=0, rest="")
         self._is_held = False
 
     def show(self, progress: PassProgress) -> None:
@@ -102,6 +104,10 @@ class Bar:
         # The last range has as many rows as the others, or fewer.
         total = max(progress.ranges * RANGE - RANGE // 2, done)
         self._bars.update(self._task, total=total, completed=done, rows=progress.rows)
+
+    def show_rest(self, rest: Rest) -> None:
+        """Show how fast the workers are, and what is left."""
+        self._bars.update(self._task, rest=f". {rest_text(rest)}")
 
     def show_hold(self, reason: str | None) -> None:
         """Show why the worker waits; None if it works."""
@@ -129,8 +135,7 @@ def show_progress(out: Console, kind: PassKind) -> Iterator[Bar]:
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("{task.fields[rows]} rows"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[rows]} rows{task.fields[rest]}"),
     )
     with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bars:
         yield Bar(bars, str(kind))

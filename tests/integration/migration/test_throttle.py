@@ -29,7 +29,6 @@ from migration.pace import Pace
 from migration.passes import pass_worker, throttle
 from migration.passes.ranges import Ranges
 from migration.passes.throttle import Limits, Reading, Throttle
-from migration.rows.token_writer import Written
 from tests.support.databases.own_database import OwnDatabase
 from tests.support.migrations.sized_table import NAME, Shape, SizedTable
 from tests.support.polling import wait_until
@@ -155,11 +154,11 @@ class Run:
         backfill, throttle = self.sized.worker(BATCH), self.throttle(limits)
         done: list[int] = []
 
-        def run_batch() -> Written | None:
+        def run_batch() -> int | None:
             self.now += BATCH_SECONDS
             written = backfill.run_batch(self.connection)
             done.append(written.rows if written else 0)
-            return written
+            return None if written is None else written.rows
 
         def read() -> Reading:
             reading = throttle.read(self.other)
@@ -172,7 +171,7 @@ class Run:
             return reading
 
         site = pass_worker.Site(
-            run_batch, self.is_done, read, self.probe, lambda: self.now, self.sleep
+            run_batch, self.is_done, read, self.probe, lambda: self.now, self.sleep, self.report
         )
         pass_worker.run(site, Pace([0.001], duty))
         return sum(done)
@@ -180,6 +179,9 @@ class Run:
     def is_done(self) -> bool:
         progress = Ranges(NAME, "backfill").read_progress(self.connection)
         return progress.left == 0
+
+    def report(self, *_: object) -> None:
+        """Store nothing."""
 
     def probe(self) -> None:
         self.connection.execute("SELECT 1")

@@ -21,6 +21,7 @@ from migration.passes.pass_worker import PassWorker, Watch
 from migration.passes.passes import PassKind
 from migration.passes.ranges import PassProgress, Ranges
 from migration.passes.throttle import Limits
+from migration.passes.work_reports import Rest
 from migration.rows.row_cipher import RowCipher
 from migration.stage import Stage
 from migration.table.migrated_table import MigratedTable
@@ -34,6 +35,9 @@ class Quiet(Watch):
 
     def show(self, progress: PassProgress) -> None:
         pass
+
+    def show_rest(self, rest: Rest) -> None:
+        assert rest.rows >= 0
 
     def show_hold(self, reason: str | None) -> None:
         assert reason is None

@@ -9,6 +9,7 @@ import pytest
 from migration.pace import Pace
 from migration.passes import pass_worker
 from migration.passes.throttle import Reading
+from migration.passes.work_reports import Work
 
 
 @dataclass
@@ -20,16 +21,24 @@ class Machine:
     probe_seconds: float = 0.001
     now: float = 0.0
     sleeps: list[float] = field(default_factory=list)
+    reports: list[tuple[Work, float, str | None]] = field(default_factory=list)
 
     def site(self) -> pass_worker.Site:
         return pass_worker.Site(
-            run_batch=lambda: self.pass_time(0.1) if self.free.pop() else None,
+            run_batch=self.run_batch,
             is_done=lambda: not self.free,
             throttle=lambda: self.readings.pop() if self.readings else Reading(),
             probe=lambda: self.pass_time(self.probe_seconds),
             clock=lambda: self.now,
             sleep=self.sleep,
+            report=lambda *report: self.reports.append(report),
         )
+
+    def run_batch(self) -> int | None:
+        if not self.free.pop():
+            return None
+        self.now += 0.1
+        return 50
 
     def pass_time(self, seconds: float) -> float:
         self.now += seconds
@@ -80,3 +89,18 @@ def test_worker_waits_for_the_ranges_of_others() -> None:
     machine = Machine([True, False])
     assert pass_worker.run(machine.site(), Pace([0.001], 1.0)) == 1
     assert machine.sleeps[0] == 1.0
+
+
+@pytest.mark.parametrize("duty", [0.01, 0.1, 0.5, 1.0])
+def test_worker_reports_its_rate_at_each_duty(duty: float) -> None:
+    machine = Machine([True] * 20)
+    pass_worker.run(machine.site(), Pace([0.001], duty))
+    work, now, held = machine.reports[-1]
+    assert (now, held) == (duty, None)
+    assert work.rate(duty) == pytest.approx(20 * 50 / machine.now)
+
+
+def test_held_worker_reports_why() -> None:
+    machine = Machine([True], readings=[Reading("paused")])
+    pass_worker.run(machine.site(), Pace([0.001], 1.0))
+    assert [held for _, _, held in machine.reports] == ["paused", None]

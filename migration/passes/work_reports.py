@@ -1,0 +1,153 @@
+"""Reports of the workers of a pass: how fast each of them is, and when the pass will be done.
+
+Each worker stores its own row, so that any shell reads those of all machines. A rate is computed
+from what batches took and from the duty of now, so that it is right at once when that changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, LiteralString
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+#: Statement that creates the table of reports.
+TABLE: Final[LiteralString] = """
+    CREATE TABLE IF NOT EXISTS strongroom_migration.workers (
+        migration text NOT NULL,
+        pass text NOT NULL,
+        worker text NOT NULL,
+        rows double precision NOT NULL,
+        busy double precision NOT NULL,
+        other double precision NOT NULL,
+        duty double precision NOT NULL,
+        held text,
+        at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        PRIMARY KEY (migration, pass, worker)
+    )
+"""
+_WRITE: Final[LiteralString] = """
+    INSERT INTO strongroom_migration.workers
+    VALUES (%(migration)s, %(pass)s, %(worker)s, %(rows)s, %(busy)s, %(other)s, %(duty)s, %(held)s)
+    ON CONFLICT (migration, pass, worker) DO UPDATE SET rows = EXCLUDED.rows,
+        busy = EXCLUDED.busy, other = EXCLUDED.other, duty = EXCLUDED.duty, held = EXCLUDED.held,
+        at = EXCLUDED.at
+"""
+_READ: Final[LiteralString] = """
+    SELECT worker, rows, busy, other, duty, held,
+        extract(epoch FROM clock_timestamp() - at)::float AS age
+    FROM strongroom_migration.workers WHERE migration = %s AND pass = %s
+        AND at > clock_timestamp() - make_interval(secs => %s)
+    ORDER BY worker
+"""
+_FORGET: Final[LiteralString] = "DELETE FROM strongroom_migration.workers WHERE migration = %s"
+_EXIST: Final[LiteralString] = "SELECT to_regclass('strongroom_migration.workers') IS NOT NULL"
+
+#: Part of what is known that is kept at each batch: the last fifty weigh most.
+_KEPT: Final = 0.98
+#: Seconds between two reports of a worker.
+INTERVAL: Final = 1.0
+#: Seconds after which a worker without a report counts as gone.
+_GONE: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the last batches of a worker took.
+
+    *busy* is seconds in batches, and *other* those beside them which no duty changes, such as
+    probes. Earlier batches count less.
+    """
+
+    rows: float = 0.0
+    busy: float = 0.0
+    other: float = 0.0
+
+    def add(self, rows: int, busy: float, other: float) -> Work:
+        """Return the work with a batch of *rows*."""
+        return Work(
+            self.rows * _KEPT + rows, self.busy * _KEPT + busy, self.other * _KEPT + max(0.0, other)
+        )
+
+    def rate(self, duty: float) -> float:
+        """Return the rows a second at *duty*, 0 before the first batch."""
+        seconds = self.busy / duty + self.other
+        return self.rows / seconds if seconds else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkReport:
+    """Last report of a worker, *age* seconds ago; *held* is why it waits, None if it works."""
+
+    worker: str
+    rows: float
+    busy: float
+    other: float
+    duty: float
+    held: str | None
+    age: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Return the rows a second now."""
+        if self.held is not None:
+            return 0.0
+        return Work(self.rows, self.busy, self.other).rate(self.duty)
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What is left of a pass: rows to come at most, and the workers that are on it."""
+
+    rows: float
+    workers: Sequence[WorkReport] = ()
+
+    @property
+    def rate(self) -> float:
+        """Return the rows a second of all workers."""
+        return sum(each.rate for each in self.workers)
+
+    @property
+    def seconds(self) -> float | None:
+        """Return the seconds until the pass is done; None if no worker has done a batch."""
+        return self.rows / self.rate if self.rate else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return {
+            "rows_left": round(self.rows),
+            "rows_per_second": round(self.rate, 1),
+            "seconds_left": None if self.seconds is None else round(self.seconds),
+            "workers": [
+                {"worker": each.worker, "duty": each.duty, "held": each.held}
+                | {"rows_per_second": round(each.rate, 1), "reported_before": round(each.age)}
+                for each in self.workers
+            ],
+        }
+
+
+def write(connection: Connection, migration: str, pass_: str, report: WorkReport) -> None:
+    """Store the report of a worker, in place of its last one."""
+    connection.execute(_WRITE, {"migration": migration, "pass": pass_, **asdict(report)})
+
+
+def read(connection: Connection, migration: str, pass_: str) -> list[WorkReport]:
+    """Return the reports of the workers that are on a pass."""
+    if not exist(connection):
+        return []
+    with connection.cursor(row_factory=class_row(WorkReport)) as cursor:
+        return cursor.execute(_READ, (migration, pass_, _GONE)).fetchall()
+
+
+def exist(connection: Connection) -> bool:
+    """Return whether the database has the table of reports."""
+    found = connection.execute(_EXIST).fetchone()
+    return bool(found and found[0])
+
+
+def forget(connection: Connection, migration: str) -> None:
+    """Delete the reports of all passes of *migration*."""
+    if exist(connection):
+        connection.execute(_FORGET, (migration,))
