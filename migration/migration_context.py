@@ -52,7 +52,8 @@ class MigrationContext:
     """What each step of a migration needs.
 
     *connect* opens a connection that commits each statement. *free* is the bytes that a person says
-    are free where the database keeps its files; None to measure them.
+    are free where the database keeps its files; None to measure them. *ask_free* asks a person if
+    they cannot be measured, and returns None if nobody answers.
     """
 
     plan: MigrationPlan
@@ -61,6 +62,7 @@ class MigrationContext:
     pacing: Pacing
     duty: float = DEFAULT_DUTY
     free: int | None = None
+    ask_free: Callable[[], int | None] = lambda: None
 
     @property
     def name(self) -> str:

@@ -1,7 +1,8 @@
 """Room for what a pass writes, where the database keeps its files.
 
-PostgreSQL does not say how much space is free. So a person does, or it is measured on the machine
-that has the server's folders, if that is this one. Quotas, volumes that promise more than there is,
+PostgreSQL does not say how much space is free. So it is measured on the machine that has the
+server's folders, if that is this one, else by a function that an administrator has installed, or a
+person says it. Quotas, volumes that promise more than there is,
 and a place of their own for temporary files are not seen.
 """
 
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Final, LiteralString
 
 from psycopg import Connection
+from psycopg.sql import SQL, Identifier
 
 from migration.forecast.estimate import Estimate
 from migration.table.migrated_table import MigratedTable
@@ -32,6 +34,7 @@ _HINT: Final = (
     " where the database keeps them; nothing was changed. Add space there, or remove what is not"
     " needed"
 )
+_UNKNOWN: Final = "pass --free, or install the function strongroom_disk_free"
 #: The first bytes of the control file: the identifier of the server.
 _IDENTIFIER: Final = struct.Struct("=q")
 
@@ -39,6 +42,14 @@ _DATA_FOLDER: Final[LiteralString] = (
     "SELECT setting FROM pg_settings WHERE name = 'data_directory'"  # no row without the right
 )
 _SYSTEM: Final[LiteralString] = "SELECT system_identifier FROM pg_control_system()"
+#: The function of an administrator; another one's could do anything with the rights of this user.
+_FUNCTION: Final[LiteralString] = """
+    SELECT n.nspname, p.proname FROM pg_proc AS p
+    JOIN pg_namespace AS n ON n.oid = p.pronamespace JOIN pg_roles AS r ON r.oid = p.proowner
+    WHERE p.proname = 'strongroom_disk_free' AND p.pronargs = 0 AND r.rolsuper
+        AND p.prorettype = 'bigint'::regtype AND has_function_privilege(p.oid, 'EXECUTE')
+        AND has_schema_privilege(n.oid, 'USAGE')
+"""
 #: Folders of the table, its indexes and what is created next; empty for the data folder.
 _TABLESPACES: Final[LiteralString] = """
     WITH named AS (SELECT format('%%I.%%I', %s::text, %s::text)::regclass AS oid), tables AS (
@@ -79,7 +90,8 @@ def read(connection: Connection, table: MigratedTable) -> Room:
     """Return the room of the server of *connection*, which is unknown if it is not measurable."""
     (found,) = connection.execute(_DATA_FOLDER).fetchone() or (None,)
     if found is None or not is_data_folder(connection, Path(found)):
-        return Room(None, None)
+        free = _call_function(connection)
+        return Room(free, free)
     data = Path(found)
     named = table.schema, table.name
     folders = [Path(each or data) for (each,) in connection.execute(_TABLESPACES, named)]
@@ -87,6 +99,14 @@ def read(connection: Connection, table: MigratedTable) -> Room:
     free = min(shutil.disk_usage(each).free for each in folders)
     is_shared = log.stat().st_dev in {each.stat().st_dev for each in folders}
     return Room(free, shutil.disk_usage(log).free, is_shared)
+
+
+def _call_function(connection: Connection) -> int | None:
+    found = connection.execute(_FUNCTION).fetchone()
+    if found is None:
+        return None
+    (free,) = connection.execute(SQL("SELECT {}()").format(Identifier(*found))).fetchone() or (0,)
+    return None if free is None else int(free)
 
 
 def is_data_folder(connection: Connection, folder: Path) -> bool:
@@ -120,7 +140,7 @@ def decide(what: str, need: Estimate, kept: int, room: Room) -> Verdict:
         text = f"{what} needs {sizes.render(needed)} for {content}"
         if free is None:
             is_unknown = True
-            texts.append(f"{text}, and what is free there is unknown; pass --free")
+            texts.append(f"{text}, and what is free there is unknown; {_UNKNOWN}")
         elif free < needed:
             return Verdict(
                 is_enough=False, text=f"{text}, and {sizes.render(free)} are free{_HINT}"

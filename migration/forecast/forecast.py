@@ -10,7 +10,7 @@ from app_integration.errors import ConfigurationError
 from migration import plan as plans
 from migration.forecast import bound_columns, disk_space, estimate, outlook, sample
 from migration.forecast.bound_columns import BoundColumn
-from migration.forecast.disk_space import Verdict
+from migration.forecast.disk_space import Room, Verdict
 from migration.forecast.estimate import Estimator, Speed
 from migration.forecast.outlook import Outlook
 from migration.forecast.sample import Plaintexts, Sample
@@ -19,6 +19,7 @@ from migration.stage import Stage
 from migration.table import table_triggers
 from migration.table.live_checks import find_problems
 from migration.table.live_table import LiveTable
+from migration.table.migrated_table import MigratedTable
 from migration.table.table_triggers import Firing
 from vault.declare.schema.migrated_field import OldEncryption
 from vault.declare.schema.migration import MigrationPlan
@@ -68,11 +69,7 @@ def read(context: MigrationContext, connection: Connection) -> Forecast:
         table, live, found, estimator, dependents, quiet_for=context.plan.quiet_for
     )
     kept = found.checkpoints.size
-    free = (
-        disk_space.read(connection, table)
-        if context.free is None
-        else disk_space.Room(context.free, context.free)
-    )
+    free = _read_room(context, connection, table)
     return Forecast(
         stages,
         table_triggers.read(connection, table),
@@ -80,6 +77,16 @@ def read(context: MigrationContext, connection: Connection) -> Forecast:
         disk_space.decide(f"the removal of {table.old_values}", estimator.nulling(), kept, free),
         bound_columns.read(connection, table),
     )
+
+
+def _read_room(context: MigrationContext, connection: Connection, table: MigratedTable) -> Room:
+    """Return the room that a person named, or that is measured, or that a person names now."""
+    if context.free is not None:
+        return Room(context.free, context.free)
+    room = disk_space.read(connection, table)
+    if room.files is None and (free := context.ask_free()) is not None:
+        return Room(free, free)
+    return room
 
 
 def _without_old_tokens(plan: MigrationPlan, found: Sample) -> Sample:
@@ -99,6 +106,6 @@ def _without_old_token(column: Plaintexts, old: OldEncryption | None) -> Plainte
 
 
 def require_room(verdict: Verdict) -> None:
-    """Check that there is room, as far as that is known."""
-    if verdict.is_enough is False:
+    """Check that there is room. What is unknown is no room."""
+    if not verdict.is_enough:
         raise ConfigurationError(verdict.text)

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, LiteralString
 
 import psycopg
+import typer
 from sqlalchemy import event
 
 from app_integration.errors import StrongroomError
 from console.target.service_client import open_service_client
 from console.target.service_database import driver_connection, read_url
 from console.target.target import Target
+from console.views.questions import has_terminal
 from migration import error_text
 from migration import plan as plans
 from migration.migration_context import MigrationContext
@@ -68,6 +70,7 @@ def open_migration(
             Pacing(time.monotonic, time.sleep, random.random),
             duty,
             _find_free(target, plan.service) if free is None else free * _MEGABYTE,
+            _ask_free,
         )
 
 
@@ -80,6 +83,14 @@ def _find_free(target: Target, service: str) -> int | None:
         return None
     is_own = target.local_deployment().service(service).access.own_server is not None
     return None if is_own else shutil.disk_usage(data).free
+
+
+def _ask_free() -> int | None:
+    if not has_terminal():
+        return None
+    text = "Megabytes that are free where the database keeps its files, which it does not say"
+    megabytes: int = typer.prompt(text, type=int)
+    return megabytes * _MEGABYTE
 
 
 @contextmanager

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
 import psycopg
 import pytest
+from psycopg import Connection
 from psycopg.errors import CheckViolation
 
 from app_integration.encryption.blind_index.registry import BlindIndexes
@@ -209,6 +212,42 @@ def test_server_without_room_is_not_written_to(hotel: Hotel) -> None:
     with pytest.raises(ConfigurationError, match="the removal of plaintext needs"):
         Course(full, hotel.run, hotel.stages.append).advance(Stage.NULLED)
     assert None not in hotel.plaintexts().values()
+
+
+@pytest.fixture
+def clerk(hotel: Hotel) -> Iterator[MigrationContext]:
+    """Yield the context of a user who owns the table, and may not know the server's folders."""
+    hotel.script(
+        "CREATE ROLE clerk; ALTER TABLE guests OWNER TO clerk;"
+        f"GRANT CREATE ON DATABASE {hotel.database.name} TO clerk;"
+        "GRANT CREATE ON SCHEMA public TO clerk"
+    )
+
+    @contextmanager
+    def connect() -> Iterator[Connection]:
+        with hotel.connect() as connection:
+            connection.execute("SET ROLE clerk")
+            yield connection
+            connection.execute("RESET ROLE")
+
+    yield replace(hotel.context(), connect=connect)
+    hotel.script("RESET ROLE; REASSIGN OWNED BY clerk TO postgres; DROP OWNED BY clerk")
+    hotel.script("DROP ROLE clerk")
+
+
+def test_unknown_room_is_asked_for_and_else_refused(hotel: Hotel, clerk: MigrationContext) -> None:
+    asked: list[str] = []
+
+    def answer() -> int:
+        asked.append("free")
+        return 1 << 40
+
+    with pytest.raises(ConfigurationError, match="what is free there is unknown; pass --free"):
+        Course(clerk, hotel.run, hotel.stages.append).advance(Stage.GUARDED)
+    assert clerk.find_stage() is None
+    answered = replace(clerk, ask_free=answer)
+    assert Course(answered, hotel.run, hotel.stages.append).advance(Stage.GUARDED) is None
+    assert asked == ["free"]
 
 
 def test_changed_plan_is_refused(hotel: Hotel) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Final
 
 import pytest
 from psycopg import Connection
+from psycopg.errors import DuplicateTable
 from psycopg.sql import SQL, Literal
 
 from migration.forecast import disk_space
@@ -68,6 +70,47 @@ def test_user_without_the_right_does_not_know_the_room(connection: Connection) -
     connection.execute("CREATE ROLE clerk; SET ROLE clerk")
     assert disk_space.read(connection, TABLE) == Room(None, None)
     connection.execute("RESET ROLE; DROP ROLE clerk")
+
+
+@pytest.fixture
+def clerk(connection: Connection) -> Iterator[Connection]:
+    """Return a connection beside a user who may not know where the server's files are."""
+    connection.execute("CREATE ROLE clerk; CREATE SCHEMA clerks AUTHORIZATION clerk")
+    yield connection
+    connection.execute("RESET ROLE; DROP SCHEMA clerks CASCADE; DROP ROLE clerk")
+
+
+@pytest.fixture
+def installed(clerk: Connection) -> Iterator[Connection]:
+    """Return it beside the function, as the documents install it."""
+    text = Path("docs/howto/Migration.md").read_text(encoding="utf-8")
+    (statements,) = re.findall(r"```sql\n(CREATE FUNCTION .*?)```", text, re.DOTALL)
+    clerk.execute(statements.replace("migrating-user", "clerk").encode())
+    yield clerk
+    clerk.execute("RESET ROLE; DROP FUNCTION strongroom_disk_free")
+
+
+def test_function_of_an_administrator_measures_for_another_user(installed: Connection) -> None:
+    installed.execute("SET ROLE clerk")
+    found = disk_space.read(installed, TABLE)
+    installed.execute("RESET ROLE")
+    assert found.files == found.wal
+    assert found.files == pytest.approx(shutil.disk_usage(data_folder(installed)).free, rel=0.1)
+
+
+def test_function_runs_no_trigger_of_its_caller(installed: Connection) -> None:
+    installed.execute("SET ROLE clerk; CREATE TEMP TABLE strongroom_df (kilobytes bigint)")
+    with pytest.raises(DuplicateTable):
+        disk_space.read(installed, TABLE)
+    installed.execute("DROP TABLE strongroom_df")
+
+
+def test_function_of_another_user_is_not_called(clerk: Connection) -> None:
+    clerk.execute(
+        "CREATE FUNCTION clerks.strongroom_disk_free() RETURNS bigint LANGUAGE sql AS 'SELECT 1';"
+        "ALTER FUNCTION clerks.strongroom_disk_free OWNER TO clerk; SET ROLE clerk"
+    )
+    assert disk_space.read(clerk, TABLE) == Room(None, None)
 
 
 @pytest.mark.parametrize("control", [b"", b"\x00" * 8, None])

@@ -55,7 +55,7 @@ def test_unknown_room_is_not_decided(found: Room) -> None:
     unknown = decide(found)
     assert unknown.is_enough is None
     assert unknown.text.startswith("the backfill needs 15.5 GB for tables, indexes and WAL, and")
-    assert unknown.text.endswith("; pass --free")
+    assert unknown.text.endswith("; pass --free, or install the function strongroom_disk_free")
 
 
 def test_unknown_room_for_wal_is_told_beside_the_known_one() -> None:
