@@ -11,7 +11,7 @@ from typing import Final, LiteralString, Protocol, TypeVar
 
 import psycopg
 from psycopg import Connection
-from psycopg.sql import SQL
+from psycopg.sql import SQL, Composed, Identifier
 
 from app_integration.errors import KeyUnavailable, ServerError
 from migration import plan as plans
@@ -255,9 +255,17 @@ def _build(kind: PassKind, pass_: Ranges, writer: TokenWriter, batch: int) -> _B
     return builders[kind](pass_, writer, batch)
 
 
+def probe_query(table: MigratedTable) -> Composed:
+    """Return the query of the probes, which reads one row by the key.
+
+    Any row would be one behind all versions that the batches have left at the table's start.
+    """
+    key = SQL(", ").join(Identifier(name) for name in table.key)
+    return SQL("SELECT FROM {} ORDER BY {} LIMIT 1").format(table.identifier, key)
+
+
 def _probe(table: MigratedTable, connection: Connection) -> None:
     """Run a short transaction on the table, as the application does."""
-    read = SQL("SELECT FROM {} LIMIT 1").format(table.identifier)
     with connection.transaction():
-        connection.execute(read)
+        connection.execute(probe_query(table))
         connection.execute(_PROBE)

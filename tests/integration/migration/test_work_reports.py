@@ -8,12 +8,14 @@ from dataclasses import replace
 
 import pytest
 from psycopg import Connection
+from psycopg.sql import SQL
 
 from console.views import migration as view
 from migration import status
 from migration.migration_context import MigrationContext
-from migration.passes import ranges, work_reports
+from migration.passes import pass_worker, ranges, work_reports
 from migration.passes.work_reports import WorkReport
+from migration.plan import to_table
 from migration.stage import Stage
 from migration.status import Status
 from tests.integration.migration.test_course import ROWS, Hotel
@@ -96,3 +98,19 @@ def test_pass_of_an_earlier_version_goes_on(hotel: Hotel, connection: Connection
     hotel.advance(Stage.VERIFIED)
     assert read(hotel, connection).state is not None
     hotel.undo()
+
+
+@pytest.mark.parametrize("rewrites", [1, 4])
+def test_probe_reads_no_more_of_a_table_that_was_rewritten(
+    hotel: Hotel, connection: Connection, rewrites: int
+) -> None:
+    hotel.script("ALTER TABLE guests SET (autovacuum_enabled = off)")
+    hotel.script("INSERT INTO guests SELECT n, 'more' || n FROM generate_series(1000, 9000) AS n")
+    for _ in range(rewrites):
+        hotel.script("UPDATE guests SET email = email || 'x'")
+    with hotel.connect() as other:
+        table = to_table(hotel.plan, hotel.context().read_table(other))
+    query = SQL("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {}").format(pass_worker.probe_query(table))
+    (plan,) = connection.execute(query).fetchone() or ([],)
+    # An entry of the index for each version of one row, at most.
+    assert plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"] < 20
