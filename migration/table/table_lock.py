@@ -13,6 +13,7 @@ from typing import Final, LiteralString
 
 from psycopg import Connection
 from psycopg.errors import LockNotAvailable
+from psycopg.rows import class_row
 from psycopg.sql import SQL, Literal
 
 from app_integration.errors import ConfigurationError
@@ -24,14 +25,40 @@ _WAIT: Final = 20
 _IMMEDIATE: Final = 30
 _PAUSE: Final = 0.05  # seconds between attempts, on average
 
+#: A session of another role is hidden, but for its user, from a user without pg_monitor.
 _HOLDERS: Final[LiteralString] = """
-    SELECT DISTINCT activity.pid, activity.usename, activity.application_name, activity.state,
-        extract(epoch FROM clock_timestamp() - activity.xact_start)::int
-    FROM pg_locks AS held JOIN pg_stat_activity AS activity ON activity.pid = held.pid
-    WHERE held.granted AND held.pid <> pg_backend_pid()
-        AND held.relation = format('%%I.%%I', %s::text, %s::text)::regclass
-    ORDER BY 5 DESC LIMIT 3
+    WITH named AS (SELECT format('%%I.%%I', %s::text, %s::text)::regclass AS oid)
+    SELECT DISTINCT activity.pid, held.virtualtransaction AS transaction, activity.usename AS user,
+        activity.application_name AS application, activity.state,
+        extract(epoch FROM clock_timestamp() - activity.xact_start)::int AS seconds
+    FROM named CROSS JOIN pg_locks AS held
+    JOIN pg_stat_activity AS activity ON activity.pid = held.pid
+    WHERE held.granted AND held.pid <> pg_backend_pid() AND activity.datname = current_database()
+        AND (
+            held.relation = named.oid
+            OR held.relation IN (SELECT relid FROM pg_partition_tree(named.oid))
+        )
+    ORDER BY seconds DESC NULLS LAST LIMIT 3
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """A transaction that has a lock on the table, for *seconds* if that can be seen."""
+
+    pid: int
+    transaction: str
+    user: str
+    application: str | None
+    state: str | None
+    seconds: int | None
+
+    def describe(self, seen: int) -> str:
+        """Return who it is, and its age; *seen* is for how many seconds it was seen."""
+        what = f"process {self.pid} of {self.user}"
+        if self.seconds is None:
+            return f"{what} (hidden, for at least {seen} s)"
+        return f"{what} ({self.application or 'no name'}, {self.state}, for {self.seconds} s)"
 
 
 class TableLockNotTaken(ConfigurationError):
@@ -62,7 +89,7 @@ def change(
     *make* is called in each attempt that got the lock, and takes no longer than a change of the
     catalogue.
     """
-    attempt, end = 0, pacing.clock() + pacing.patience
+    attempt, begun, seen = 0, pacing.clock(), dict[str, float]()
     while True:
         attempt += 1
         try:
@@ -70,8 +97,14 @@ def change(
                 _lock(connection, table, waits=attempt > _IMMEDIATE)
                 make(connection)
         except LockNotAvailable:
-            if pacing.clock() >= end:
-                raise TableLockNotTaken(_describe(connection, table, attempt)) from None
+            seconds = pacing.clock() - begun
+            if attempt == 1:
+                seen = {each.transaction: seconds for each in _read_holders(connection, table)}
+            if seconds >= pacing.patience:
+                holders = _read_holders(connection, table)
+                ages = [seconds - seen.get(each.transaction, seconds) for each in holders]
+                found = [each.describe(round(age)) for each, age in zip(holders, ages, strict=True)]
+                raise TableLockNotTaken(_describe(table, attempt, found)) from None
         else:
             return attempt
         pacing.sleep(_PAUSE * (0.5 + pacing.random()))
@@ -85,15 +118,14 @@ def _lock(connection: Connection, table: MigratedTable, *, waits: bool) -> None:
     connection.execute(SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE{}").format(name, ending))
 
 
-def _describe(connection: Connection, table: MigratedTable, attempts: int) -> str:
-    holders = [
-        f"process {pid} of {user} ({application or 'no name'}, {state}, for {seconds or 0} s)"
-        for pid, user, application, state, seconds in connection.execute(
-            _HOLDERS, (table.schema, table.name)
-        )
-    ]
+def _describe(table: MigratedTable, attempts: int, holders: list[str]) -> str:
     return (
         f"{table.schema}.{table.name}: {attempts} attempts to lock the table failed, and nothing"
         f" was changed; it is held by {', '.join(holders) or 'nobody any more'}. End long"
         " transactions there, and repeat the command"
     )
+
+
+def _read_holders(connection: Connection, table: MigratedTable) -> list[_Holder]:
+    with connection.cursor(row_factory=class_row(_Holder)) as cursor:
+        return cursor.execute(_HOLDERS, (table.schema, table.name)).fetchall()

@@ -79,6 +79,42 @@ def test_table_that_stays_locked_is_not_changed(connection: Connection, reader: 
     assert "note_token" not in columns(connection)
 
 
+def test_age_of_a_hidden_transaction_is_told_as_far_as_it_was_seen(
+    connection: Connection, reader: Connection
+) -> None:
+    reader.rollback()
+    connection.execute("CREATE ROLE owner; ALTER TABLE orders OWNER TO owner")
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM orders")
+    connection.execute("SET ROLE owner")
+    message = (
+        rf"held by process {reader.info.backend_pid} of postgres \(hidden, for at least 40 s\)"
+    )
+    try:
+        with pytest.raises(TableLockNotTaken, match=message):
+            table_lock.change(connection, ORDERS, add, pacing(patience=40))
+    finally:
+        reader.rollback()
+        connection.execute("RESET ROLE; REASSIGN OWNED BY owner TO postgres; DROP ROLE owner")
+
+
+def test_transaction_on_a_partition_is_named(database: OwnDatabase) -> None:
+    with database.connect() as connection, database.connect() as reader:
+        connection.execute(
+            "CREATE TABLE parted (id int) PARTITION BY LIST (id);"
+            "CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1)"
+        )
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM parted_1")
+        table = MigratedTable("public", "parted", ("id",), ())
+        try:
+            with pytest.raises(TableLockNotTaken, match=rf"process {reader.info.backend_pid} of"):
+                table_lock.change(connection, table, add, pacing(patience=2))
+        finally:
+            reader.rollback()
+            connection.execute("DROP TABLE parted")
+
+
 @pytest.mark.usefixtures("reader")
 def test_no_query_waits_behind_the_attempts(connection: Connection, database: OwnDatabase) -> None:
     stopped = threading.Event()
