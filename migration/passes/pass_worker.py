@@ -67,33 +67,38 @@ def run(site: Site, pace: Pace) -> int:
         begun = site.clock()
         if site.is_done():
             return batches
-        is_held = _look(site, pace, work) is not None
+        is_held, work = _look(site, pace, work)
         started = site.clock()
         if is_held or (rows := site.run_batch()) is None:
             site.sleep(_WAIT)
             continue
         batches += 1
-        seconds = site.clock() - started
+        busy = site.clock() - started
         pace.observe(_time(site.probe, site.clock))
-        work = work.add(rows, seconds, site.clock() - begun - seconds)
-        _pause(site, pace, work, seconds)
+        other = site.clock() - begun - busy
+        work = _pause(site, pace, work.add(rows, busy, other, pace.pause_after(busy)), busy)
 
 
-def _look(site: Site, pace: Pace, work: Work) -> str | None:
-    """Take over what the throttle says, and report; return why the worker must wait."""
+def _look(site: Site, pace: Pace, work: Work) -> tuple[bool, Work]:
+    """Take over what the throttle says, and report.
+
+    Return whether the worker must wait, and its work as it would have been at a changed limit.
+    """
     reading = site.throttle()
-    pace.limit_duty(reading.duty)
+    if pace.limit_duty(reading.duty):
+        work = work.at(pace.duty)
     site.report(work, pace.duty, reading.reason)
-    return reading.reason
+    return reading.reason is not None, work
 
 
-def _pause(site: Site, pace: Pace, work: Work, seconds: float) -> None:
-    """Pause after a batch of *seconds*, which a change of the duty shortens or lengthens."""
+def _pause(site: Site, pace: Pace, work: Work, busy: float) -> Work:
+    """Pause after a batch of *busy* seconds, which a change of the duty shortens or lengthens."""
     begun = site.clock()
-    while (left := begun + pace.pause_after(seconds) - site.clock()) > 0:
+    while (left := begun + pace.pause_after(busy) - site.clock()) > 0:
         site.sleep(min(left, _WAIT))
         if left > _WAIT:
-            _look(site, pace, work)
+            _, work = _look(site, pace, work)
+    return work
 
 
 def _time(call: Callable[[], object], clock: Callable[[], float]) -> float:
@@ -199,7 +204,8 @@ class PassWorker:
         if self._reported is not None and now - self._reported < work_reports.INTERVAL:
             return
         self._reported = now
-        report = WorkReport(self._worker, work.rows, work.busy, work.other, duty, held)
+        busy = work.busy + work.other
+        report = WorkReport(self._worker, work.rows, busy, work.paused, duty, held)
 
         def write(connection: Connection) -> None:
             # A pass that an earlier version began has no table for it.

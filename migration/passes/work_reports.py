@@ -1,13 +1,13 @@
 """Reports of the workers of a pass: how fast each of them is, and when the pass will be done.
 
-Each worker stores its own row, so that any shell reads those of all machines. A rate is computed
-from what batches took and from the duty of now, so that it is right at once when that changes.
+Each worker stores its own row, so that any shell reads those of all machines. A rate is that of the
+last batches with their pauses, which are computed again when the limit of the duty changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, LiteralString
 
 from psycopg import Connection
@@ -21,7 +21,7 @@ TABLE: Final[LiteralString] = """
         worker text NOT NULL,
         rows double precision NOT NULL,
         busy double precision NOT NULL,
-        other double precision NOT NULL,
+        paused double precision NOT NULL,
         duty double precision NOT NULL,
         held text,
         at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -30,13 +30,13 @@ TABLE: Final[LiteralString] = """
 """
 _WRITE: Final[LiteralString] = """
     INSERT INTO strongroom_migration.workers
-    VALUES (%(migration)s, %(pass)s, %(worker)s, %(rows)s, %(busy)s, %(other)s, %(duty)s, %(held)s)
+    VALUES (%(migration)s, %(pass)s, %(worker)s, %(rows)s, %(busy)s, %(paused)s, %(duty)s, %(held)s)
     ON CONFLICT (migration, pass, worker) DO UPDATE SET rows = EXCLUDED.rows,
-        busy = EXCLUDED.busy, other = EXCLUDED.other, duty = EXCLUDED.duty, held = EXCLUDED.held,
+        busy = EXCLUDED.busy, paused = EXCLUDED.paused, duty = EXCLUDED.duty, held = EXCLUDED.held,
         at = EXCLUDED.at
 """
 _READ: Final[LiteralString] = """
-    SELECT worker, rows, busy, other, duty, held,
+    SELECT worker, rows, busy, paused, duty, held,
         extract(epoch FROM clock_timestamp() - at)::float AS age
     FROM strongroom_migration.workers WHERE migration = %s AND pass = %s
         AND at > clock_timestamp() - make_interval(secs => %s)
@@ -45,8 +45,8 @@ _READ: Final[LiteralString] = """
 _FORGET: Final[LiteralString] = "DELETE FROM strongroom_migration.workers WHERE migration = %s"
 _EXIST: Final[LiteralString] = "SELECT to_regclass('strongroom_migration.workers') IS NOT NULL"
 
-#: Part of what is known that is kept at each batch: the last fifty weigh most.
-_KEPT: Final = 0.98
+#: Part of what is known that is kept at each batch: the last hundred weigh most.
+_KEPT: Final = 0.99
 #: Seconds between two reports of a worker.
 INTERVAL: Final = 1.0
 #: Seconds after which a worker without a report counts as gone.
@@ -55,46 +55,51 @@ _GONE: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What the last batches of a worker took.
+    """What the last batches of a worker took, of which earlier ones count less.
 
-    *busy* is seconds in batches, and *other* those beside them which no duty changes, such as
-    probes. Earlier batches count less.
+    *busy* is seconds in batches, *other* those beside them which no duty changes, such as probes,
+    and *paused* those of pauses.
     """
 
     rows: float = 0.0
     busy: float = 0.0
     other: float = 0.0
+    paused: float = 0.0
 
-    def add(self, rows: int, busy: float, other: float) -> Work:
+    def add(self, rows: int, busy: float, other: float, paused: float) -> Work:
         """Return the work with a batch of *rows*."""
         return Work(
-            self.rows * _KEPT + rows, self.busy * _KEPT + busy, self.other * _KEPT + max(0.0, other)
+            self.rows * _KEPT + rows,
+            self.busy * _KEPT + busy,
+            self.other * _KEPT + other,
+            self.paused * _KEPT + paused,
         )
 
-    def rate(self, duty: float) -> float:
-        """Return the rows a second at *duty*, 0 before the first batch."""
-        seconds = self.busy / duty + self.other
-        return self.rows / seconds if seconds else 0.0
+    def at(self, duty: float) -> Work:
+        """Return the work as it would have been at *duty*."""
+        return replace(self, paused=self.busy * (1 / duty - 1))
 
 
 @dataclass(frozen=True, slots=True)
 class WorkReport:
-    """Last report of a worker, *age* seconds ago; *held* is why it waits, None if it works."""
+    """Last report of a worker, *age* seconds ago; *held* is why it waits, None if it works.
+
+    *rows* took *busy* seconds of work, and *paused* of pauses.
+    """
 
     worker: str
     rows: float
     busy: float
-    other: float
+    paused: float
     duty: float
     held: str | None
     age: float = 0.0
 
     @property
     def rate(self) -> float:
-        """Return the rows a second now."""
-        if self.held is not None:
-            return 0.0
-        return Work(self.rows, self.busy, self.other).rate(self.duty)
+        """Return the rows a second now, 0 before the first batch."""
+        seconds = self.busy + self.paused
+        return self.rows / seconds if seconds and self.held is None else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ def test_workers_of_all_machines_add_up_until_they_are_gone(
     with hotel.interrupted():
         hotel.advance(Stage.BACKFILLED)
     alone = read(hotel, connection).rest
-    other = WorkReport("other/1", 1000.0, 1.0, 0.0, 0.5, None)
+    other = WorkReport("other/1", 1000.0, 1.0, 1.0, 0.5, None)
     work_reports.write(connection, "guests", "backfill 1", other)
     held = replace(other, worker="third/1", held="the file /hold exists")
     work_reports.write(connection, "guests", "backfill 1", held)

@@ -34,6 +34,16 @@ def test_slow_probes_slow_the_worker_down_and_fast_ones_bring_it_back() -> None:
     assert slowed.duty == DEFAULT_DUTY
 
 
+def test_probes_that_nobody_notices_slow_no_worker_down() -> None:
+    found = Pace([0.0004] * 5, 0.5)
+    for _ in range(20):
+        found.observe(0.0015)
+    assert found.duty == 0.5
+    for _ in range(20):
+        found.observe(0.0025)
+    assert found.duty < 0.1
+
+
 def test_worker_never_stops_for_good() -> None:
     assert pace(*[1.0] * 100).duty == MIN_DUTY
 

@@ -9,7 +9,7 @@ import pytest
 from migration.pace import Pace
 from migration.passes import pass_worker
 from migration.passes.throttle import Reading
-from migration.passes.work_reports import Work
+from migration.passes.work_reports import Work, WorkReport
 
 
 @dataclass
@@ -97,7 +97,20 @@ def test_worker_reports_its_rate_at_each_duty(duty: float) -> None:
     pass_worker.run(machine.site(), Pace([0.001], duty))
     work, now, held = machine.reports[-1]
     assert (now, held) == (duty, None)
-    assert work.rate(duty) == pytest.approx(20 * 50 / machine.now)
+    assert report(work, duty).rate == pytest.approx(20 * 50 / machine.now, rel=0.05)
+
+
+def report(work: Work, duty: float) -> WorkReport:
+    return WorkReport("one/1", work.rows, work.busy + work.other, work.paused, duty, None)
+
+
+def test_rate_follows_a_change_of_the_duty_at_once() -> None:
+    readings = [Reading(duty=0.5), *[Reading()] * 10]
+    machine = Machine([True] * 11, readings=readings)
+    pass_worker.run(machine.site(), Pace([0.001], 0.1))
+    work, now, _ = machine.reports[-1]
+    assert now == 0.5
+    assert report(work, now).rate == pytest.approx(50 / 0.201, rel=0.01)
 
 
 def test_held_worker_reports_why() -> None:

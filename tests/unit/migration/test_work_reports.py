@@ -9,32 +9,31 @@ from migration.passes.work_reports import Rest, Work, WorkReport
 
 
 def report(**changes: object) -> WorkReport:
-    fields = {"worker": "one/1", "rows": 500.0, "busy": 1.0, "other": 0.25, "duty": 0.5}
+    fields = {"worker": "one/1", "rows": 500.0, "busy": 1.25, "paused": 1.0, "duty": 0.5}
     return WorkReport(**{**fields, "held": None, **changes})  # type: ignore[arg-type] # of a test
 
 
-@pytest.mark.parametrize(("duty", "rate"), [(1.0, 400.0), (0.5, 500 / 2.25), (0.01, 500 / 100.25)])
-def test_rate_follows_the_duty_at_once(duty: float, rate: float) -> None:
-    work = Work().add(500, 1.0, 0.25)
-    assert work.rate(duty) == pytest.approx(rate)
+@pytest.mark.parametrize(("duty", "paused"), [(1.0, 0.0), (0.5, 1.0), (0.01, 99.0)])
+def test_pauses_of_another_duty_are_computed(duty: float, paused: float) -> None:
+    work = Work().add(500, 1.0, 0.25, 3.0).at(duty)
+    assert (work.rows, work.busy, work.paused) == (500, 1.0, pytest.approx(paused))
 
 
 def test_later_batches_count_more() -> None:
     work = Work()
+    for _ in range(300):
+        work = work.add(500, 1.0, 0.0, 0.0)
     for _ in range(200):
-        work = work.add(500, 1.0, 0.0)
-    for _ in range(100):
-        work = work.add(500, 0.1, 0.0)
-    assert 3 * 30_000 / 42 < work.rate(1.0) <= 5000
+        work = work.add(500, 0.1, 0.0, 0.0)
+    assert work.rows / work.busy > 2 * (500 * 500 / 320)
 
 
 def test_worker_without_a_batch_has_no_rate() -> None:
-    assert Work().rate(0.5) == 0
-    assert Rest(1000.0, [report(rows=0.0, busy=0.0, other=0.0)]).seconds is None
+    assert Rest(1000.0, [report(rows=0.0, busy=0.0, paused=0.0)]).seconds is None
 
 
 def test_time_left_is_that_of_all_workers() -> None:
-    workers = [report(duty=1.0), report(duty=1.0), report(held="paused")]
+    workers = [report(paused=0.0), report(paused=0.0), report(held="paused")]
     assert Rest(8000.0, workers).seconds == pytest.approx(10.0)
     assert Rest(8000.0).seconds is None
 
