@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
+from app_integration._internal.private_file import replace_file
 from console.commands.personal_data.migration_options import Plan, Role
 from console.commands.personal_data.migration_session import open_migration
 from console.options import AsJson, HostEnv, Root
@@ -16,6 +17,7 @@ from console.target.local_folder import DEFAULT_ROOT
 from console.target.target import Target, open_target
 from console.views import migration as view
 from console.views.escapes import say
+from console.views.output_files import METRICS_MODE, Metrics
 from migration import state_table
 from migration import status as migration_status
 from migration.pace import MIN_DUTY
@@ -27,6 +29,7 @@ def status(
     plan: Plan,
     env: HostEnv,
     role: Role = None,
+    metrics: Metrics = None,
     as_json: AsJson = False,
     root: Root = DEFAULT_ROOT,
 ) -> None:
@@ -34,6 +37,12 @@ def status(
     target = open_target(env, root)
     with open_migration(plan, target, role) as context, context.connect() as connection:
         found = migration_status.read(context, connection)
+        if metrics is not None:
+            from migration.metrics import render_metrics  # noqa: PLC0415 (loads prometheus_client)
+
+            now = context.read_time(connection)
+            text = render_metrics(str(target.environment), context.name, found, now)
+            replace_file(metrics, text, mode=METRICS_MODE)
         if as_json:
             typer.echo(json.dumps(view.document(context.plan, found), indent=2))
             return

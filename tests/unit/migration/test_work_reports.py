@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 
-from migration.passes.ranges import Sizes
+from migration.metrics import render_metrics
+from migration.passes.ranges import PassProgress, Sizes
 from migration.passes.work_reports import Rest, Work, WorkReport
+from migration.status import Status
 
 
 def report(**changes: object) -> WorkReport:
@@ -16,7 +21,7 @@ def report(**changes: object) -> WorkReport:
 @pytest.mark.parametrize(("duty", "paused"), [(1.0, 0.0), (0.5, 1.0), (0.01, 99.0)])
 def test_pauses_of_another_duty_are_computed(duty: float, paused: float) -> None:
     work = Work().add(500, 1.0, 0.25, 3.0).at(duty)
-    assert (work.rows, work.busy, work.paused) == (500, 1.0, pytest.approx(paused))
+    assert work.paused == pytest.approx(paused)
 
 
 def test_later_batches_count_more() -> None:
@@ -51,3 +56,20 @@ def test_time_left_is_that_of_all_workers() -> None:
 )
 def test_rows_left_follow_the_part_that_needed_something(sizes: Sizes, left: float) -> None:
     assert sizes.count_left() == left
+
+
+def test_metrics_have_what_is_known() -> None:
+    now = datetime(2026, 12, 1, tzinfo=UTC)
+    rest = Rest(8000.0, [report(paused=0.0), report(held="paused")])
+    status = Status(None, "backfill 1", PassProgress(2, 1, 20_000, 0), rest, (), ())
+    lines = render_metrics("prod", "users", status, now).decode().splitlines()
+    labels = '{environment="prod",migration="users",pass="backfill 1"}'
+    assert [each for each in lines if not each.startswith("#")][1:] == [
+        f"strongroom_migration_left_rows{labels} 8000.0",
+        f"strongroom_migration_rows_per_second{labels} 400.0",
+        f"strongroom_migration_workers{labels} 1.0",
+        f"strongroom_migration_duty{labels} 0.5",
+        f"strongroom_migration_left_seconds{labels} 20.0",
+    ]
+    held = replace(status, rest=Rest(8000.0))
+    assert b"left_seconds" not in render_metrics("prod", "users", held, now)
