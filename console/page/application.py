@@ -19,6 +19,7 @@ from console.page.views.alerts import show_alerts
 from console.page.views.anomalies import show_anomalies
 from console.page.views.compare import show_comparison
 from console.page.views.leases import show_leases
+from console.page.views.migrations import show_migrations
 from console.page.views.overview import show_overview
 from console.page.views.plan import show_plan
 from console.page.views.reads import show_reads
@@ -40,6 +41,7 @@ VIEWS: Final[dict[str, Callable[[PageRequest], Response]]] = {
     "/anomalies": show_anomalies,
     "/rotations": show_rotations,
     "/leases": show_leases,
+    "/migrations": show_migrations,
     "/plan": show_plan,
     "/compare": show_comparison,
     "/alerts": show_alerts,

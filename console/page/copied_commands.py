@@ -96,6 +96,11 @@ class Commands:
         options = ("--env", self.environment, *self._place(), *self._logs())
         return self._join("console", *options, "--alertmanager", ALERTMANAGER)
 
+    def show_migrations(self) -> str:
+        """Return the command that starts the page with the plan of a migration."""
+        options = ("--env", self.environment, *self._place(), *self._logs())
+        return self._join("console", *options, "--migration", "PLAN.yaml")
+
     def compare_values(self, other: str) -> str:
         """Return the command that compares also the values with those of *other*."""
         names = (self.environment, other)

@@ -35,6 +35,7 @@ NAVIGATION: Final = (
     ("/alerts", "Alerts"),
     ("/rotations", "Rotations"),
     ("/leases", "Leases"),
+    ("/migrations", "Migrations"),
     ("/plan", "Plan"),
     ("/compare", "Compare"),
 )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
@@ -23,6 +23,9 @@ from console.target.sessions import open_folder_session, open_job_session
 from console.target.target import Target, open_target
 from vault.declare.server_names import AUDITOR_JOB
 
+if TYPE_CHECKING:
+    from console.page.sources.sources import MigrationState
+
 #: Modules of the extra ``page``.
 _MODULES: Final = ("starlette", "uvicorn")
 _SESSION: Final = ("1m", "24h")
@@ -34,6 +37,15 @@ Environments = Annotated[
         help="an environment to show; may be repeated",
         default_factory=lambda: [str(Environment.DEV)],
         show_default="dev",
+    ),
+]
+Migrations = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--migration",
+        help="plan of a migration to show, read as its service; may be repeated",
+        exists=True,
+        dir_okay=False,
     ),
 ]
 Port = Annotated[
@@ -67,6 +79,7 @@ def console(
     store: Store = None,
     credentials: Credentials = None,
     alertmanager: Alertmanager = None,
+    migration: Migrations = None,
     port: Port = 0,
     idle: Idle = "30m",  # type: ignore[assignment]  # the parser makes it a number
     lifetime: Lifetime = "8h",  # type: ignore[assignment]  # as above
@@ -86,7 +99,8 @@ def console(
     from console.page.sources.sources import Options, open_sources  # noqa: PLC0415
 
     opener = partial(_open_session, credentials)
-    options = Options(targets, tuple(audit_log or ()), store, opener, alertmanager)
+    reader = partial(_read_migrations, tuple(migration)) if migration else None
+    options = Options(targets, tuple(audit_log or ()), store, opener, alertmanager, reader)
     access = Access(
         idle=idle, lifetime=lifetime, clock=time.monotonic, generate=secrets.token_urlsafe
     )
@@ -134,3 +148,16 @@ def _open_session(credentials: Path | None, target: Target) -> Session:
     if credentials is None or target.is_local:
         return open_job_session(target, AUDITOR_JOB)
     return open_folder_session(target, credentials)
+
+
+def _read_migrations(plans: Sequence[Path], target: Target) -> tuple[MigrationState, ...]:
+    """Return the state of each migration, read with the credential of its service."""
+    from console.commands.personal_data.migration_session import open_migration  # noqa: PLC0415
+    from console.page.sources.sources import MigrationState  # noqa: PLC0415 (as above)
+    from migration import status  # noqa: PLC0415
+
+    found = []
+    for plan in plans:
+        with open_migration(plan, target, None) as context, context.connect() as connection:
+            found.append(MigrationState(context.plan, status.read(context, connection)))
+    return tuple(found)

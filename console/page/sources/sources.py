@@ -32,11 +32,21 @@ from console.target.local_folder import local_root
 from console.target.target import Target
 from local.runtime_interface import Status
 from local.services.config_state import ConfigState
+from migration.status import Status as MigrationStatus
 from vault.declare.declaration import Declaration
+from vault.declare.schema.migration import MigrationPlan
 from vault.prometheus.alertmanager import Alert, read_alerts
 from vault.reconcile.planning.partial_plan import PartialPlan
 from vault.rotation.inventory import Item
 from vault.rotation.ledger.ledger import Row
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationState:
+    """State of the migration that *plan* describes."""
+
+    plan: MigrationPlan
+    status: MigrationStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +108,7 @@ _TTL: Final = {
     "history": timedelta(seconds=10),
     "plan": timedelta(minutes=2),
     "alerts": timedelta(seconds=5),
+    "migrations": timedelta(seconds=15),
 }
 #: Periods and values that are kept, because a browser shows them.
 _PERIODS: Final = 6
@@ -119,6 +130,7 @@ class Options:
     store: Path | None
     open_session: Callable[[Target], Session]
     alertmanager: str | None = None
+    read_migrations: Callable[[Target], tuple[MigrationState, ...]] | None = None
 
 
 class EnvironmentSources:
@@ -206,6 +218,12 @@ class EnvironmentSources:
         if url is None:
             return None
         return self._source("alerts", partial(read_alerts, url, self.name))
+
+    @cached_property
+    def migrations(self) -> CachedSource[tuple[MigrationState, ...]] | None:
+        """Return the source of the migrations, None if no plan was named."""
+        read = self._options.read_migrations
+        return None if read is None else self._source("migrations", lambda: read(self._reread()))
 
     def activity(self, since: str, until: str = "") -> CachedSource[Activity]:
         """Return the source of who did what in a period.

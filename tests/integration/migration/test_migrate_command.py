@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from app_integration import database_engine, default_client, use_index_keys
 from app_integration.encryption.blind_index.stores.table import TableIndexKeys
+from console.commands.every_day import page
 from console.commands.personal_data.migration_session import open_migration
 from console.target.target import open_target
 from migration.stage import Stage
@@ -231,6 +232,20 @@ def test_session_that_the_server_ends_is_told_without_a_traceback(
         "error: migration tenants: the connection to the database was lost. What was finished"
         " stays; see that the server runs, and repeat the command\n"
     )
+
+
+def test_page_reads_the_migrations_whose_plans_are_named(site: Site) -> None:
+    site.write(quiet_for="1h")
+    site.run("run", code=2)
+    (found,) = page._read_migrations([site.file], open_target(root=site.root))
+    assert found.status.state is not None
+    assert (found.plan.migration, found.status.state.stage) == ("tenants", Stage.GUARDED)
+
+
+def test_status_writes_metrics(site: Site, tmp_path: Path) -> None:
+    site.run("status", "--metrics", str(tmp_path / "users.prom"))
+    (line,) = (tmp_path / "users.prom").read_text().splitlines()[2:]
+    assert line.startswith("strongroom_migration_checked_timestamp_seconds{environment=")
 
 
 def test_bypassing_writer_is_named(site: Site) -> None:

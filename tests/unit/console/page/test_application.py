@@ -23,6 +23,7 @@ from vault.rotation.item_kind import Kind
 from vault.rotation.ledger.ledger import Row
 
 ENVIRONMENT = Environment("staging")
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 def refuse(_target: Target) -> Session:
@@ -107,6 +108,12 @@ def test_alerts_without_an_alertmanager_name_the_option(client: PageClient) -> N
     text = client.get("/alerts").text
     assert "started without an Alertmanager" in text
     assert "<span>--alertmanager</span>" in text
+
+
+def test_migrations_without_a_plan_name_the_option(client: PageClient) -> None:
+    text = client.get("/migrations").text
+    assert "started without the plan of a migration" in text
+    assert "<span>--migration</span>" in text
 
 
 def test_comparison_of_one_environment_names_the_options_for_two(client: PageClient) -> None:
