@@ -55,7 +55,7 @@ _GONE: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What the last batches of a worker took, of which earlier ones count less.
+    """What the last batches of a worker took. Earlier ones count less.
 
     *busy* is seconds in batches, *other* those beside them which no duty changes, such as probes,
     and *paused* those of pauses.

@@ -95,7 +95,7 @@ def _ask_free() -> int | None:
 
 @contextmanager
 def _database_errors(plan: MigrationPlan) -> Iterator[None]:
-    # It warns of a rollback on a lost connection, of which the error says enough.
+    # It warns of a rollback on a lost connection. The error says enough.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
     try:
         yield
