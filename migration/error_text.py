@@ -32,7 +32,5 @@ def describe(error: psycopg.Error) -> str:
 
 def is_lost(error: psycopg.Error) -> bool:
     """Return whether *error* is that of a connection which ended, or was not made."""
-    state = error.sqlstate
-    return isinstance(error, psycopg.OperationalError) and (
-        state is None or state.startswith(_LOST)
-    )
+    state = error.sqlstate or _LOST[0]  # none, if the server said nothing
+    return isinstance(error, psycopg.OperationalError) and state.startswith(_LOST)

@@ -93,13 +93,11 @@ class Commands:
 
     def show_alerts(self) -> str:
         """Return the command that starts the page with an Alertmanager."""
-        options = ("--env", self.environment, *self._place(), *self._logs())
-        return self._join("console", *options, "--alertmanager", ALERTMANAGER)
+        return self._start("--alertmanager", ALERTMANAGER)
 
     def show_migrations(self) -> str:
         """Return the command that starts the page with the plan of a migration."""
-        options = ("--env", self.environment, *self._place(), *self._logs())
-        return self._join("console", *options, "--migration", "PLAN.yaml")
+        return self._start("--migration", "PLAN.yaml")
 
     def compare_values(self, other: str) -> str:
         """Return the command that compares also the values with those of *other*."""
@@ -124,6 +122,10 @@ class Commands:
     def _logs(self) -> tuple[str, ...]:
         logs = (part for path in self.audit_logs for part in ("--audit-log", str(path)))
         return (*logs, *(() if self.store is None else ("--store", str(self.store))))
+
+    def _start(self, *option: str) -> str:
+        options = ("--env", self.environment, *self._place(), *self._logs())
+        return self._join("console", *options, *option)
 
     def _join(self, *parts: str) -> str:
         return shlex.join(["strongroom", *parts])

@@ -17,8 +17,6 @@ from migration.stage import Stage
 from migration.status import Status
 from vault.declare.schema.migration import MigrationPlan
 
-#: Seconds after which a worker's report is told to be old.
-_LATE: Final = 5.0
 #: What a stage means, and what to do in it; ``{old}`` and ``{new}`` stand for what the old and the
 #: new columns have.
 _STAGES: Final = {
@@ -163,8 +161,7 @@ def status_lines(plan: MigrationPlan, status: Status) -> Iterator[str]:
             f" {progress.wrong} wrong. {rest_text(status.rest)}."
         )
         for each in status.rest.workers:
-            seen = f", reported {each.age:.0f} s ago" if each.age >= _LATE else ""
-            yield f"  {each.worker}: {_pace(each)}{seen}"
+            yield f"  {each.worker}: {_pace(each)}"
     yield from (_writer(plan, each) for each in status.writers)
     for event in status.events:
         yield f"  {_time(event.at)}  {event.event}  by {event.by}"

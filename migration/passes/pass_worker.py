@@ -208,7 +208,6 @@ class PassWorker:
         report = WorkReport(self._worker, work.rows, busy, work.paused, duty, held)
 
         def write(connection: Connection) -> None:
-            # A pass that an earlier version began has no table for it.
             if work_reports.exist(connection):
                 work_reports.write(connection, pass_.migration, pass_.name, report)
                 self._watch.show_rest(pass_.read_rest(connection))

@@ -81,7 +81,7 @@ def begin(context: MigrationContext, table: MigratedTable, kind: PassKind) -> Ra
     with context.lock() as connection, connection.transaction():
         context.require_stage(connection, _STAGES[kind])
         context.check_dependents(connection)
-        connection.execute(work_reports.TABLE)
+        work_reports.prepare(connection, context.name)
         ranges.forget_others(connection, context.name, kind)
         number = ranges.last_number(connection, context.name, kind)
         last = ranges_of(context.name, kind, number)

@@ -60,10 +60,10 @@ _HAS_SIZES: Final[LiteralString] = """
 _ADD_SIZES: Final[LiteralString] = "ALTER TABLE strongroom_migration.ranges ADD COLUMN size bigint"
 # A range of an earlier version has no size.
 _SIZES: Final[LiteralString] = """
-    SELECT coalesce(sum(size) FILTER (WHERE is_done), 0)::float AS size_done,
-        coalesce(sum(rows) FILTER (WHERE is_done), 0)::float AS rows_done,
-        coalesce(sum(size) FILTER (WHERE NOT is_done), 0)::float AS size_left,
-        coalesce(sum(rows) FILTER (WHERE NOT is_done), 0)::float AS rows_of_left
+    SELECT coalesce(sum(size) FILTER (WHERE is_done), 0)::float,
+        coalesce(sum(rows) FILTER (WHERE is_done), 0)::float,
+        coalesce(sum(size) FILTER (WHERE NOT is_done), 0)::float,
+        coalesce(sum(rows) FILTER (WHERE NOT is_done), 0)::float
     FROM (
         SELECT rows, done_at IS NOT NULL AS is_done,
             coalesce((to_jsonb(r) ->> 'size')::bigint, %s) AS size
@@ -116,24 +116,6 @@ class PassProgress:
     def is_done(self) -> bool:
         """Return whether no range is left."""
         return self.ranges > 0 and not self.left
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """Rows that ranges had when they were created, and that the pass has processed of them."""
-
-    size_done: float
-    rows_done: float
-    size_left: float
-    rows_of_left: float
-
-    def count_left(self) -> float:
-        """Return about how many rows are to come.
-
-        A pass leaves out rows that need nothing: the same part of what is left as of what is done.
-        """
-        part = self.rows_done / self.size_done if self.size_done else 1.0
-        return max(0.0, self.size_left * part - self.rows_of_left)
 
 
 class Ranges:
@@ -199,10 +181,17 @@ class Ranges:
 
     def read_rest(self, connection: Connection) -> Rest:
         """Return what is left of the pass, and who works on it."""
-        with connection.cursor(row_factory=class_row(Sizes)) as cursor:
-            sizes = cursor.execute(_SIZES, (RANGE, *self._names)).fetchone()
-        rows = 0.0 if sizes is None else sizes.count_left()
-        return Rest(rows, work_reports.read(connection, *self._names))
+        sizes = connection.execute(_SIZES, (RANGE, *self._names)).fetchone() or (0.0,) * 4
+        return Rest(count_left(*sizes), work_reports.read(connection, *self._names))
+
+
+def count_left(size_done: float, rows_done: float, size_left: float, rows_of_left: float) -> float:
+    """Return about how many rows are to come, by the sizes of ranges and the rows done of them.
+
+    A pass leaves out rows that need nothing: the same part of what is left as of what is done.
+    """
+    part = rows_done / size_done if size_done else 1.0
+    return max(0.0, size_left * part - rows_of_left)
 
 
 def last_number(connection: Connection, migration: str, kind: str) -> int:
@@ -220,7 +209,6 @@ def find_open(connection: Connection, migration: str) -> str | None:
 def forget(connection: Connection, migration: str) -> None:
     """Delete the ranges of all passes of *migration*."""
     connection.execute(_FORGET, (migration,))
-    work_reports.forget(connection, migration)
 
 
 def forget_others(connection: Connection, migration: str, kind: str) -> None:

@@ -11,33 +11,25 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, LiteralString
 
 from psycopg import Connection
-from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 #: Statement that creates the table of reports.
-TABLE: Final[LiteralString] = """
+_TABLE: Final[LiteralString] = """
     CREATE TABLE IF NOT EXISTS strongroom_migration.workers (
-        migration text NOT NULL,
-        pass text NOT NULL,
-        worker text NOT NULL,
-        rows double precision NOT NULL,
-        busy double precision NOT NULL,
-        paused double precision NOT NULL,
-        duty double precision NOT NULL,
-        held text,
-        at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        migration text,
+        pass text,
+        worker text,
+        report jsonb NOT NULL,
+        at timestamptz NOT NULL,
         PRIMARY KEY (migration, pass, worker)
     )
 """
 _WRITE: Final[LiteralString] = """
-    INSERT INTO strongroom_migration.workers
-    VALUES (%(migration)s, %(pass)s, %(worker)s, %(rows)s, %(busy)s, %(paused)s, %(duty)s, %(held)s)
-    ON CONFLICT (migration, pass, worker) DO UPDATE SET rows = EXCLUDED.rows,
-        busy = EXCLUDED.busy, paused = EXCLUDED.paused, duty = EXCLUDED.duty, held = EXCLUDED.held,
-        at = EXCLUDED.at
+    INSERT INTO strongroom_migration.workers VALUES (%s, %s, %s, %s, clock_timestamp())
+    ON CONFLICT (migration, pass, worker) DO UPDATE SET report = EXCLUDED.report, at = EXCLUDED.at
 """
 _READ: Final[LiteralString] = """
-    SELECT worker, rows, busy, paused, duty, held,
-        extract(epoch FROM clock_timestamp() - at)::float AS age
+    SELECT report, extract(epoch FROM clock_timestamp() - at)::float
     FROM strongroom_migration.workers WHERE migration = %s AND pass = %s
         AND at > clock_timestamp() - make_interval(secs => %s)
     ORDER BY worker
@@ -126,33 +118,30 @@ class Rest:
             "rows_per_second": round(self.rate, 1),
             "seconds_left": None if self.seconds is None else round(self.seconds),
             "workers": [
-                {"worker": each.worker, "duty": each.duty, "held": each.held}
-                | {"rows_per_second": round(each.rate, 1), "reported_before": round(each.age)}
-                for each in self.workers
+                asdict(each) | {"rows_per_second": round(each.rate, 1)} for each in self.workers
             ],
         }
 
 
+def prepare(connection: Connection, migration: str) -> None:
+    """Create the table, and delete what workers of *migration* reported; they report again."""
+    connection.execute(_TABLE)
+    connection.execute(_FORGET, (migration,))
+
+
 def write(connection: Connection, migration: str, pass_: str, report: WorkReport) -> None:
     """Store the report of a worker, in place of its last one."""
-    connection.execute(_WRITE, {"migration": migration, "pass": pass_, **asdict(report)})
+    connection.execute(_WRITE, (migration, pass_, report.worker, Jsonb(asdict(report))))
 
 
 def read(connection: Connection, migration: str, pass_: str) -> list[WorkReport]:
     """Return the reports of the workers that are on a pass."""
     if not exist(connection):
         return []
-    with connection.cursor(row_factory=class_row(WorkReport)) as cursor:
-        return cursor.execute(_READ, (migration, pass_, _GONE)).fetchall()
+    found = connection.execute(_READ, (migration, pass_, _GONE))
+    return [WorkReport(**{**report, "age": age}) for report, age in found]
 
 
 def exist(connection: Connection) -> bool:
-    """Return whether the database has the table of reports."""
-    found = connection.execute(_EXIST).fetchone()
-    return bool(found and found[0])
-
-
-def forget(connection: Connection, migration: str) -> None:
-    """Delete the reports of all passes of *migration*."""
-    if exist(connection):
-        connection.execute(_FORGET, (migration,))
+    """Return whether the database has the table, which a pass of an earlier version has not."""
+    return connection.execute(_EXIST).fetchone() == (True,)

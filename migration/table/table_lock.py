@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, LiteralString
+from typing import Any, Final, LiteralString
 
 from psycopg import Connection
 from psycopg.errors import LockNotAvailable
-from psycopg.rows import class_row
 from psycopg.sql import SQL, Literal
 
 from app_integration.errors import ConfigurationError
@@ -28,8 +27,8 @@ _PAUSE: Final = 0.05  # seconds between attempts, on average
 #: A session of another role is hidden, but for its user, from a user without pg_monitor.
 _HOLDERS: Final[LiteralString] = """
     WITH named AS (SELECT format('%%I.%%I', %s::text, %s::text)::regclass AS oid)
-    SELECT DISTINCT activity.pid, held.virtualtransaction AS transaction, activity.usename AS user,
-        activity.application_name AS application, activity.state,
+    SELECT DISTINCT held.virtualtransaction, activity.pid, activity.usename,
+        activity.application_name, activity.state,
         extract(epoch FROM clock_timestamp() - activity.xact_start)::int AS seconds
     FROM named CROSS JOIN pg_locks AS held
     JOIN pg_stat_activity AS activity ON activity.pid = held.pid
@@ -40,25 +39,6 @@ _HOLDERS: Final[LiteralString] = """
         )
     ORDER BY seconds DESC NULLS LAST LIMIT 3
 """
-
-
-@dataclass(frozen=True, slots=True)
-class _Holder:
-    """A transaction that has a lock on the table, for *seconds* if that can be seen."""
-
-    pid: int
-    transaction: str
-    user: str
-    application: str | None
-    state: str | None
-    seconds: int | None
-
-    def describe(self, seen: int) -> str:
-        """Return who it is, and its age; *seen* is for how many seconds it was seen."""
-        what = f"process {self.pid} of {self.user}"
-        if self.seconds is None:
-            return f"{what} (hidden, for at least {seen} s)"
-        return f"{what} ({self.application or 'no name'}, {self.state}, for {self.seconds} s)"
 
 
 class TableLockNotTaken(ConfigurationError):
@@ -89,7 +69,7 @@ def change(
     *make* is called in each attempt that got the lock, and takes no longer than a change of the
     catalogue.
     """
-    attempt, begun, seen = 0, pacing.clock(), dict[str, float]()
+    attempt, begun, seen = 0, pacing.clock(), set[str]()
     while True:
         attempt += 1
         try:
@@ -99,12 +79,13 @@ def change(
         except LockNotAvailable:
             seconds = pacing.clock() - begun
             if attempt == 1:
-                seen = {each.transaction: seconds for each in _read_holders(connection, table)}
+                seen = {each[0] for each in _read_holders(connection, table)}
             if seconds >= pacing.patience:
-                holders = _read_holders(connection, table)
-                ages = [seconds - seen.get(each.transaction, seconds) for each in holders]
-                found = [each.describe(round(age)) for each, age in zip(holders, ages, strict=True)]
-                raise TableLockNotTaken(_describe(table, attempt, found)) from None
+                holders = [
+                    _describe_holder(each, seconds if each[0] in seen else 0)
+                    for each in _read_holders(connection, table)
+                ]
+                raise TableLockNotTaken(_describe(table, attempt, holders)) from None
         else:
             return attempt
         pacing.sleep(_PAUSE * (0.5 + pacing.random()))
@@ -126,6 +107,13 @@ def _describe(table: MigratedTable, attempts: int, holders: list[str]) -> str:
     )
 
 
-def _read_holders(connection: Connection, table: MigratedTable) -> list[_Holder]:
-    with connection.cursor(row_factory=class_row(_Holder)) as cursor:
-        return cursor.execute(_HOLDERS, (table.schema, table.name)).fetchall()
+def _read_holders(connection: Connection, table: MigratedTable) -> list[tuple[Any, ...]]:
+    return connection.execute(_HOLDERS, (table.schema, table.name)).fetchall()
+
+
+def _describe_holder(row: tuple[Any, ...], seen: float) -> str:
+    """Return who has a lock, and its age; *seen* is for how many seconds it was seen."""
+    _, pid, user, application, state, seconds = row
+    if seconds is None:
+        return f"process {pid} of {user} (hidden, for at least {seen:.0f} s)"
+    return f"process {pid} of {user} ({application or 'no name'}, {state}, for {seconds} s)"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -22,9 +22,6 @@ from console.target.local_folder import DEFAULT_ROOT
 from console.target.sessions import open_folder_session, open_job_session
 from console.target.target import Target, open_target
 from vault.declare.server_names import AUDITOR_JOB
-
-if TYPE_CHECKING:
-    from console.page.sources.sources import MigrationState
 
 #: Modules of the extra ``page``.
 _MODULES: Final = ("starlette", "uvicorn")
@@ -150,14 +147,8 @@ def _open_session(credentials: Path | None, target: Target) -> Session:
     return open_folder_session(target, credentials)
 
 
-def _read_migrations(plans: Sequence[Path], target: Target) -> tuple[MigrationState, ...]:
-    """Return the state of each migration, read with the credential of its service."""
-    from console.commands.personal_data.migration_session import open_migration  # noqa: PLC0415
-    from console.page.sources.sources import MigrationState  # noqa: PLC0415 (as above)
-    from migration import status  # noqa: PLC0415
+def _read_migrations(plans: Sequence[Path], target: Target) -> dict[str, list[str]]:
+    """Return what the status of each migration says, read with its service's credential."""
+    from console.commands.personal_data.migration_control import read_lines  # noqa: PLC0415
 
-    found = []
-    for plan in plans:
-        with open_migration(plan, target, None) as context, context.connect() as connection:
-            found.append(MigrationState(context.plan, status.read(context, connection)))
-    return tuple(found)
+    return dict(read_lines(plan, target) for plan in plans)

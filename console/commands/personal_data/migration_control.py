@@ -50,6 +50,13 @@ def status(
             say(out, line)
 
 
+def read_lines(plan: Path, target: Target) -> tuple[str, list[str]]:
+    """Return the name of a migration, and the lines of its status."""
+    with open_migration(plan, target, None) as context, context.connect() as connection:
+        found = migration_status.read(context, connection)
+        return context.name, list(view.status_lines(context.plan, found))
+
+
 def pause(plan: Plan, env: HostEnv, role: Role = None, root: Root = DEFAULT_ROOT) -> None:
     """Let the workers of a migration wait, wherever they run."""
     _pause(plan, open_target(env, root), role, is_paused=True)

@@ -31,7 +31,7 @@ from migration.migration_context import MigrationContext
 from migration.pace import DEFAULT_DUTY
 from migration.passes.pass_worker import PassWorker
 from migration.passes.passes import PassKind
-from migration.passes.ranges import RANGE, PassProgress, Ranges, find_open
+from migration.passes.ranges import PassProgress, Ranges, find_open
 from migration.passes.throttle import Limits
 from migration.passes.work_reports import Rest
 
@@ -100,14 +100,12 @@ class Bar:
 
     def show(self, progress: PassProgress) -> None:
         """Show how far the pass is."""
-        done = max((progress.ranges - progress.left) * RANGE, progress.rows)
-        # The last range has as many rows as the others, or fewer.
-        total = max(progress.ranges * RANGE - RANGE // 2, done)
-        self._bars.update(self._task, total=total, completed=done, rows=progress.rows)
+        self._bars.update(self._task, completed=progress.rows, rows=progress.rows)
 
     def show_rest(self, rest: Rest) -> None:
         """Show how fast the workers are, and what is left."""
-        self._bars.update(self._task, rest=f". {rest_text(rest)}")
+        total = self._bars.tasks[0].completed + rest.rows
+        self._bars.update(self._task, total=total, rest=f". {rest_text(rest)}")
 
     def show_hold(self, reason: str | None) -> None:
         """Show why the worker waits; None if it works."""

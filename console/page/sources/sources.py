@@ -32,21 +32,11 @@ from console.target.local_folder import local_root
 from console.target.target import Target
 from local.runtime_interface import Status
 from local.services.config_state import ConfigState
-from migration.status import Status as MigrationStatus
 from vault.declare.declaration import Declaration
-from vault.declare.schema.migration import MigrationPlan
 from vault.prometheus.alertmanager import Alert, read_alerts
 from vault.reconcile.planning.partial_plan import PartialPlan
 from vault.rotation.inventory import Item
 from vault.rotation.ledger.ledger import Row
-
-
-@dataclass(frozen=True, slots=True)
-class MigrationState:
-    """State of the migration that *plan* describes."""
-
-    plan: MigrationPlan
-    status: MigrationStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +120,7 @@ class Options:
     store: Path | None
     open_session: Callable[[Target], Session]
     alertmanager: str | None = None
-    read_migrations: Callable[[Target], tuple[MigrationState, ...]] | None = None
+    read_migrations: Callable[[Target], Mapping[str, list[str]]] | None = None
 
 
 class EnvironmentSources:
@@ -220,8 +210,8 @@ class EnvironmentSources:
         return self._source("alerts", partial(read_alerts, url, self.name))
 
     @cached_property
-    def migrations(self) -> CachedSource[tuple[MigrationState, ...]] | None:
-        """Return the source of the migrations, None if no plan was named."""
+    def migrations(self) -> CachedSource[Mapping[str, list[str]]] | None:
+        """Return the source of the status of migrations by name, None if no plan was named."""
         read = self._options.read_migrations
         return None if read is None else self._source("migrations", lambda: read(self._reread()))
 

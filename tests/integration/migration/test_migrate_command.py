@@ -237,9 +237,8 @@ def test_session_that_the_server_ends_is_told_without_a_traceback(
 def test_page_reads_the_migrations_whose_plans_are_named(site: Site) -> None:
     site.write(quiet_for="1h")
     site.run("run", code=2)
-    (found,) = page._read_migrations([site.file], open_target(root=site.root))
-    assert found.status.state is not None
-    assert (found.plan.migration, found.status.state.stage) == ("tenants", Stage.GUARDED)
+    found = page._read_migrations([site.file], open_target(root=site.root))
+    assert found["tenants"][0].startswith("tenants: guarded: ")
 
 
 def test_status_writes_metrics(site: Site, tmp_path: Path) -> None:

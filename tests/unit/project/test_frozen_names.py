@@ -308,7 +308,8 @@ COMMANDS: Final = {
     "ci-env": "COMMAND --service --env --name",
     "aws cost": "--env --instances --prometheus --reads --encrypts --decrypts --starts --days "
     "--branch-key-age --data-key-cache --prices --json",
-    "console": "--env --audit-log --store --credentials --alertmanager --port --idle --lifetime "
+    "console": "--env --audit-log --store --credentials --alertmanager --migration --port --idle "
+    "--lifetime "
     "--root",
     "aws copy-secrets": "--env --from --to --service --replace --yes --dry-run --json --root",
     "dev-values key": "",
@@ -339,7 +340,7 @@ COMMANDS: Final = {
     "migrate resume": "PLAN --env --role --root",
     "migrate run": "PLAN --env --role --workers --duty --flag-file --max-lag --wait --postpone "
     "--decrypt --null --drop --free --dry-run --yes --root",
-    "migrate status": "PLAN --env --role --json --root",
+    "migrate status": "PLAN --env --role --metrics --json --root",
     "migrate throttle": "PLAN --env --duty --role --root",
     "migrate undo": "PLAN --env --role --duty --flag-file --max-lag --yes --root",
     "migrate work": "PLAN --env --role --duty --flag-file --max-lag --root",

@@ -116,6 +116,17 @@ def test_migrations_without_a_plan_name_the_option(client: PageClient) -> None:
     assert "<span>--migration</span>" in text
 
 
+def test_migrations_show_what_their_status_says(tmp_path: Path) -> None:
+    lines = {"users": ["Pass backfill 1: 10 rows/s, about 2 h left.", "one/1: held: <file>"]}
+    options = Options([open_target(ENVIRONMENT, tmp_path)], (), None, refuse, None, lambda _: lines)
+    with open_sources(options, lambda: NOW, run_now) as sources:
+        client = PageClient(build_application(sources, lambda: NOW), "http://127.0.0.1:1")
+        text = client.get("/migrations").text
+    assert "<h2>users</h2>" in text
+    assert "10 rows/s, about 2 h left." in text
+    assert "one/1: held: &lt;file&gt;" in text
+
+
 def test_comparison_of_one_environment_names_the_options_for_two(client: PageClient) -> None:
     text = client.get("/compare").text
     words = ("--env", "staging", "--env", "OTHER", "--root")

@@ -12,7 +12,9 @@ from rich.console import Console
 
 from console.commands.personal_data.migration_workers import show_progress, worker_command
 from migration.passes.passes import PassKind
+from migration.passes.ranges import PassProgress
 from migration.passes.throttle import Limits
+from migration.passes.work_reports import Rest, WorkReport
 
 REASONS: Final = (
     None,
@@ -50,6 +52,16 @@ def test_log_has_a_line_for_each_hold_and_none_for_its_repetitions(
             bar.show_hold(reason)
     printed = [line for line in file.getvalue().splitlines() if "backfill" in line]
     assert [line for line in printed if line.endswith(".")] == lines
+
+
+def test_bar_shows_the_rate_and_the_time_left() -> None:
+    out = Console(file=StringIO(), force_terminal=True, soft_wrap=True, width=200)
+    with show_progress(out, PassKind.BACKFILL) as bar:
+        bar.show(PassProgress(5, 4, 28_000, 0))
+        bar.show_rest(Rest(72_000.0, [WorkReport("one/1", 1000.0, 10.0, 90.0, 0.1, None)]))
+        (task,) = bar._bars.tasks
+    assert (task.completed, task.total) == (28_000, 100_000)
+    assert task.fields["rest"] == ". 10 rows/s, about 2 h left"
 
 
 @pytest.mark.parametrize("name", ["console/__init__.py", "typer.py"])
