@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, LiteralString, Protocol, TypeVar
 
-import psycopg
 from psycopg import Connection
 from psycopg.sql import SQL, Composed, Identifier
 
@@ -28,6 +27,7 @@ from migration.passes.verification import Verification
 from migration.passes.work_reports import Rest, Work, WorkReport
 from migration.rows.row_statements import RowStatements
 from migration.rows.token_writer import TokenWriter
+from migration.session_limits import LOST
 from migration.table import table_triggers
 from migration.table.migrated_table import MigratedTable
 from migration.table.table_triggers import Firing
@@ -115,7 +115,7 @@ _RETRY: Final = 1.0  # seconds
 _PROBES: Final = 30
 #: A commit that waits for the log on disk, as the application's do, and writes no row.
 _PROBE: Final[LiteralString] = "SELECT pg_logical_emit_message(true, 'strongroom', '')"
-_TRANSIENT: Final = (psycopg.OperationalError, KeyUnavailable, ServerError)
+_TRANSIENT: Final = (*LOST, KeyUnavailable, ServerError)
 _Result = TypeVar("_Result")
 
 

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import shutil
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, LiteralString
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 import typer
 from sqlalchemy import event
 
+from app_integration.client import Client
 from app_integration.errors import StrongroomError
 from console.target.service_client import open_service_client
 from console.target.service_database import driver_connection, read_url
 from console.target.target import Target
 from console.views.questions import has_terminal
-from migration import error_text
+from migration import error_text, session_limits
 from migration import plan as plans
 from migration.migration_context import MigrationContext
 from migration.pace import DEFAULT_DUTY
@@ -34,9 +37,6 @@ if TYPE_CHECKING:
 
 
 _MEGABYTE: Final = 1_000_000
-#: A role's or database's limit is for queries of the application. Constraints and indexes read the
-#: whole table.
-_PATIENT: Final[LiteralString] = "SET statement_timeout = 0"
 
 
 class MigrationFailed(StrongroomError):
@@ -59,10 +59,8 @@ def open_migration(
     plan = plans.read(file, target.checkout.find_declaration())
     with open_service_client(target, plan.service) as client, _database_errors(plan):
         url = read_url(client).render_as_string()
-        engine = client.databases.engine(role, url)
-        event.listen(engine, "connect", _set_patience)
         # Keys are stored in transactions of SQLAlchemy, and the rest commits each statement.
-        keys = client.databases.engine(role, url)
+        engine, keys = (_open_engine(client, role, url, plan) for _ in range(2))
         yield MigrationContext(
             plan,
             partial(_connect, engine),
@@ -72,6 +70,15 @@ def open_migration(
             _find_free(target, plan.service) if free is None else free * _MEGABYTE,
             _ask_free,
         )
+
+
+def _open_engine(client: Client, role: str | None, url: str, plan: MigrationPlan) -> Engine:
+    """Return an engine whose sessions ``pg_stat_activity`` shows with this machine and process."""
+    name = f"migrate {plan.migration} {socket.gethostname()}:{os.getpid()}"
+    options = {**session_limits.OPTIONS, "application_name": name}
+    engine = client.databases.engine(role, url, connect_args=options)
+    event.listen(engine, "connect", session_limits.apply)
+    return engine
 
 
 def _find_free(target: Target, service: str) -> int | None:
@@ -117,18 +124,13 @@ def _database_errors(plan: MigrationPlan) -> Iterator[None]:
         ) from None
 
 
-def _set_patience(connection: psycopg.Connection, _record: object) -> None:
-    connection.execute(_PATIENT)
-    connection.commit()
-
-
 @contextmanager
 def _connect(engine: Engine) -> Iterator[psycopg.Connection]:
     try:
         with driver_connection(engine) as connection:
             connection.autocommit = True
             yield connection
-    except psycopg.OperationalError:
+    except session_limits.LOST:
         # Else the next one might be another broken one of the pool.
         engine.dispose()
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import psycopg
 from psycopg.errors import LockNotAvailable
 
 from app_integration.errors import StrongroomError
-from migration import index_build
+from migration import index_build, session_limits
 from migration.passes.backfill import Backfill
 from migration.passes.ranges import Ranges
 from migration.table.table_lock import Pacing
@@ -53,10 +54,19 @@ def build_index(url: str, started: Pipe) -> None:
         index_build.build(connection, GUESTS, _PACING)
 
 
+def hold(url: str, started: Pipe) -> None:
+    """Hold the first range in a transaction, as a worker does between two statements of a batch."""
+    with _connect(url) as connection, connection.transaction():
+        assert Ranges(MIGRATION, "backfill").claim(connection) is not None
+        started.send(connection.info.backend_pid)
+        signal.pause()
+
+
 @contextmanager
 def _connect(url: str) -> Iterator[psycopg.Connection]:
     """Connect for the block, and end the process without a traceback if the session is ended."""
     with psycopg.connect(url, autocommit=True, application_name=APPLICATION) as connection:
+        session_limits.apply(connection)
         try:
             yield connection
         # A key is unavailable too, if the server crashes while it is read.
