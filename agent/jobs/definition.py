@@ -39,6 +39,8 @@ class Need(Enum):
     METRICS = auto()
     #: The service's key for logs, with which it may only encrypt.
     AUDIT_KEY = auto()
+    #: The plan of a migration, which names the service.
+    PLAN = auto()
     #: Connections to other machines.
     NETWORK = auto()
 
@@ -98,7 +100,7 @@ class Job:
         """Return the arguments of the tool."""
         words = [*self.command]
         if isinstance(subject, Scope):
-            words += ["--service", subject.service]
+            words += [] if Need.PLAN in self.needs else ["--service", subject.service]
             subject = subject.environment
         words += ["--env", str(subject)]
         for name in self.passes:

@@ -16,7 +16,7 @@ FOLDER: Final = Path(__file__).parent / "transcripts"
 WITHOUT_SERVER: Final = frozenset(
     {"check", "schema", "init", "new_service", "sdk-wheel", "policies_override", "policies_diff"}
     | {"units", "agent_build", "monitoring_build", "aws_cost", "aws_rotation-function"}
-    | {"environments_template", "environments_apply-policy"}
+    | {"environments_template", "environments_apply-policy", "migrate_build"}
 )
 #: Groups of commands that are used rarely, and commands that take seconds.
 NIGHTLY: Final = (

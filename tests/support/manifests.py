@@ -25,7 +25,9 @@ ENUMS: Final = {
     "type": {"RuntimeDefault"},
 }
 #: Kinds that a target or a job may write.
-KINDS: Final = {"CronJob", "Deployment", "ServiceAccount", "NetworkPolicy", "ClusterRoleBinding"}
+KINDS: Final = {"CronJob", "Job", "Deployment", "ServiceAccount", "NetworkPolicy"} | {
+    "ClusterRoleBinding"
+}
 #: Most characters of a CronJob's name.
 CRON_JOB_NAME: Final = 52
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")

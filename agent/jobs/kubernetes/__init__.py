@@ -23,18 +23,24 @@ from vault.declare.schema.field_types import Endpoint
 #: Label of the job's pods. It is not that of the application, whose policies are for other pods.
 LABEL: Final = "strongroom/job"
 _MAX_NAME: Final = 52  # characters of a CronJob's name, because its jobs get 11 more
+#: Plan of a migration in a pod.
+PLAN: Final = Path("/etc/strongroom-migration/plan.yaml")
 _TEMPORARY: Final = Path("/tmp")  # noqa: S108 (a volume of its own)
 
 
-def build(scheduled: ScheduledJob) -> dict[str, str]:
-    """Return the text of each file, by its path in the built folder."""
+def build(scheduled: ScheduledJob, workers: int | None = None) -> dict[str, str]:
+    """Return the text of each file, by its path in the built folder.
+
+    With *workers*, so many pods run at once, until the first one ends by itself.
+    """
     _check_reach(scheduled)
     login = _login(scheduled)
     _check(scheduled, login)
-    values = _values(scheduled, login)
+    file = "cron-job.yaml" if workers is None else "job.yaml"
+    values = {**_values(scheduled, login), "workers": workers, "file": file}
     files = {
         name: render(f"jobs/kubernetes/{name}.j2", quote_manifest, values)
-        for name in ("kustomization.yaml", "cron-job.yaml")
+        for name in ("kustomization.yaml", file)
     }
     if login is not None:
         files |= login_files(_role(scheduled), login)
@@ -86,6 +92,7 @@ def _values(scheduled: ScheduledJob, login: PodLogin | None) -> dict[str, Any]:
         "folder": folder,
         "has_findings": scheduled.needs(Need.METRICS),
         "repository": scheduled.options.repository,
+        "plan": PLAN if scheduled.needs(Need.PLAN) else None,
         "temporary": _TEMPORARY,
     }
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from app_integration.errors import ConfigurationError
 from console.commands.command_group import Group
-from console.commands.personal_data import migration_control, migration_workers
+from console.commands.personal_data import migration_build, migration_control, migration_workers
 from console.commands.personal_data.migration_options import (
     MAX_LAG,
     Decrypt,
@@ -69,6 +69,7 @@ app = typer.Typer(
 
 
 for command in (
+    migration_build.build,
     migration_control.pause,
     migration_control.resume,
     migration_control.status,

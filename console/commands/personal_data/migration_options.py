@@ -43,6 +43,15 @@ MaxLag = Annotated[
         help="workers wait while a replica is further behind",
     ),
 ]
+Idle = Annotated[
+    int | None,
+    typer.Option(
+        "--idle",
+        parser=build_duration_parser("--idle"),
+        metavar="DURATION",
+        help="join each pass, and end when none has run for so long",
+    ),
+]
 Free = Annotated[
     int | None,
     typer.Option(

@@ -17,6 +17,7 @@ from console.commands.personal_data.migration_options import (
     MAX_LAG,
     Duty,
     FlagFile,
+    Idle,
     MaxLag,
     Plan,
     Role,
@@ -34,6 +35,9 @@ from migration.passes.passes import PassKind
 from migration.passes.ranges import PassProgress, Ranges, find_open
 from migration.passes.throttle import Limits
 from migration.passes.work_reports import Rest
+
+#: Seconds until a worker looks again for a pass.
+_LOOK: Final = 5.0
 
 out: Final = Console(soft_wrap=True)
 
@@ -146,21 +150,33 @@ def work(
     duty: Duty = DEFAULT_DUTY,
     flag_file: FlagFile = None,
     max_lag: MaxLag = MAX_LAG,  # type: ignore[assignment] # typer parses it
+    idle: Idle = None,
     root: Root = DEFAULT_ROOT,
 ) -> None:
     """Work on the pass that another command runs, as a further worker, until it is done."""
     with open_migration(plan, open_target(env, root), role) as context:
+        while (found := await_pass(context, idle or 0)) is not None:
+            kind = PassKind(found.split()[0])
+            with show_progress(out, kind) as bar:
+                PassWorker(context, bar, Limits(flag_file, max_lag), duty=duty).run(
+                    kind, Ranges(context.name, found)
+                )
+            if not idle:
+                return
+        say(out, f"{context.name}: no pass runs now.")
+
+
+def await_pass(context: MigrationContext, idle: int) -> str | None:
+    """Return the name of the pass that runs, None if none does for *idle* seconds."""
+    clock, sleep = context.pacing.clock, context.pacing.sleep
+    end = clock() + idle
+    while True:
         with context.connect() as connection:
             context.require_state(connection)
             found = find_open(connection, context.name)
-        if found is None:
-            say(out, f"{context.name}: no pass runs now.")
-            return
-        kind = PassKind(found.split()[0])
-        with show_progress(out, kind) as bar:
-            PassWorker(context, bar, Limits(flag_file, max_lag), duty=duty).run(
-                kind, Ranges(context.name, found)
-            )
+        if found is not None or clock() >= end:
+            return found
+        sleep(_LOOK)
 
 
 def worker_command(

@@ -335,6 +335,7 @@ COMMANDS: Final = {
     "logs read": "PATHS --follow --service --env --identity --root",
     "keys migrate": "--service --env --from --to --key --data-keys --index-keys --role --count "
     "--root",
+    "migrate build": "PLAN --for --env --image --out --workers --role --program --cacert",
     "migrate pause": "PLAN --env --role --root",
     "migrate plan": "PLAN --env --role --duty --free --json --root",
     "migrate resume": "PLAN --env --role --root",
@@ -343,7 +344,7 @@ COMMANDS: Final = {
     "migrate status": "PLAN --env --role --metrics --json --root",
     "migrate throttle": "PLAN --env --duty --role --root",
     "migrate undo": "PLAN --env --role --duty --flag-file --max-lag --yes --root",
-    "migrate work": "PLAN --env --role --duty --flag-file --max-lag --root",
+    "migrate work": "PLAN --env --role --duty --flag-file --max-lag --idle --root",
     "monitoring build": "--out",
     "monitoring down": "--root",
     "monitoring up": "--root",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import nullcontext
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Final
 
 import pytest
 from rich.console import Console
 
+from console.commands.personal_data import migration_workers
 from console.commands.personal_data.migration_workers import show_progress, worker_command
 from migration.passes.passes import PassKind
 from migration.passes.ranges import PassProgress
@@ -75,3 +78,30 @@ def test_further_worker_imports_nothing_of_the_current_folder(tmp_path: Path, na
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "migrate work" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("passes", "idle", "found", "slept"),
+    [
+        ([None], 0, None, 0),
+        (["backfill 1"], 0, "backfill 1", 0),
+        ([None, None, "verify 1"], 60, "verify 1", 2),
+        ([None] * 9, 12, None, 3),
+    ],
+)
+def test_worker_waits_for_a_pass_until_none_has_run_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+    passes: list[str | None],
+    idle: int,
+    found: str | None,
+    slept: int,
+) -> None:
+    times: list[float] = []
+    pacing = SimpleNamespace(clock=lambda: sum(times), sleep=times.append)
+    context = SimpleNamespace(
+        name="users", connect=nullcontext, require_state=lambda _: None, pacing=pacing
+    )
+    left = iter(passes)
+    monkeypatch.setattr(migration_workers, "find_open", lambda *_: next(left))
+    assert migration_workers.await_pass(context, idle) == found  # type: ignore[arg-type]
+    assert len(times) == slept
