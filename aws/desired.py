@@ -22,7 +22,7 @@ from aws.rotation.instructions import ANNOUNCED_TAG, HOW_TAG, MIN_AGE_TAG
 from vault.declare import durations
 from vault.declare.declaration import Declaration
 from vault.declare.schema.adopted_secret import Adopted
-from vault.declare.schema.aws import SERVICE_PLACEHOLDER
+from vault.declare.schema.aws import KMS_ROTATE_EVERY, SERVICE_PLACEHOLDER
 from vault.declare.schema.secret_sources import Derived, Generated, Source
 from vault.reconcile.desired.desired import order_by_dependency
 from vault.reconcile.inputs import Inputs
@@ -64,7 +64,7 @@ def _keys(declaration: Declaration, scope: Scope, account: Account) -> Iterator[
             spec.description,
             policy.replace(SERVICE_PLACEHOLDER, scope.service),
             {**tags, KEY_TAG: name},
-            spec.rotate_every,
+            spec.rotate_every or KMS_ROTATE_EVERY,
         )
 
 

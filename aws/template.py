@@ -76,17 +76,12 @@ def _entries(resource: AwsResource) -> Entries:
 
 
 def _key(name: str, key: KmsKey) -> Entries:
-    rotation = (
-        {"RotationPeriodInDays": key.rotation_period // durations.DAY}
-        if key.rotation_period
-        else {}
-    )
     properties = {
         "Description": key.description,
         "KeySpec": "SYMMETRIC_DEFAULT",
         "Enabled": True,
-        "EnableKeyRotation": key.rotation_period is not None,
-        **rotation,
+        "EnableKeyRotation": True,
+        "RotationPeriodInDays": key.rotation_period // durations.DAY,
         "KeyPolicy": json.loads(key.policy),
         "Tags": TAGS.encode(key.tags),
     }

@@ -30,7 +30,7 @@ class KmsKey:
     """A symmetric key, and the alias that names the one of its versions that encrypts.
 
     *name* is the alias without ``alias/``, *policy* is as :func:`aws.resources.policy_text` returns
-    it, and *rotation_period* is in seconds, None for none.
+    it, and *rotation_period* is in seconds.
     """
 
     kind: ClassVar[str] = "kms-key"
@@ -39,7 +39,7 @@ class KmsKey:
     description: str
     policy: str
     tags: Tags
-    rotation_period: int | None = None
+    rotation_period: int
 
     @property
     def alias(self) -> str:
@@ -83,7 +83,7 @@ class KmsKey:
             return None
         days = status.get("RotationPeriodInDays")
         if days is None:
-            return UNREPORTED if self.rotation_period else "on"
+            return UNREPORTED
         return days * durations.DAY
 
     def write(self, session: AwsConnection, before: Fields | None) -> None:
@@ -162,11 +162,8 @@ class KmsKey:
             self._send(session, "EnableKey", KeyId=key)
 
     def _write_rotation(self, session: AwsConnection, key: str, before: Fields) -> None:
-        found, declared = before["rotation_period"], self.rotation_period
-        if declared is None and found is not None:
-            self._send(session, "DisableKeyRotation", KeyId=key)
-        elif declared is not None and found not in (declared, UNREPORTED):
-            days = declared // durations.DAY
+        if before["rotation_period"] not in (self.rotation_period, UNREPORTED):
+            days = self.rotation_period // durations.DAY
             self._send(session, "EnableKeyRotation", KeyId=key, RotationPeriodInDays=days)
 
     def _send(self, session: AwsConnection, operation: str, **parameters: Any) -> dict[str, Any]:

@@ -31,7 +31,9 @@ URL: Final = "shop/cloud/smtp-url"
 ALIAS: Final = "alias/shop-cloud-pii"
 ARN: Final = ACCOUNT.policy("shop-cloud")
 #: Declared fields that moto's server does not return.
-NOT_COMPARED: Final = ("kms-key shop-cloud-pii: rotation_period",)
+NOT_COMPARED: Final = tuple(
+    f"kms-key shop-cloud-{key}: rotation_period" for key in ("audit", "pii")
+)
 
 
 class ProvisioningSite:

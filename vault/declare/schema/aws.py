@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from app_integration._internal.arns import KEY_ARN, SECRET_ARN
 from app_integration._internal.aws_variables import REGION_PATTERN
 from app_integration.settings import Limits
+from vault.declare import durations
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.aws_monitoring import AwsMonitoring
 from vault.declare.schema.base import Section
@@ -31,6 +32,8 @@ Region = Annotated[str, Matching(REGION_PATTERN, "a region of AWS, such as eu-ce
 _LIMITS: Final = Limits()
 #: The key of AWS for secrets, under which a reader needs no permission of KMS.
 AWS_KEY: Final = "alias/aws/secretsmanager"
+#: Seconds between two rotations of a KMS key that declares none, as AWS has it.
+KMS_ROTATE_EVERY: Final = 365 * durations.DAY
 #: What stands for the service's name in a key policy.
 SERVICE_PLACEHOLDER: Final = "{service}"
 KmsKeyArn = Annotated[str, Matching(KEY_ARN, "the ARN of a KMS key, which is no alias")]

@@ -86,7 +86,7 @@ class TransitKey(Section):
     rotate_every: RotationPeriod | None = Field(
         None,
         description="a duration such as 90d, after which the server creates a version; by"
-        " default it creates none, and a rotation is due after 90d",
+        " default it creates none, and a rotation is due after 90d; on AWS KMS does after 365d",
     )
     retire_after: RetireTime | None = Field(
         None,
