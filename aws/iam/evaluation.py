@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Final
 
@@ -39,6 +39,27 @@ def is_granted(document: Mapping[str, Any], call: ApiCall) -> bool:
 def find_statements(document: Mapping[str, Any], call: ApiCall) -> list[Mapping[str, Any]]:
     """Return the statements of a policy that apply to *call*, which is denied if there is none."""
     return [statement for statement in check_statements(document) if _applies(statement, call)]
+
+
+def find_needed(document: Mapping[str, Any], call: ApiCall) -> dict[str, str]:
+    """Return the part of the context that *call* is granted with only.
+
+    It is denied without any one of these keys, and with any other value of it.
+    """
+    if not is_granted(document, call):
+        return {}
+    return {
+        key: value
+        for key, value in call.context.items()
+        if not any(is_granted(document, each) for each in _with_another(call, key))
+    }
+
+
+def _with_another(call: ApiCall, key: str) -> Iterator[ApiCall]:
+    """Yield *call* without a key of its context, and with a value that no policy names."""
+    rest = {name: value for name, value in call.context.items() if name != key}
+    yield replace(call, context=rest)
+    yield replace(call, context={**rest, key: "\0"})
 
 
 def check_statements(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:

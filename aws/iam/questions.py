@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from app_integration.names import Scope
 from app_integration.sources.aws import CURRENT, PREVIOUS
 from aws.account import Account
-from aws.iam.evaluation import ApiCall, find_statements, is_granted
-from aws.iam.service_policy import KEY_ACTIONS, KEY_TAG, STAGE
+from aws.iam.evaluation import ApiCall, find_needed, find_statements, is_granted
+from aws.iam.service_policy import CONTEXT, KEY_ACTIONS, KEY_NAME, STAGE, encryption_context
 from aws.rotation.versions import PENDING
 
 #: A secret's suffix and a key's id, which AWS chooses. No policy names them.
@@ -19,11 +20,15 @@ KEY_ID: Final = "1234abcd-12ab-34cd-56ef-1234567890ab"
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Decision of a policy on one call, with the names of the statements that decide."""
+    """Decision of a policy on one call, with the names of the statements that decide.
+
+    *only_with* is the encryption context without which the call is denied.
+    """
 
     call: ApiCall
     granted: bool
     statements: tuple[str, ...]
+    only_with: dict[str, str]
 
 
 def decide(document: Mapping[str, Any], calls: Iterable[ApiCall]) -> list[Decision]:
@@ -33,6 +38,11 @@ def decide(document: Mapping[str, Any], calls: Iterable[ApiCall]) -> list[Decisi
             call,
             is_granted(document, call),
             tuple(each.get("Sid", "") for each in find_statements(document, call)),
+            {
+                key.removeprefix(CONTEXT): value
+                for key, value in find_needed(document, call).items()
+                if key.startswith(CONTEXT)
+            },
         )
         for call in calls
     ]
@@ -51,14 +61,14 @@ def secret_calls(account: Account, path: str) -> list[ApiCall]:
     return [*reads, *(ApiCall(f"secretsmanager:{action}", arn) for action in others)]
 
 
-def key_calls(account: Account, name: str) -> list[ApiCall]:
+def key_calls(account: Account, scope: Scope, name: str) -> list[ApiCall]:
     """Return the calls about a KMS key that a reviewer asks for, those of the SDK first."""
     used = [action for _, actions in KEY_ACTIONS.values() for action in actions]
     others = ("kms:GenerateDataKey", "kms:DisableKey", "kms:ScheduleKeyDeletion")
-    return [key_call(account, name, action) for action in (*used, *others)]
+    return [key_call(account, scope, name, action) for action in (*used, *others)]
 
 
-def key_call(account: Account, name: str, action: str) -> ApiCall:
-    """Return a call on the KMS key that is declared as *name*, such as ``shop-prod-pii``."""
+def key_call(account: Account, scope: Scope, name: str, action: str) -> ApiCall:
+    """Return a call of the service *scope* on the KMS key *name*, such as ``shop-prod-pii``."""
     arn = account.any_key.replace("*", KEY_ID)
-    return ApiCall(action, arn, {f"aws:ResourceTag/{KEY_TAG}": name})
+    return ApiCall(action, arn, {KEY_NAME: name, **encryption_context(scope)})

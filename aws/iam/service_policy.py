@@ -16,6 +16,7 @@ from vault.declare.schema.aws import AWS_KEY
 #: The tag with a KMS key's declared name. A policy grants keys by it and not by their ARNs, because
 #: rotation replaces a key by a new one, and what the old one encrypted must stay readable.
 KEY_TAG: Final = "strongroom:key"
+KEY_NAME: Final = f"aws:ResourceTag/{KEY_TAG}"
 #: Operation of a declared key → its actions, and the name of their statement.
 KEY_ACTIONS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "encrypt": ("WrapDataKeys", ("kms:Encrypt",)),
@@ -24,6 +25,8 @@ KEY_ACTIONS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 }
 #: The condition key with the label of the version that is read.
 STAGE: Final = "secretsmanager:VersionStage"
+#: Begin of the condition keys with the encryption context of a request to KMS.
+CONTEXT: Final = "kms:EncryptionContext:"
 #: The condition key with the service that sends a request for its caller.
 VIA: Final = "kms:ViaService"
 VERSION: Final = "2012-10-17"
@@ -103,5 +106,11 @@ def _keys(declaration: Declaration, scope: Scope, account: Account) -> Iterator[
                 "Effect": "Allow",
                 "Action": [*actions],
                 "Resource": [account.any_key],
-                "Condition": {"StringEquals": {f"aws:ResourceTag/{KEY_TAG}": names}},
+                "Condition": {"StringEquals": {KEY_NAME: names, **encryption_context(scope)}},
             }
+
+
+def encryption_context(scope: Scope) -> dict[str, str]:
+    """Return, as condition keys, what the encryption context of each request of the SDK has."""
+    context = {"service": scope.service, "environment": scope.environment.value}
+    return {f"{CONTEXT}{name}": value for name, value in context.items()}

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from app_integration.mounts import Mounts
+from app_integration.names import Scope
 from app_integration.sources.aws import CURRENT
 from aws.account import Account
 from aws.iam.evaluation import ApiCall
@@ -41,17 +42,23 @@ _ON_KEY: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
 
 
 def translate(
-    path: str, capability: str, mounts: Mounts, account: Account, ids: Mapping[str, str]
+    scope: Scope,
+    path: str,
+    capability: str,
+    mounts: Mounts,
+    account: Account,
+    ids: Mapping[str, str],
 ) -> list[ApiCall]:
     """Return the calls that a capability on *path* stands for, none if AWS has no such thing.
 
-    *path* has no ``v1/``; *ids* maps a declared secret to its name, or that of others to its ARN.
+    The service *scope* makes them. *path* has no ``v1/``; *ids* maps a declared secret to its name,
+    or that of others to its ARN.
     """
     if found := re.fullmatch(rf"{re.escape(mounts.kv)}/(data|metadata)/(.+)", path):
         return _on_secret(found[1], ids.get(found[2], found[2]), capability, account)
     if found := re.fullmatch(rf"{re.escape(mounts.transit)}/(\w+)/([^/]+)", path):
         actions = _ON_KEY.get((found[1], capability), ())
-        return [key_call(account, found[2], f"kms:{action}") for action in actions]
+        return [key_call(account, scope, found[2], f"kms:{action}") for action in actions]
     return []
 
 

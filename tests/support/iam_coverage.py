@@ -28,7 +28,7 @@ def needed_calls(declaration: Declaration, scope: Scope, account: Account) -> It
     for name, spec in declaration.service(scope.service).keys.items():
         for operation in spec.allow:
             _, actions = KEY_ACTIONS[operation]
-            yield from (key_call(account, scope.key(name), action) for action in actions)
+            yield from (key_call(account, scope, scope.key(name), action) for action in actions)
 
 
 def find_denied(document: Mapping[str, Any], calls: Sequence[ApiCall]) -> list[ApiCall]:

@@ -14,6 +14,7 @@ from app_integration._internal.arns import region_of
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from aws.account import Account
+from aws.iam.evaluation import as_list
 from aws.iam.questions import Decision, decide, key_calls, secret_calls
 from aws.iam.service_policy import KEY_ACTIONS, STAGE, service_policy
 from aws.iam.vault_rows import translate
@@ -76,7 +77,7 @@ def explain(
         calls = secret_calls(subject.account, name)
     else:
         name = _find(declared, subject.scope, "key", key or "")
-        calls = key_calls(subject.account, name)
+        calls = key_calls(subject.account, subject.scope, name)
     decisions = decide(subject.document, calls)
     _show_decisions(subject, name, decisions, as_json=as_json)
     if wanted is not None and not _is_granted(decisions, _deciding_action(wanted)):
@@ -102,7 +103,7 @@ def run_rows(declared: Declaration, scope: Scope, rows: Iterable[TestRow]) -> bo
         if not row.test.is_for(scope.environment):
             continue
         path = row.test.path_in(scope.environment, mounts)
-        calls = translate(path, row.test.capability, mounts, subject.account, ids)
+        calls = translate(scope, path, row.test.capability, mounts, subject.account, ids)
         decisions = decide(subject.document, calls)
         if not decisions:
             about_vault += 1
@@ -175,7 +176,9 @@ def _show_policy(subject: Subject, *, as_json: bool) -> None:
     rows = [("statement", "action", "on", "if")]
     for statement in subject.document["Statement"]:
         tests = statement.get("Condition", {}).get("StringEquals", {})
-        condition = "; ".join(f"{key} is {' or '.join(values)}" for key, values in tests.items())
+        condition = "; ".join(
+            f"{key} is {' or '.join(as_list(values))}" for key, values in tests.items()
+        )
         rows += [
             (statement["Sid"], action, _short(resource, subject.account), condition)
             for action in statement["Action"]
@@ -197,13 +200,14 @@ def _show_decisions(
     if as_json:
         typer.echo(json.dumps(_document(subject, name, decisions), indent=2))
         return
-    rows = [("decision", "action", "version", "statement")]
+    rows = [("decision", "action", "version", "statement", "only with")]
     rows += [
         (
             "allowed" if each.granted else "denied",
             each.call.action,
             each.call.context.get(STAGE, ""),
             ", ".join(each.statements),
+            ", ".join(f"{key}={value}" for key, value in each.only_with.items()),
         )
         for each in decisions
     ]
@@ -221,6 +225,7 @@ def _document(subject: Subject, name: str, decisions: Sequence[Decision]) -> dic
                 "context": dict(each.call.context),
                 "granted": each.granted,
                 "statements": list(each.statements),
+                "only_with": each.only_with,
             }
             for each in decisions
         ],

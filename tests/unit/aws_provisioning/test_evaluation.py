@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app_integration.errors import ConfigurationError
-from aws.iam.evaluation import ApiCall, is_granted
+from aws.iam.evaluation import ApiCall, find_needed, is_granted
 
 
 def statement(**parts: Any) -> dict[str, Any]:
@@ -59,6 +59,28 @@ def test_deny_wins_in_each_order(first: str) -> None:
 def test_deny_whose_condition_fails_does_not_count() -> None:
     deny = statement(Effect="Deny", Condition={"StringEquals": {"k": "x"}})
     assert decide(ApiCall("s:Get", "arn:a", {"k": "y"}), statement(), deny)
+
+
+def test_part_of_a_context_that_a_call_needs_is_found() -> None:
+    call = ApiCall("s:Get", "arn:a", {"k": "x", "unused": "x", "other": "x"})
+    both = {"StringEquals": {"k": ["x", "y"], "other": "x"}}
+    document = {"Statement": [statement(Condition=both)]}
+    assert find_needed(document, call) == {"k": "x", "other": "x"}
+    document["Statement"].append(statement(Condition={"StringEquals": {"k": "x"}}))
+    assert find_needed(document, call) == {"k": "x"}
+    document["Statement"].append(statement())
+    assert find_needed(document, call) == {}
+
+
+def test_value_that_only_a_denial_names_is_not_needed() -> None:
+    call = ApiCall("s:Get", "arn:a", {"k": "x"})
+    deny = statement(Effect="Deny", Condition={"StringEquals": {"k": "y"}})
+    assert find_needed({"Statement": [statement(), deny]}, call) == {}
+
+
+def test_call_that_is_denied_needs_nothing() -> None:
+    call = ApiCall("s:Put", "arn:a", {"k": "x"})
+    assert find_needed({"Statement": [statement()]}, call) == {}
 
 
 def test_one_statement_need_not_be_in_a_list() -> None:

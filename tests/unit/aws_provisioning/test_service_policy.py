@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from app_integration.encryption.blind_index.key_context import identify
+from app_integration.encryption.blind_index.stores import IndexKey
+from app_integration.encryption.cipher import wrap_scope
+from app_integration.encryption.files.recipient import ServiceKey
+from app_integration.encryption.tokens import encryption_context as contexts
 from app_integration.errors import ConfigurationError
 from aws.account import Account
 from aws.desired import desired_resources
-from aws.iam.evaluation import ApiCall, is_granted
-from aws.iam.service_policy import KEY_TAG, VIA, service_policy
+from aws.iam.evaluation import ApiCall, find_needed, is_granted
+from aws.iam.service_policy import CONTEXT, KEY_TAG, VIA, encryption_context, service_policy
 from aws.secret_copy.secret_copy import copied_secrets
 from console.commands.every_day.put import check_writable
 from tests.support.iam_coverage import find_denied, find_unneeded, needed_calls
@@ -23,6 +30,9 @@ from vault.reconcile.inputs import Inputs
 GET: Final = "secretsmanager:GetSecretValue"
 STAGE: Final = "secretsmanager:VersionStage"
 TAG: Final = f"aws:ResourceTag/{KEY_TAG}"
+OWN: Final = encryption_context(SCOPE)
+SERVICE, ENVIRONMENT_KEY = OWN
+ALIAS: Final = f"arn:aws:kms:eu-central-1:{ACCOUNT.id}:alias/shop-cloud-pii"
 KEY: Final = f"arn:aws:kms:eu-central-1:{ACCOUNT.id}:key/1234"
 
 
@@ -81,15 +91,83 @@ def test_policy_with_an_action_resource_or_value_too_many_is_found(
         ApiCall("secretsmanager:PutSecretValue", ACCOUNT.secret("shop/cloud/password", "AbCdEf")),
         ApiCall("secretsmanager:ListSecrets", "*"),
         ApiCall("kms:Decrypt", KEY),
-        ApiCall("kms:Decrypt", KEY, {TAG: "shop-cloud-audit"}),
-        ApiCall("kms:Decrypt", KEY, {TAG: "other-cloud-pii"}),
-        ApiCall("kms:TagResource", KEY, {TAG: "shop-cloud-pii"}),
-        ApiCall("kms:ScheduleKeyDeletion", KEY, {TAG: "shop-cloud-pii"}),
+        ApiCall("kms:Decrypt", KEY, {**OWN, TAG: "shop-cloud-audit"}),
+        ApiCall("kms:Decrypt", KEY, {**OWN, TAG: "other-cloud-pii"}),
+        ApiCall("kms:TagResource", KEY, {**OWN, TAG: "shop-cloud-pii"}),
+        ApiCall("kms:ScheduleKeyDeletion", KEY, {**OWN, TAG: "shop-cloud-pii"}),
+        *(
+            ApiCall(f"kms:{action}", key, {TAG: "shop-cloud-pii", **context})
+            for action in ("Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo")
+            for key, context in (
+                (KEY, {}),
+                (KEY, {SERVICE: "shop"}),
+                (KEY, {ENVIRONMENT_KEY: "cloud"}),
+                (KEY, {**OWN, SERVICE: "other"}),
+                (KEY, {**OWN, SERVICE: "Shop"}),
+                (KEY, {**OWN, ENVIRONMENT_KEY: "prod"}),
+                (ALIAS, OWN),
+                (KEY.replace("central", "west"), OWN),
+                (KEY.replace(ACCOUNT.id, "210987654321"), OWN),
+            )
+        ),
     ],
     ids=str,
 )
 def test_policy_denies_any_other_call(policy: dict[str, Any], call: ApiCall) -> None:
     assert not is_granted(policy, call)
+
+
+def test_each_context_that_the_sdk_binds_a_key_to_is_granted(policy: dict[str, Any]) -> None:
+    row = IndexKey("shop/cloud", "users.email", 1, 64, b"", datetime.now(UTC))
+    bound = [
+        wrap_scope(SCOPE, "pii").bound,
+        ServiceKey(SCOPE, "pii").bound,
+        contexts.encode(identify(SCOPE, row)),
+    ]
+    for each in bound:
+        sent = {f"{CONTEXT}{name}": str(value) for name, value in contexts.decode(each).items()}
+        assert is_granted(policy, ApiCall("kms:Encrypt", KEY, {TAG: "shop-cloud-pii", **sent}))
+
+
+def find_open(document: dict[str, Any], calls: Sequence[ApiCall]) -> list[ApiCall]:
+    """Return the uses of a key that are granted also without the own encryption context."""
+    used = [each for each in calls if each.action.startswith("kms:")]
+    assert len(used) == 5
+    return [each for each in used if not OWN.items() <= find_needed(document, each).items()]
+
+
+def test_each_use_of_a_key_is_granted_only_with_the_own_encryption_context(
+    declaration: Declaration, policy: dict[str, Any]
+) -> None:
+    assert find_open(policy, [*needed_calls(declaration, SCOPE, ACCOUNT)]) == []
+
+
+def without_context(statement: dict[str, Any]) -> None:
+    del statement["Condition"]["StringEquals"][SERVICE]
+
+
+def of_another_service(statement: dict[str, Any]) -> None:
+    statement["Condition"]["StringEquals"][SERVICE] = ["shop", "other"]
+
+
+def by_alias(statement: dict[str, Any]) -> None:
+    statement["Resource"] = [ALIAS]
+
+
+@pytest.mark.parametrize("sid", ["WrapDataKeys", "UnwrapDataKeys", "RewrapDataKeys"])
+@pytest.mark.parametrize("plant", [without_context, of_another_service, by_alias])
+def test_planted_change_of_a_statement_about_keys_is_found(
+    plant: Callable[[dict[str, Any]], None],
+    sid: str,
+    declaration: Declaration,
+    policy: dict[str, Any],
+) -> None:
+    calls = [*needed_calls(declaration, SCOPE, ACCOUNT)]
+    plant(next(each for each in policy["Statement"] if each["Sid"] == sid))
+    denied, unneeded = find_denied(policy, calls), find_unneeded(policy, calls)
+    found = denied or unneeded or find_open(policy, calls)
+    assert found
+    assert bool(denied) == (plant is by_alias)
 
 
 def test_policy_of_a_service_that_needs_nothing_has_no_statement(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ SECRET = f"secret:{SCOPE.secret('password')}-AbCdEf"
 def test_row_is_translated_to_the_calls_of_the_same_meaning(
     path: str, capability: str, calls: list[str]
 ) -> None:
-    found = translate(path, capability, DEFAULT_MOUNTS, ACCOUNT, {})
+    found = translate(SCOPE, path, capability, DEFAULT_MOUNTS, ACCOUNT, {})
     resources = [each.resource.split(":", 5)[-1].partition("/1234abcd")[0] for each in found]
     assert [f"{each.action} {on}" for each, on in zip(found, resources, strict=True)] == calls
 
@@ -65,7 +65,7 @@ def test_translated_row_is_decided_as_on_vault(
     path: str, capability: str, granted: bool, tmp_path: Path
 ) -> None:
     policy = service_policy(declare_on_aws(tmp_path), SCOPE, ACCOUNT)
-    decisions = decide(policy, translate(path, capability, DEFAULT_MOUNTS, ACCOUNT, {}))
+    decisions = decide(policy, translate(SCOPE, path, capability, DEFAULT_MOUNTS, ACCOUNT, {}))
     assert decisions
     assert {each.granted for each in decisions} == {granted}
     assert all(bool(each.statements) == granted for each in decisions)

@@ -52,6 +52,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (("--secret", "password"), 0, "denied secretsmanager:PutSecretValue"),
         (("--key", "audit"), 0, "denied kms:Decrypt"),
         (("--key", "audit", "--operation", "encrypt"), 0, "allowed kms:Encrypt WrapDataKeys"),
+        (
+            ("--key", "audit"),
+            0,
+            "allowed kms:Encrypt WrapDataKeys service=shop, environment=cloud",
+        ),
         (("--key", "audit", "--operation", "decrypt"), 2, "denied kms:Decrypt"),
         (("--key", "pii", "--operation", "rewrap"), 0, "allowed kms:ReEncryptTo RewrapDataKeys"),
         ((), 0, "WrapDataKeys kms:Encrypt key/*"),
@@ -152,6 +157,7 @@ def test_explain_as_json_has_each_decision(
         "context": {"secretsmanager:VersionStage": "AWSCURRENT"},
         "granted": True,
         "statements": ["ReadSecrets"],
+        "only_with": {},
     }
 
 
