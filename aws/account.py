@@ -44,6 +44,15 @@ class Account:
         suffix = ".cn" if self.partition == "aws-cn" else ""
         return f"secretsmanager.{self.region}.amazonaws.com{suffix}"
 
+    def service(self, name: str) -> str:
+        """Return the principal of a service of AWS, such as ``lambda``."""
+        suffix = ".cn" if self.partition == "aws-cn" and name == "ec2" else ""
+        return f"{name}.amazonaws.com{suffix}"
+
+    def oidc_provider(self, name: str) -> str:
+        """Return the ARN of the provider of tokens whose issuer is ``https://<name>``."""
+        return f"arn:{self.partition}:iam::{self.id}:oidc-provider/{name}"
+
     @property
     def root(self) -> str:
         """Return the ARN of the account itself."""
@@ -68,6 +77,26 @@ class Account:
     def policy(self, name: str) -> str:
         """Return the ARN of a managed policy."""
         return f"arn:{self.partition}:iam::{self.id}:policy/{name}"
+
+    def managed_policy(self, name: str) -> str:
+        """Return the ARN of a policy that AWS maintains."""
+        return f"arn:{self.partition}:iam::aws:policy/{name}"
+
+    def role(self, name: str) -> str:
+        """Return the ARN of a role."""
+        return f"arn:{self.partition}:iam::{self.id}:role/{name}"
+
+    def instance_profile(self, name: str) -> str:
+        """Return the ARN of an instance profile."""
+        return f"arn:{self.partition}:iam::{self.id}:instance-profile/{name}"
+
+    def alias(self, name: str) -> str:
+        """Return the ARN of the alias of a KMS key."""
+        return f"arn:{self.partition}:kms:{self.region}:{self.id}:alias/{name}"
+
+    def dashboard(self, name: str) -> str:
+        """Return the ARN of a dashboard of CloudWatch."""
+        return f"arn:{self.partition}:cloudwatch::{self.id}:dashboard/{name}"
 
     def session(self, role: str, name: str) -> str:
         """Return the ARN of a session of a role, which a request under the role has."""

@@ -8,16 +8,18 @@ from app_integration.names import Environment, Scope
 from aws.account import Account
 from aws.iam.rotation_policy import rotation_policy
 from aws.iam.service_policy import KEY_TAG, service_policy
+from aws.iam.trust_policy import function_trust, service_trust
 from aws.monitoring.desired import monitoring_resources
 from aws.monitoring.monitored_environment import find_watched
 from aws.resources import AwsResource, policy_text
 from aws.resources.iam_policy import IamPolicy
+from aws.resources.iam_role import IamRole, InstanceProfile
 from aws.resources.kms_key import KmsKey
 from aws.resources.rotation import AwsRotation
 from aws.resources.secret import AwsSecret
 from aws.resources.tags import Tags
 from aws.resources.values import AwsDerivedValue, AwsSecretValue
-from aws.rotated_secrets import find_manager, find_rotated
+from aws.rotated_secrets import find_function_role, find_manager, find_rotated
 from aws.rotation.instructions import ANNOUNCED_TAG, HOW_TAG, MIN_AGE_TAG
 from vault.declare import durations
 from vault.declare.declaration import Declaration
@@ -41,13 +43,13 @@ def desired_resources(
         for resource in (
             *_keys(declaration, scope, account),
             *secret_resources(declaration, scope, inputs),
-            *_policies(declaration, scope, account),
+            *_identity(declaration, scope, account),
         )
     ]
     resources += _rotations(declaration, environment, account, inputs)
     watched = find_watched(declaration, environment)
     if watched is not None:
-        tags = _environment_tags(declaration, environment)
+        tags = environment_tags(declaration, environment)
         resources += monitoring_resources(declaration, watched, tags)
     return resources
 
@@ -127,12 +129,20 @@ def _value(scope: Scope, path: str, source: Source, inputs: Inputs) -> AwsResour
     return AwsSecretValue(path, value.available, value.get_value)
 
 
-def _policies(declaration: Declaration, scope: Scope, account: Account) -> Iterator[AwsResource]:
+def _identity(declaration: Declaration, scope: Scope, account: Account) -> Iterator[AwsResource]:
+    """Yield the policy of a service, and the role that has it, if one is declared."""
     document = service_policy(declaration, scope, account)
-    if document["Statement"]:  # IAM takes no policy without one
-        name = str(scope)
-        tags = _tags(declaration, scope)
-        yield IamPolicy(name, account.policy(name), policy_text(document), tags)
+    name, tags = str(scope), _tags(declaration, scope)
+    arn = account.policy(name)
+    needed = (arn,) if document["Statement"] else ()  # IAM takes no policy without one
+    if needed:
+        yield IamPolicy(name, arn, policy_text(document), tags)
+    owners = declaration.role_owners(scope)
+    if owners is not None:
+        trust = policy_text(service_trust(account, scope, owners))
+        yield IamRole(name, trust, needed, tags)
+        if "ec2" in owners.trust:
+            yield InstanceProfile(name, tags)
 
 
 def _rotations(
@@ -146,8 +156,14 @@ def _rotations(
     document = rotation_policy(declaration, environment, account, function)
     if document["Statement"]:
         policy = f"{name}_{environment}"  # no name of a service has an underscore
-        tags = _environment_tags(declaration, environment)
+        tags = environment_tags(declaration, environment)
         yield IamPolicy(policy, account.policy(policy), policy_text(document), tags)
+        if role := find_function_role(declaration, environment):
+            policies = (
+                account.policy(policy),
+                account.managed_policy(_logs(declaration, environment)),
+            )
+            yield IamRole(role, policy_text(function_trust(account)), policies, tags)
     for scope in declaration.scopes(environment):
         rotated = find_rotated(declaration, scope)
         if manager := find_manager(declaration, scope):
@@ -155,6 +171,13 @@ def _rotations(
         for secret in declaration.own_secrets(scope):
             every = rotated[secret].every if secret in rotated else None
             yield AwsRotation(scope.secret(secret), function, every)
+
+
+def _logs(declaration: Declaration, environment: Environment) -> str:
+    """Return AWS's policy for the logs of the function, in a network if it logs in to databases."""
+    scopes = declaration.scopes(environment)
+    kind = "VPCAccess" if any(find_manager(declaration, each) for each in scopes) else "Basic"
+    return f"service-role/AWSLambda{kind}ExecutionRole"
 
 
 def _manager(
@@ -169,10 +192,11 @@ def _manager(
 
 def _tags(declaration: Declaration, scope: Scope) -> Tags:
     owner = {"owner": declaration.service(scope.service).owner}
-    return {**_environment_tags(declaration, scope.environment), **owner}
+    return {**environment_tags(declaration, scope.environment), **owner}
 
 
-def _environment_tags(declaration: Declaration, environment: Environment) -> Tags:
+def environment_tags(declaration: Declaration, environment: Environment) -> Tags:
+    """Return the tags of each object of an environment that is of no service."""
     declared = declaration.environment(environment)
     return {
         **Owner.of(declared).marks,

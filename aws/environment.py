@@ -113,12 +113,16 @@ def build_aws_template(declaration: Declaration, environment: Environment) -> di
     account = declaration.account(environment)
     try:
         from aws.desired import desired_resources  # noqa: PLC0415 (it loads boto3)
-        from aws.template import build_template  # noqa: PLC0415 (it loads boto3)
+        from aws.rotated_secrets import find_function_role  # noqa: PLC0415 (it loads boto3)
+        from aws.template import add_function, build_template  # noqa: PLC0415 (it loads boto3)
     except ModuleNotFoundError as error:
         raise _not_installed(environment, error) from None
     resources = desired_resources(declaration, environment, Inputs())
     where = f"{environment} in the account {account.account}, {account.region}"
-    return build_template(resources, f"Strongroom: {where}. Rendered from the declaration.")
+    template = build_template(resources, f"Strongroom: {where}. Rendered from the declaration.")
+    if role := find_function_role(declaration, environment):
+        add_function(template, Account.of(account), str(account.rotation_function), role)
+    return template
 
 
 def _not_installed(environment: Environment, error: ModuleNotFoundError) -> ConfigurationError:

@@ -12,6 +12,8 @@ import aws
 from aws import rotation
 from vault.archive import pack
 
+#: Python of Lambda that the layer is built for.
+RUNTIME: Final = "python3.13"
 #: What ``Handler`` of the function is.
 HANDLER: Final = "aws.rotation.handler.handler"
 #: Distributions that the function needs besides boto3, which is part of Lambda's Python.

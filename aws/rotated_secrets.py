@@ -79,6 +79,14 @@ def find_function(declaration: Declaration, environment: Environment) -> str:
     return Account.of(declared).function(declared.rotation_function)
 
 
+def find_function_role(declaration: Declaration, environment: Environment) -> str | None:
+    """Return the role of the function, None if the environment makes no roles."""
+    declared = declaration.account(environment)
+    if declared.roles is None or declared.rotation_function is None:
+        return None
+    return f"{declared.rotation_function}_{environment}"
+
+
 def find_manager(declaration: Declaration, scope: Scope) -> str | None:
     """Return the secret of the database manager; None if no user of the service is rotated."""
     for name, rotated in find_rotated(declaration, scope).items():

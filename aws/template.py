@@ -12,10 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from app_integration.errors import ConfigurationError
+from aws.account import Account
+from aws.function_archive import HANDLER, RUNTIME
 from aws.resources import AwsResource
 from aws.resources.alarm import Alarm
 from aws.resources.dashboard import Dashboard
 from aws.resources.iam_policy import IamPolicy
+from aws.resources.iam_role import IamRole, InstanceProfile
 from aws.resources.kms_key import KmsKey
 from aws.resources.log_group import LogGroup
 from aws.resources.metric_filter import MetricFilter
@@ -27,6 +30,9 @@ _MAX_RESOURCES: Final = 500
 _MAX_READABLE: Final = 200  # characters, of the 255 that a name may have
 #: Types that a deleted stack leaves behind, because nothing brings them back.
 _KEPT: Final = frozenset(("KMS::Key", "KMS::Alias", "SecretsManager::Secret", "Logs::LogGroup"))
+
+#: Parameters of a template with the rotation function: where its code is, and its layer.
+_OF_FUNCTION: Final = ("RotationCodeBucket", "RotationCodeKey", "RotationLayerArn")
 
 Entries = dict[str, dict[str, Any]]
 
@@ -45,12 +51,58 @@ def build_template(resources: Sequence[AwsResource], description: str) -> dict[s
             f" {_MAX_RESOURCES}; declare some of the services in another environment"
         )
     _refer_to_log_groups(entries)
+    references = {
+        each.arn: {"Ref": _logical_id(each)} for each in resources if isinstance(each, IamPolicy)
+    }
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": description,
         "Metadata": {"LeftToApply": sorted(left)},
-        "Resources": entries,
+        "Resources": _refer(entries, references),
     }
+
+
+def add_function(template: dict[str, Any], account: Account, name: str, role: str) -> None:
+    """Add the rotation function, which nothing but a template makes, to *template*.
+
+    Its code and layer are built by commands, so they are parameters.
+    """
+    entries: Entries = template["Resources"]
+    role_id = _logical_id(IamRole(role, "", (), {}))
+    if role_id not in entries:  # because nothing is rotated
+        return
+    template["Parameters"] = {each: {"Type": "String"} for each in _OF_FUNCTION}
+    bucket, key, layer = ({"Ref": each} for each in _OF_FUNCTION)
+    entries["RotationFunction"] = _entry(
+        "Lambda::Function",
+        {
+            "FunctionName": name,
+            "Runtime": RUNTIME,
+            "Handler": HANDLER,
+            "Timeout": 60,
+            "Role": {"Fn::GetAtt": [role_id, "Arn"]},
+            "Code": {"S3Bucket": bucket, "S3Key": key},
+            "Layers": [layer],
+            "Environment": {"Variables": {"PGSSLROOTCERT": "/opt/authorities.pem"}},
+            "Tags": entries[role_id]["Properties"]["Tags"],
+        },
+    )
+    permission = {
+        "FunctionName": {"Ref": "RotationFunction"},
+        "Action": "lambda:InvokeFunction",
+        "Principal": "secretsmanager.amazonaws.com",
+        "SourceAccount": account.id,
+    }
+    entries["RotationFunctionPermission"] = _entry("Lambda::Permission", permission)
+
+
+def _refer(part: Any, references: Mapping[str, dict[str, str]]) -> Any:
+    """Return *part* with a reference in place of each ARN of an object of the template."""
+    if isinstance(part, Mapping):
+        return {name: _refer(each, references) for name, each in part.items()}
+    if isinstance(part, list):
+        return [_refer(each, references) for each in part]
+    return references.get(part, part) if isinstance(part, str) else part
 
 
 def _logical_id(resource: AwsResource) -> str:
@@ -100,6 +152,21 @@ def _secret(secret: AwsSecret) -> dict[str, Any]:
 def _policy(policy: IamPolicy) -> dict[str, Any]:
     # CloudFormation knows no tags of a managed policy.
     return {"ManagedPolicyName": policy.name, "PolicyDocument": json.loads(policy.document)}
+
+
+def _role(role: IamRole) -> dict[str, Any]:
+    return {
+        "RoleName": role.name,
+        "AssumeRolePolicyDocument": json.loads(role.trust),
+        "ManagedPolicyArns": [*role.policies],
+        "Tags": TAGS.encode(role.tags),
+    }
+
+
+def _profile(profile: InstanceProfile) -> dict[str, Any]:
+    # CloudFormation knows no tags of an instance profile.
+    role = {"Ref": _logical_id(IamRole(profile.name, "", (), {}))}
+    return {"InstanceProfileName": profile.name, "Roles": [role]}
 
 
 def _log_group(group: LogGroup) -> dict[str, Any]:
@@ -156,6 +223,8 @@ def _entry(kind: str, properties: dict[str, Any]) -> dict[str, Any]:
 _FORMS: Final[Mapping[type, tuple[str, Callable[[Any], dict[str, Any]]]]] = {
     AwsSecret: ("SecretsManager::Secret", _secret),
     IamPolicy: ("IAM::ManagedPolicy", _policy),
+    IamRole: ("IAM::Role", _role),
+    InstanceProfile: ("IAM::InstanceProfile", _profile),
     LogGroup: ("Logs::LogGroup", _log_group),
     MetricFilter: ("Logs::MetricFilter", _metric_filter),
     Alarm: ("CloudWatch::Alarm", _alarm),

@@ -8,15 +8,18 @@ considered: each of them can only deny more, within one account.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from app_integration.errors import ConfigurationError
 
 _KEYS: Final = {"Sid", "Effect", "Action", "Resource", "Condition"}
 _OPERATORS: Final = {"StringEquals"}
+#: Type and name; None for the identity that has the policy.
+Principal: TypeAlias = tuple[str, str] | None
+ANYBODY: Final = ("AWS", "*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,55 @@ class ApiCall:
 def is_granted(document: Mapping[str, Any], call: ApiCall) -> bool:
     """Return whether a policy grants *call*: a statement allows it, and none denies it."""
     return {statement["Effect"] for statement in find_statements(document, call)} == {"Allow"}
+
+
+def is_granted_to(document: Mapping[str, Any], call: ApiCall, principal: Principal) -> bool:
+    """Return whether a policy of a resource grants *call* to *principal* by its name.
+
+    A denial counts, whomever it names.
+    """
+    kept = [
+        each
+        for each in list_statements(document)
+        if each["Effect"] == "Deny" or principal in find_principals(each)
+    ]
+    return is_granted(drop_principals(kept), call)
+
+
+def list_statements(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the statements of a policy, which may be one without a list.
+
+    Those of a trust policy name no resource, because it is the role.
+    """
+    found = document.get("Statement", [])
+    statements = [found] if isinstance(found, Mapping) else found
+    return [_on_role(each) if "Principal" in each else each for each in statements]
+
+
+def _on_role(statement: Mapping[str, Any]) -> Mapping[str, Any]:
+    return statement if "NotResource" in statement else {"Resource": "*", **statement}
+
+
+def find_principals(statement: Mapping[str, Any]) -> list[Principal]:
+    """Return type and name of each principal of a statement; None for that of an identity."""
+    found = statement.get("Principal")
+    if not isinstance(found, Mapping):
+        return [None if found is None else ("AWS", found)]
+    return [(kind, name) for kind, names in found.items() for name in as_list(names)]
+
+
+def is_among(principal: Principal, general: Principal) -> bool:
+    """Return whether *general* is *principal*, or anybody."""
+    is_named = principal is not None and principal[0] == ANYBODY[0]
+    return principal == general or (general == ANYBODY and is_named)
+
+
+def drop_principals(statements: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the policy of one of their principals, which has the statements without them."""
+    bare = [
+        {key: value for key, value in each.items() if key != "Principal"} for each in statements
+    ]
+    return {"Statement": bare}
 
 
 def find_statements(document: Mapping[str, Any], call: ApiCall) -> list[Mapping[str, Any]]:
@@ -64,8 +116,7 @@ def _with_another(call: ApiCall, key: str) -> Iterator[ApiCall]:
 
 def check_statements(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the statements of a policy, and check that each of them is evaluated here."""
-    found = document["Statement"]
-    statements = [found] if isinstance(found, Mapping) else [*found]
+    statements = list_statements(document)
     for statement in statements:
         for part in _unknown_parts(statement):
             raise ConfigurationError(

@@ -13,19 +13,26 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from app_integration.errors import ConfigurationError
-from aws.iam.evaluation import ApiCall, as_list, is_granted
+from aws.iam.evaluation import (
+    ApiCall,
+    Principal,
+    as_list,
+    drop_principals,
+    find_principals,
+    is_among,
+    is_granted,
+    is_granted_to,
+    list_statements,
+)
 
 _KEYS: Final = {"Sid", "Effect", "Action", "Resource", "Principal", "Condition"}
 #: Condition operators of whose values one must match, so that each value is a test of its own.
 _ANY_VALUE: Final = {"StringEquals", "StringLike", "ArnEquals", "ArnLike"}
 _ARN_COLONS: Final = 5  # between the parts of an ARN; the last part may have more
 _UNDECIDED: Final = " (not decided)"
-#: Type and name; None for the identity that has the policy.
-Principal: TypeAlias = tuple[str, str] | None
-_ANYBODY: Final = ("AWS", "*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,7 @@ class _Part:
         """Return whether every call that *other* applies to is one that this applies to."""
         return self == other or (
             not (self.opaque or other.opaque)
-            and _is_among(other.principal, self.principal)
+            and is_among(other.principal, self.principal)
             and _contains(self.action, other.action)
             and _contains(self.resource, other.resource)
             and self.tests <= other.tests
@@ -81,13 +88,8 @@ def _not_contained(parts: Iterable[_Part], others: Collection[_Part]) -> Iterato
     return (part for part in parts if not any(other.contains(part) for other in others))
 
 
-def _statements(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    found = document.get("Statement", [])
-    return [found] if isinstance(found, Mapping) else [*found]
-
-
 def _parts(document: Mapping[str, Any], effect: str) -> Iterator[_Part]:
-    for statement in _statements(document):
+    for statement in list_statements(document):
         if statement.get("Effect") != effect:
             continue
         if statement.keys() - _KEYS or not {"Action", "Resource"} <= statement.keys():
@@ -97,18 +99,10 @@ def _parts(document: Mapping[str, Any], effect: str) -> Iterator[_Part]:
         for action, resource, principal, tests in itertools.product(
             as_list(statement["Action"]),
             as_list(statement["Resource"]),
-            _principals(statement),
+            find_principals(statement),
             _tests(statement.get("Condition", {})),
         ):
             yield _Part(action.lower(), resource, principal, tests)
-
-
-def _principals(statement: Mapping[str, Any]) -> list[Principal]:
-    """Return type and name of each principal of a statement; None for that of an identity."""
-    found = statement.get("Principal")
-    if not isinstance(found, Mapping):
-        return [None if found is None else ("AWS", found)]
-    return [(kind, name) for kind, names in found.items() for name in as_list(names)]
 
 
 def _tests(condition: Mapping[str, Any]) -> Iterator[frozenset[tuple[str, str, str]]]:
@@ -145,17 +139,14 @@ def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(":".join(texts), re.DOTALL)
 
 
-def _is_among(principal: Principal, general: Principal) -> bool:
-    is_named = principal is not None and principal[0] == _ANYBODY[0]
-    return principal == general or (general == _ANYBODY and is_named)
-
-
 def _is_proved(old: Mapping[str, Any], new: Mapping[str, Any], part: _Part) -> bool:
     """Return whether one call is found that *new* grants by *part*, and *old* does not grant."""
     context = {key: value for operator, key, value in part.tests if operator in _ANY_VALUE}
     call = ApiCall(_example(part.action), _example(part.resource), context)
     try:
-        return _grants(new, call, part.principal) and not _may_grant(old, call, part.principal)
+        return is_granted_to(new, call, part.principal) and not _may_grant(
+            old, call, part.principal
+        )
     except (ConfigurationError, KeyError):
         return False
 
@@ -164,32 +155,15 @@ def _example(pattern: str) -> str:
     return re.sub("[*?]", "x", pattern)
 
 
-def _grants(document: Mapping[str, Any], call: ApiCall, principal: Principal) -> bool:
-    """Return whether a policy grants *call* to *principal* by its name, whomever it denies it."""
-    kept = (
-        each
-        for each in _statements(document)
-        if each["Effect"] == "Deny" or principal in _principals(each)
-    )
-    return _evaluate(kept, call)
-
-
 def _may_grant(document: Mapping[str, Any], call: ApiCall, principal: Principal) -> bool:
     """Return whether a policy may grant *call* to *principal*, also as a part of its account."""
-    kept = (
+    kept = [
         each
-        for each in _statements(document)
+        for each in list_statements(document)
         if any(
-            _is_among(principal, named)
+            is_among(principal, named)
             or (each["Effect"] == "Allow" and named is not None and named[1].endswith(":root"))
-            for named in _principals(each)
+            for named in find_principals(each)
         )
-    )
-    return _evaluate(kept, call)
-
-
-def _evaluate(statements: Iterable[Mapping[str, Any]], call: ApiCall) -> bool:
-    bare = [
-        {key: value for key, value in each.items() if key != "Principal"} for each in statements
     ]
-    return is_granted({"Statement": bare}, call)
+    return is_granted(drop_principals(kept), call)

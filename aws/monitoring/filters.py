@@ -15,7 +15,7 @@ from app_integration.names import Scope
 from aws.account import Account
 from aws.monitoring.monitored_environment import Watched
 from aws.resources.metric_filter import MetricFilter
-from aws.rotated_secrets import find_manager
+from aws.rotated_secrets import find_function_role, find_manager
 from vault.declare.declaration import Declaration
 
 _MAX_LENGTH: Final = 1024
@@ -89,8 +89,9 @@ def _service_filters(
     declaration: Declaration, watched: Watched, scope: Scope
 ) -> Iterator[MetricFilter]:
     account = watched.account
-    own = _callers(account, declaration.deployment(scope).iam_roles)
-    usual = (*own, *_callers(account, watched.monitoring.iam_roles))
+    own = _callers(account, declaration.iam_roles(scope))
+    trusted = _callers(account, _trusted_roles(declaration, watched))
+    usual = (*own, *trusted)
     has_secrets = bool(declaration.secrets(scope))
     manager = find_manager(declaration, scope)
     has_keys = bool(declaration.service(scope.service).keys)
@@ -104,9 +105,14 @@ def _service_filters(
         used = _used_by_other(scope, usual)
         yield _service_filter(watched, scope, "unusual-caller", used, "-of-keys")
     if manager:
-        trusted = _callers(account, watched.monitoring.iam_roles)
         read = _manager_read_by_other(manager, trusted)
         yield _service_filter(watched, scope, "unusual-caller", read, "-of-manager")
+
+
+def _trusted_roles(declaration: Declaration, watched: Watched) -> tuple[str, ...]:
+    """Return the roles that may read all secrets."""
+    function = find_function_role(declaration, watched.environment)
+    return (*watched.monitoring.iam_roles, *([function] if function else ()))
 
 
 def _service_filter(

@@ -12,7 +12,7 @@ from app_integration.secret import Secret
 from aws.desired import desired_resources
 from aws.iam.service_policy import KEY_TAG
 from aws.resources.secret_version import write_version
-from tests.support.models.aws_declared import SCOPE, declare_on_aws
+from tests.support.models.aws_declared import ENVIRONMENT, SCOPE, declare_on_aws
 from tests.support.servers.moto_server import MotoServer
 from tests.support.servers.provisioning_site import (
     ARN,
@@ -26,12 +26,18 @@ from tests.support.servers.provisioning_site import (
 )
 from vault.declare.declaration import Declaration
 
+ROLE: Final = "shop-cloud"
+OTHER_TRUST: Final = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
+}
 Drift = Callable[[ProvisioningSite], object]
 
 
 @pytest.fixture(scope="module")
 def declaration(tmp_path_factory: pytest.TempPathFactory) -> Declaration:
-    return declare_on_aws(tmp_path_factory.mktemp("declared"))
+    aws = {**ENVIRONMENT["aws"], "roles": {"trust": ["ec2"]}}
+    return declare_on_aws(tmp_path_factory.mktemp("declared"), aws=aws)
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +60,19 @@ def kms(operation: str, **parameters: Any) -> Drift:
 
 def untag_policy(tag: str) -> Drift:
     return lambda site: site.iam.untag_policy(PolicyArn=ARN, TagKeys=[tag])
+
+
+def untag(what: str) -> Drift:
+    kind, tag = what.split()
+    name = "RoleName" if kind == "role" else "InstanceProfileName"
+    return lambda site: getattr(site.iam, f"untag_{kind}")(**{name: ROLE}, TagKeys=[tag])
+
+
+def other_role(site: ProvisioningSite) -> None:
+    """Give the instance profile another role."""
+    site.iam.create_role(RoleName="other", AssumeRolePolicyDocument=json.dumps(OTHER_TRUST))
+    site.iam.remove_role_from_instance_profile(InstanceProfileName=ROLE, RoleName=ROLE)
+    site.iam.add_role_to_instance_profile(InstanceProfileName=ROLE, RoleName="other")
 
 
 def other_policy(site: ProvisioningSite) -> None:
@@ -97,10 +116,29 @@ POLICY_DRIFTS: Final = {
     "document": other_policy,
     **{tag: untag_policy(tag) for tag in TAGS},
 }
+ROLE_DRIFTS: Final = {
+    "trust": lambda site: site.iam.update_assume_role_policy(
+        RoleName=ROLE, PolicyDocument=json.dumps(OTHER_TRUST)
+    ),
+    ARN: lambda site: site.iam.detach_role_policy(RoleName=ROLE, PolicyArn=ARN),
+    **{tag: untag(f"role {tag}") for tag in TAGS},
+}
+PROFILE_DRIFTS: Final = {
+    "role": lambda site: site.iam.remove_role_from_instance_profile(
+        InstanceProfileName=ROLE, RoleName=ROLE
+    ),
+    **{tag: untag(f"instance_profile {tag}") for tag in TAGS},
+}
 DRIFTS: Final[list[tuple[str, Drift]]] = [
     *((f"{SECRET} {field}", drift) for field, drift in SECRET_DRIFTS.items()),
     *((f"{KEY} {field}", drift) for field, drift in KEY_DRIFTS.items()),
     *((f"{POLICY} {field}", drift) for field, drift in POLICY_DRIFTS.items()),
+    *((f"update iam-role {ROLE} {field}", drift) for field, drift in ROLE_DRIFTS.items()),
+    *(
+        (f"update instance-profile {ROLE} {field}", drift)
+        for field, drift in PROFILE_DRIFTS.items()
+    ),
+    ("update instance-profile shop-cloud role", other_role),
     (f"{KEY} key_state", kms("schedule_key_deletion", PendingWindowInDays=7)),
     (f"{SECRET} owner", sm("tag_resource", Tags=[{"Key": "owner", "Value": "someone"}])),
     (

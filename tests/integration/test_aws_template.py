@@ -25,6 +25,7 @@ from tests.support.models.aws_declared import (
     declare_on_aws,
     declare_watched,
 )
+from tests.support.models.aws_rotated import AWS
 from tests.support.processes.command import CommandLine, run_command
 from tests.support.servers.moto_server import REGION, MotoServer
 from tests.support.servers.provisioning_site import (
@@ -44,6 +45,10 @@ HARDENED: Final[dict[str, Any]] = {
 }
 
 
+ROLES: Final[dict[str, Any]] = {
+    "trust": ["task", "ec2", "lambda"],
+    "oidc": {"issuer": "https://issuer.example.com/a", "subject": "repo:shops/{service}:ref:x"},
+}
 Properties: TypeAlias = dict[str, Any]
 #: Returns the client of a service.
 Clients: TypeAlias = Callable[[str], Any]
@@ -58,16 +63,39 @@ def create_stack(moto: MotoServer, template: Mapping[str, Any]) -> None:
     """
     clients, references = cache(moto.client), dict[str, str]()
     for name, entry in template["Resources"].items():
-        properties = {
-            key: references[value["Ref"]] if isinstance(value, dict) and "Ref" in value else value
-            for key, value in entry["Properties"].items()
-        }
+        properties = resolve(entry["Properties"], references)
         if entry["Type"] in _PLAIN:
             service, method, reference = _PLAIN[entry["Type"]]
             created = getattr(clients(service), method)(**properties)
             references[name] = {**properties, **created}[reference]
         else:
             references[name] = _CREATORS[entry["Type"]](clients, properties)
+
+
+def resolve(part: Any, references: Mapping[str, str]) -> Any:
+    """Return *part* with what each reference stands for."""
+    if isinstance(part, dict):
+        if part.keys() == {"Ref"}:
+            return references[part["Ref"]]
+        return {key: resolve(each, references) for key, each in part.items()}
+    return [resolve(each, references) for each in part] if isinstance(part, list) else part
+
+
+def _create_role(clients: Clients, properties: Properties) -> str:
+    iam, policies = clients("iam"), properties.pop("ManagedPolicyArns")
+    trust = json.dumps(properties.pop("AssumeRolePolicyDocument"))
+    iam.create_role(AssumeRolePolicyDocument=trust, **properties)
+    for policy in policies:
+        iam.attach_role_policy(RoleName=properties["RoleName"], PolicyArn=policy)
+    return str(properties["RoleName"])
+
+
+def _create_profile(clients: Clients, properties: Properties) -> str:
+    iam, roles = clients("iam"), properties.pop("Roles")
+    iam.create_instance_profile(**properties)
+    for role in roles:
+        iam.add_role_to_instance_profile(RoleName=role, **properties)
+    return str(properties["InstanceProfileName"])
 
 
 def _create_key(clients: Clients, properties: Properties) -> str:
@@ -123,7 +151,9 @@ _PLAIN: Final = {
     "AWS::SecretsManager::Secret": ("secretsmanager", "create_secret", "ARN"),
 }
 _CREATORS: Final[Mapping[str, Creator]] = {
+    "AWS::IAM::InstanceProfile": _create_profile,
     "AWS::IAM::ManagedPolicy": _create_policy,
+    "AWS::IAM::Role": _create_role,
     "AWS::KMS::Key": _create_key,
     "AWS::Logs::LogGroup": _create_log_group,
     "AWS::Logs::MetricFilter": _create_metric_filter,
@@ -132,7 +162,7 @@ _CREATORS: Final[Mapping[str, Creator]] = {
 
 @pytest.fixture
 def declaration(tmp_path: Path) -> Declaration:
-    return declare_watched(tmp_path)
+    return declare_watched(tmp_path, roles=ROLES)
 
 
 @pytest.fixture
@@ -166,6 +196,7 @@ def test_plan_after_the_template_has_values_and_tags_of_policies_only(
         "create derived-secret shop/cloud/smtp-url value",
         # CloudFormation knows no tags of a managed policy.
         "update iam-policy shop-cloud managed_by,deployment,owner,environment",
+        "update instance-profile shop-cloud managed_by,deployment,owner,environment",
     ]
     site.apply(plan)
     assert lines(site.plan(declaration)) == []
@@ -180,9 +211,8 @@ def test_template_has_the_key_and_replicas_of_secrets(tmp_path: Path) -> None:
 
 def test_template_has_what_the_server_does_not_return(declaration: Declaration) -> None:
     template = template_of(declaration)
-    keys = {each["Description"]: each for each in properties(template, "KMS::Key")}
-    periods = [each.get("RotationPeriodInDays") for each in keys.values()]
-    assert sorted(periods, key=str) == [90]
+    periods = [each["RotationPeriodInDays"] for each in properties(template, "KMS::Key")]
+    assert sorted(periods) == [90, 365]
     assert properties(template, "Logs::LogGroup")[0]["LogGroupClass"] == "STANDARD"
 
 
@@ -202,6 +232,15 @@ def test_deleted_stack_keeps_what_nothing_brings_back(declaration: Declaration) 
         "AWS::Logs::LogGroup",
         "AWS::SecretsManager::Secret",
     }
+
+
+def test_role_refers_to_the_policy_and_the_profile_to_the_role(declaration: Declaration) -> None:
+    template = template_of(declaration)
+    names = {entry["Type"]: name for name, entry in template["Resources"].items()}
+    (role,) = properties(template, "IAM::Role")
+    assert role["ManagedPolicyArns"] == [{"Ref": names["AWS::IAM::ManagedPolicy"]}]
+    (profile,) = properties(template, "IAM::InstanceProfile")
+    assert profile["Roles"] == [{"Ref": names["AWS::IAM::Role"]}]
 
 
 def test_filter_refers_to_the_log_group_unless_it_is_the_team_s_own(tmp_path: Path) -> None:
@@ -234,7 +273,7 @@ def test_command_writes_a_template_without_a_finding_of_cfn_lint(
 ) -> None:
     declare_on_aws(
         tmp_path,
-        aws={**ENVIRONMENT["aws"], "monitoring": MONITORING, **HARDENED},
+        aws={**AWS, "monitoring": MONITORING, "roles": ROLES, **HARDENED},
         services={"shop": {"iam_roles": ["shop-task"]}},
     )
     command_line.monkeypatch.setenv(DECLARATION, str(tmp_path))
@@ -250,6 +289,12 @@ def test_command_writes_a_template_without_a_finding_of_cfn_lint(
         [linter, *options, "--", file], capture_output=True, text=True, check=False
     )
     assert (run.stdout, run.stderr, run.returncode) == ("", "", 0)
+    entries = json.loads(file.read_text())["Resources"]
+    function = entries["RotationFunction"]["Properties"]
+    role = function["Role"]["Fn::GetAtt"][0]
+    assert entries[role]["Properties"]["RoleName"] == "strongroom-rotation_cloud"
+    permission = entries["RotationFunctionPermission"]["Properties"]
+    assert permission["SourceAccount"] == ACCOUNT.id
 
 
 def test_command_for_an_environment_on_vault_is_refused(

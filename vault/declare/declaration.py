@@ -13,7 +13,7 @@ from vault.declare.checks.environment import find_address_error
 from vault.declare.errors import InvalidValue, join_names, suggest
 from vault.declare.policy_template import PolicyTemplate
 from vault.declare.schema.adopted_secret import ROTATE_EVERY, Adopted
-from vault.declare.schema.aws import AWS_KEY, AwsAccount
+from vault.declare.schema.aws import AWS_KEY, AwsAccount, AwsRoles
 from vault.declare.schema.database import SharedDatabase
 from vault.declare.schema.field_types import Endpoint, split_address
 from vault.declare.schema.model import (
@@ -72,6 +72,16 @@ class Declaration:
         """Return the KMS key of a service's secrets on AWS, or AWS's own."""
         aws = self.environment(scope.environment).aws
         return self.deployment(scope).kms_key or (aws and aws.kms_key) or AWS_KEY
+
+    def role_owners(self, scope: Scope) -> AwsRoles | None:
+        """Return what has the role of a service on AWS, None if it has no such role."""
+        aws = self.environment(scope.environment).aws
+        return self.deployment(scope).roles or (aws.roles if aws else None)
+
+    def iam_roles(self, scope: Scope) -> tuple[str, ...]:
+        """Return the names of the roles of a service's processes on AWS."""
+        own = (str(scope),) if self.role_owners(scope) else ()
+        return (*own, *self.deployment(scope).iam_roles)
 
     def resolve_environment(self, text: str) -> Environment:
         """Return the environment that *text* names, such as ``prod`` or ``production``."""

@@ -55,10 +55,14 @@ def declare_on_aws(
 
 
 def declare_watched(
-    folder: Path, *, service: dict[str, Any] | None = None, **monitoring: Any
+    folder: Path,
+    *,
+    service: dict[str, Any] | None = None,
+    roles: dict[str, Any] | None = None,
+    **monitoring: Any,
 ) -> Declaration:
-    """Write and load the same declaration, with monitoring."""
+    """Write and load the same declaration, with monitoring, and with *roles* if there are any."""
     given = {key: value for key, value in {**MONITORING, **monitoring}.items() if value is not None}
     services = {"shop": {"iam_roles": ["shop-task"]}}
-    aws = {**ENVIRONMENT["aws"], "monitoring": given}
+    aws = {**ENVIRONMENT["aws"], "monitoring": given, **({"roles": roles} if roles else {})}
     return declare_on_aws(folder, service=service, aws=aws, services=services)

@@ -9,8 +9,9 @@ from app_integration._internal.arns import region_of
 from app_integration.names import Environment
 from vault.declare import durations
 from vault.declare.checks.service import Data, derived_uses, section
-from vault.declare.errors import FieldError, Loc
+from vault.declare.errors import FieldError, Loc, join_names
 from vault.declare.schema.adopted_secret import find_given, not_given_error
+from vault.declare.schema.aws import SERVICE_PLACEHOLDER
 from vault.declare.schema.model import EnvironmentDeclaration
 
 #: Keys of an environment's file that one on AWS has, too.
@@ -20,7 +21,7 @@ OF_VAULT: Final = tuple(key for key in EnvironmentDeclaration.model_fields if ke
 #: Keys of a service in such a file that are.
 OF_VAULT_IN_SERVICE: Final = ("login", "colours", "password_policy", "adopted")
 #: Keys of a service in such a file that are about AWS.
-_OF_AWS: Final = ("iam_roles", "kms_key", "secret_arns")
+_OF_AWS: Final = ("iam_roles", "kms_key", "roles", "secret_arns")
 #: Days between two rotations of a KMS key.
 _MIN_DAYS: Final = 90
 _MAX_DAYS: Final = 2560
@@ -40,6 +41,7 @@ def find_errors(
     account = section(data, "aws")
     yield from _other_region(("aws", "kms_key"), account.get("kms_key"), account, "a key")
     yield from _replicas(account)
+    yield from _subject(data)
     for name in section(data, "services"):
         here: Loc = ("services", name)
         deployment = section(data, "services", name)
@@ -75,6 +77,17 @@ def _replicas(account: Data) -> Iterator[FieldError]:
         yield from _other_region(loc, key, {"region": region}, "a key")
 
 
+def _subject(data: Data) -> Iterator[FieldError]:
+    """Yield an error if the tokens of one subject would have the roles of several services."""
+    subject = section(data, "aws", "roles", "oidc").get("subject")
+    services = section(data, "services")
+    sharing = [name for name in services if "roles" not in section(services, name)]
+    if isinstance(subject, str) and SERVICE_PLACEHOLDER not in subject and len(sharing) > 1:
+        what = f"is {subject!r} for {join_names(sharing)}"
+        expected = f"a subject with {SERVICE_PLACEHOLDER}, or 'roles' of its own in each service"
+        yield FieldError(("aws", "roles", "oidc", "subject"), what, expected)
+
+
 def _monitoring(data: Data, services: Mapping[str, Data | None]) -> Iterator[FieldError]:
     """Yield what cannot be watched as declared."""
     here = ("aws", "monitoring")
@@ -91,7 +104,9 @@ def _monitoring(data: Data, services: Mapping[str, Data | None]) -> Iterator[Fie
     for name in section(data, "services"):
         service = services.get(name) or {}
         is_watched = section(service, "secrets") or section(service, "keys")
-        if is_watched and "iam_roles" not in section(data, "services", name):
+        deployment = section(data, "services", name)
+        has_role = "roles" in section(data, "aws") or "roles" in deployment
+        if is_watched and not has_role and "iam_roles" not in deployment:
             expected = "the IAM roles of its processes, as any other caller is unusual"
             yield FieldError(("services", name), "lacks the key 'iam_roles'", expected)
 

@@ -11,6 +11,7 @@ from vault.declare.errors import FieldError, Loc
 from vault.declare.schema.adopted_secret import ROTATE_EVERY
 from vault.declare.schema.aws import min_rotation_age
 
+_MAX_ROLE: Final = 64  # characters of the name of a role
 _MAX_DAYS: Final = 1000  # between two rotations, as Secrets Manager allows
 
 
@@ -18,8 +19,12 @@ def find_errors(
     data: Data, *, stem: str, services: Mapping[str, Data | None]
 ) -> Iterator[FieldError]:
     """Return the errors of an environment file whose secrets a function rotates."""
-    if "rotation_function" not in section(data, "aws"):
+    function = section(data, "aws").get("rotation_function")
+    if function is None:
         return
+    if "roles" in section(data, "aws") and len(f"{function}_{stem}") > _MAX_ROLE:
+        what = f"is {function!r}, whose role {function}_{stem} has more than {_MAX_ROLE} characters"
+        yield FieldError(("aws", "rotation_function"), what, "a shorter name")
     for name, deployment in section(data, "services").items():
         everywhere = section(services.get(name) or {}, "secrets")
         secrets = {each: spec for each, spec in everywhere.items() if _is_here(spec, stem)}

@@ -14,6 +14,7 @@ from vault.declare import durations
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.aws_monitoring import AwsMonitoring
 from vault.declare.schema.base import Section
+from vault.declare.schema.list_types import Distinct
 from vault.declare.schema.secret_sources import DEFAULT_RETIRE_AFTER
 from vault.declare.schema.text_types import Matching
 
@@ -44,6 +45,17 @@ SecretArn = Annotated[
 ReplicaKey = Annotated[
     str, Matching(f"{AWS_KEY}|{KEY_ARN}", f"the ARN of a KMS key, or {AWS_KEY} for that of AWS")
 ]
+OidcIssuer = Annotated[
+    str,
+    Matching(
+        "https://[a-z0-9.-]+(/[A-Za-z0-9._-]+)*",
+        "the https:// address of an issuer, without a slash at its end",
+    ),
+]
+OidcSubject = Annotated[
+    str, Matching(r"([^*?$\s{}]|\{service\})+", "a whole subject, without * and ?")
+]
+OidcAudience = Annotated[str, Matching(r"[^*?$\s{}]+", "one audience, without * and ?")]
 #: Keys of a statement. It has exactly one of each row.
 _STATEMENT: Final = (
     ("Effect",),
@@ -94,6 +106,39 @@ class Kms(Section):
     )
 
 
+class Oidc(Section):
+    """Tokens that let their subject have a role: of a cluster of Kubernetes, or of a CI job."""
+
+    issuer: OidcIssuer = Field(description="the address of who issues the tokens")
+    subject: OidcSubject = Field(
+        description="the subject of the tokens, such as"
+        " 'system:serviceaccount:shop:{service}', in which {service} is the service's name"
+    )
+    audience: OidcAudience = Field(
+        "sts.amazonaws.com", description="the audience that the tokens are for"
+    )
+
+    @property
+    def provider(self) -> str:
+        """Return the name that IAM has for the issuer."""
+        return self.issuer.removeprefix("https://")
+
+
+class AwsRoles(Section):
+    """What has the roles of services."""
+
+    trust: Distinct[Literal["task", "ec2", "lambda"]] = Field(
+        (), description="a list of task, ec2 and lambda, or some of them, which run the processes"
+    )
+    oidc: Oidc | None = Field(None, description="a mapping with issuer and subject")
+
+    @model_validator(mode="after")
+    def _trusts_something(self) -> AwsRoles:
+        if not self.trust and self.oidc is None:
+            raise InvalidValue("trusts nothing", "trust, oidc or both")
+        return self
+
+
 class AwsAccount(Section):
     """The account and region of an environment on AWS, and what rotates its secrets there."""
 
@@ -104,6 +149,9 @@ class AwsAccount(Section):
     )
     rotation_function: FunctionName | None = Field(
         None, description="the name of the Lambda function that rotates its secrets"
+    )
+    roles: AwsRoles | None = Field(
+        None, description="a mapping with trust and oidc: each service gets a role, which they have"
     )
     kms: Kms = Field(Kms(), description="a mapping with policy")
     kms_key: KmsKeyArn | None = Field(

@@ -17,7 +17,7 @@ from app_integration.names import DEFAULT_ROLE
 from vault.declare import durations, server_names
 from vault.declare.errors import InvalidValue
 from vault.declare.schema.adopted_secret import Adoption
-from vault.declare.schema.aws import KmsKeyArn, OnVaultOrAws, SecretArn
+from vault.declare.schema.aws import AwsRoles, KmsKeyArn, OnVaultOrAws, SecretArn
 from vault.declare.schema.aws_monitoring import RoleName
 from vault.declare.schema.base import Section
 from vault.declare.schema.database import ServiceDatabase
@@ -229,6 +229,9 @@ class Deployment(Section):
     )
     iam_roles: Distinct[RoleName] = Field(
         (), description="a list of the IAM roles of its processes on AWS, such as [shop-task]"
+    )
+    roles: AwsRoles | None = Field(
+        None, description="a mapping with trust and oidc, in place of that of 'aws'"
     )
     secret_arns: Mapping[SecretName, SecretArn] = Field(
         {},

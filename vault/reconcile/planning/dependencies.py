@@ -33,6 +33,8 @@ DEPENDENCIES: Final[Mapping[str, tuple[str, ...]]] = {
     "secret-rotation": ("secret-value",),
     "kms-key": (),
     "iam-policy": (),
+    "iam-role": ("iam-policy",),
+    "instance-profile": ("iam-role",),
     "log-group": (),
     "metric-filter": ("log-group",),
     "alarm": ("metric-filter",),

@@ -213,3 +213,62 @@ def test_roles_of_an_environment_on_vault_are_refused(tmp_path: Path) -> None:
         DeclarationError, match="expected nothing, as the environment is not on AWS"
     ):
         load(tmp_path, tmp_path)
+
+
+OIDC: Final = {"issuer": "https://issuer.example.com", "subject": "repo:shops/{service}:x"}
+
+
+@pytest.mark.parametrize(
+    ("roles", "message"),
+    [
+        ({}, "trusts nothing (expected trust, oidc or both"),
+        ({"trust": []}, "is an empty list"),
+        ({"trust": ["eks"]}, "'eks'"),
+        ({"trust": ["task", "task"]}, "contains 'task' twice"),
+        ({"oidc": {"issuer": OIDC["issuer"]}}, "lacks the key 'subject'"),
+        (
+            {"oidc": {**OIDC, "issuer": "http://issuer.example.com"}},
+            "expected the https:// address",
+        ),
+        ({"oidc": {**OIDC, "issuer": "https://issuer.example.com/"}}, "without a slash"),
+        (
+            {"oidc": {**OIDC, "subject": "repo:shops/*"}},
+            "expected a whole subject, without * and ?",
+        ),
+        ({"oidc": {**OIDC, "subject": "repo:shops/sho?"}}, "expected a whole subject"),
+        ({"oidc": {**OIDC, "subject": "${aws:username}"}}, "expected a whole subject"),
+        ({"oidc": {**OIDC, "subject": "{environment}"}}, "expected a whole subject"),
+        ({"oidc": {**OIDC, "audience": "*"}}, "expected one audience, without * and ?"),
+    ],
+)
+def test_roles_that_aws_cannot_have_are_refused(
+    tmp_path: Path, roles: dict[str, Any], message: str
+) -> None:
+    assert message in error(tmp_path, aws={**ENVIRONMENT["aws"], "roles": roles})
+
+
+def test_subject_that_several_services_would_share_is_refused(tmp_path: Path) -> None:
+    declare_on_aws(tmp_path)
+    other = {**SERVICE, "service": "till"}
+    (tmp_path / "services/till.yaml").write_text(json.dumps(other))
+    services: dict[str, Any] = {"shop": {}, "till": {}}
+
+    def write(subject: str, **parts: Any) -> None:
+        roles = {"oidc": {**OIDC, "subject": subject}}
+        aws = {**ENVIRONMENT["aws"], "roles": roles}
+        data = {**ENVIRONMENT, "aws": aws, "services": {**services, **parts}}
+        (tmp_path / "environments/cloud.yaml").write_text(json.dumps(data))
+        load(tmp_path)
+
+    with pytest.raises(DeclarationError, match=r"is 'repo:shops' for shop or till .*\{service\}"):
+        write("repo:shops")
+    write("repo:{service}")
+    write("repo:shops", till={"roles": {"trust": ["task"]}})
+
+
+def test_roles_are_enough_for_monitoring(tmp_path: Path) -> None:
+    watched = declare_watched(tmp_path / "a").account("cloud").monitoring
+    assert watched is not None
+    monitoring = watched.model_dump(exclude_unset=True, mode="json")
+    aws = {**ENVIRONMENT["aws"], "monitoring": monitoring, "roles": {"trust": ["task"]}}
+    assert declare_on_aws(tmp_path / "b", aws=aws).iam_roles(SCOPE) == ("shop-cloud",)
