@@ -49,10 +49,8 @@ def open_copy_connection(declared: EnvironmentDeclaration) -> AwsConnection:
 
 def _connect(region: str, environment: Environment) -> AwsConnection:
     check_endpoints(os.environ, environment)
-    try:
+    with _needing_boto3(environment):
         from app_integration.aws.connection import AwsConnection  # noqa: PLC0415 (an extra)
-    except ModuleNotFoundError as error:
-        raise _not_installed(environment, error) from None
     return AwsConnection(region, development=environment.is_dev)
 
 
@@ -108,15 +106,22 @@ def build_aws_secrets(
     return AwsSecrets(connection, owner, resources)
 
 
+def build_operator_policies(
+    declaration: Declaration, environment: Environment
+) -> list[dict[str, Any]]:
+    """Build the IAM policies of the operator of an environment."""
+    with _needing_boto3(environment):
+        from aws.operator_policy import operator_policies  # noqa: PLC0415 (it loads boto3)
+    return operator_policies(declaration, environment)
+
+
 def build_aws_template(declaration: Declaration, environment: Environment) -> dict[str, Any]:
     """Build the CloudFormation template of what the plan compares, but for values."""
     account = declaration.account(environment)
-    try:
+    with _needing_boto3(environment):
         from aws.desired import desired_resources  # noqa: PLC0415 (it loads boto3)
         from aws.rotated_secrets import find_function_role  # noqa: PLC0415 (it loads boto3)
         from aws.template import add_function, build_template  # noqa: PLC0415 (it loads boto3)
-    except ModuleNotFoundError as error:
-        raise _not_installed(environment, error) from None
     resources = desired_resources(declaration, environment, Inputs())
     where = f"{environment} in the account {account.account}, {account.region}"
     template = build_template(resources, f"Strongroom: {where}. Rendered from the declaration.")
@@ -125,8 +130,13 @@ def build_aws_template(declaration: Declaration, environment: Environment) -> di
     return template
 
 
-def _not_installed(environment: Environment, error: ModuleNotFoundError) -> ConfigurationError:
-    return ConfigurationError(
-        f"{environment} is on AWS, which needs {error.name}, which is not installed; install"
-        " strongroom[aws]"
-    )
+@contextmanager
+def _needing_boto3(environment: Environment) -> Iterator[None]:
+    """Name the extra that is missing if the body cannot import what it needs."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"{environment} is on AWS, which needs {error.name}, which is not installed; install"
+            " strongroom[aws]"
+        ) from None

@@ -30,7 +30,8 @@ CONTEXT: Final = "kms:EncryptionContext:"
 #: The condition key with the service that sends a request for its caller.
 VIA: Final = "kms:ViaService"
 VERSION: Final = "2012-10-17"
-_MAX_LENGTH: Final = 6144  # characters of a managed policy, white space not counted
+#: Characters of a managed policy, white space not counted.
+MAX_LENGTH: Final = 6144
 
 
 def service_policy(declaration: Declaration, scope: Scope, account: Account) -> dict[str, Any]:
@@ -53,13 +54,17 @@ def service_policy(declaration: Declaration, scope: Scope, account: Account) -> 
     return document
 
 
+def policy_length(document: dict[str, Any]) -> int:
+    """Return the number of characters of a policy document as IAM counts them."""
+    return len(json.dumps(document, separators=(",", ":")))
+
+
 def check_length(document: dict[str, Any], name: str, hint: str) -> None:
     """Raise an error if a policy document is longer than IAM allows."""
-    length = len(json.dumps(document, separators=(",", ":")))
-    if length > _MAX_LENGTH:
+    length = policy_length(document)
+    if length > MAX_LENGTH:
         raise ConfigurationError(
-            f"the IAM policy of {name} has {length} characters, and IAM allows {_MAX_LENGTH}; "
-            f"{hint}"
+            f"the IAM policy of {name} has {length} characters, and IAM allows {MAX_LENGTH}; {hint}"
         )
 
 

@@ -15,7 +15,7 @@ from rich.markup import escape
 from app_integration._internal.private_file import replace_file
 from app_integration.errors import ConfigurationError
 from app_integration.session.session import Session
-from aws.environment import build_aws_template
+from aws.environment import build_aws_template, build_operator_policies
 from console.options import AsJson, Credentials, OutFile, Root
 from console.target.local_folder import DEFAULT_ROOT
 from console.target.sessions import open_folder_session, open_operator_session
@@ -50,10 +50,17 @@ def environments() -> None:
 def apply_policy(
     env: Annotated[str, typer.Argument(help="the name of a file in environments/")],
 ) -> None:
-    """Print the policy of a scoped apply role, for the platform team to review and write."""
+    """Print the policy of a scoped apply role, for the platform team to review and write.
+
+    For an environment on AWS, it is a JSON list of the IAM policies of its operator.
+    """
     from policies.render import scoped_apply_policy  # noqa: PLC0415 (loads jinja2)
 
     target = open_target().with_environment(env)
+    if target.is_on_aws:
+        documents = build_operator_policies(target.declaration, target.environment)
+        typer.echo(json.dumps(documents, indent=2))
+        return
     typer.echo(scoped_apply_policy(target.declaration, target.environment), nl=False)
 
 
