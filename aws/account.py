@@ -94,6 +94,14 @@ class Account:
         """Return the ARN of the alias of a KMS key."""
         return f"arn:{self.partition}:kms:{self.region}:{self.id}:alias/{name}"
 
+    def topic(self, name: str) -> str:
+        """Return the ARN of a topic of SNS."""
+        return f"arn:{self.partition}:sns:{self.region}:{self.id}:{name}"
+
+    def trail(self, name: str) -> str:
+        """Return the ARN of a trail of CloudTrail."""
+        return f"arn:{self.partition}:cloudtrail:{self.region}:{self.id}:trail/{name}"
+
     def dashboard(self, name: str) -> str:
         """Return the ARN of a dashboard of CloudWatch."""
         return f"arn:{self.partition}:cloudwatch::{self.id}:dashboard/{name}"

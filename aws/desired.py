@@ -8,7 +8,7 @@ from app_integration.names import Environment, Scope
 from aws.account import Account
 from aws.iam.rotation_policy import rotation_policy
 from aws.iam.service_policy import KEY_TAG, service_policy
-from aws.iam.trust_policy import function_trust, service_trust
+from aws.iam.trust_policy import service_role_trust, service_trust
 from aws.monitoring.desired import monitoring_resources
 from aws.monitoring.monitored_environment import find_watched
 from aws.resources import AwsResource, policy_text
@@ -163,7 +163,7 @@ def _rotations(
                 account.policy(policy),
                 account.managed_policy(_logs(declaration, environment)),
             )
-            yield IamRole(role, policy_text(function_trust(account)), policies, tags)
+            yield IamRole(role, policy_text(service_role_trust(account, "lambda")), policies, tags)
     for scope in declaration.scopes(environment):
         rotated = find_rotated(declaration, scope)
         if manager := find_manager(declaration, scope):

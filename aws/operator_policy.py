@@ -27,6 +27,8 @@ from aws.resources.iam_role import IamRole, InstanceProfile
 from aws.resources.kms_key import KmsKey
 from aws.resources.rotation import AwsRotation
 from aws.resources.secret import AwsSecret
+from aws.resources.topic import Topic
+from aws.resources.trail import Trail
 from aws.resources.values import AwsDerivedValue
 from vault.declare.declaration import Declaration
 from vault.reconcile.inputs import Inputs
@@ -58,6 +60,9 @@ _LOGS: Final = (
     " TagResource"
 )
 
+_TOPICS: Final = "CreateTopic GetTopicAttributes ListTagsForResource SetTopicAttributes TagResource"
+_TRAIL: Final = "AddTags CreateTrail GetTrail GetTrailStatus ListTags StartLogging UpdateTrail"
+
 
 def operator_policies(declaration: Declaration, environment: Environment) -> list[dict[str, Any]]:
     """Return the policy documents of who plans, applies, rotates and reports an environment.
@@ -71,7 +76,7 @@ def operator_policies(declaration: Declaration, environment: Environment) -> lis
         *_secrets(resources, account),
         *_keys(resources, account, {name: marks[name] for name in _MARKS}),
         *_identities(resources, account),
-        *_watched(declaration, environment, account),
+        *_watched(declaration, environment, resources, account),
     ]
     found = [*_pack(statements)]
     for each in found:
@@ -159,7 +164,10 @@ def _identities(resources: Sequence[AwsResource], account: Account) -> Iterator[
 
 
 def _watched(
-    declaration: Declaration, environment: Environment, account: Account
+    declaration: Declaration,
+    environment: Environment,
+    resources: Sequence[AwsResource],
+    account: Account,
 ) -> Iterator[Statement]:
     watched = find_watched(declaration, environment)
     if watched is None:
@@ -172,6 +180,13 @@ def _watched(
         "Alarms", "cloudwatch", "ListTagsForResource PutMetricAlarm TagResource", alarms
     )
     yield from _allow("ListAlarms", "cloudwatch", "DescribeAlarms", ["*"])
+    topics = [each.arn for each in _only(resources, Topic)]
+    yield from _allow("Topics", "sns", _TOPICS, topics)
+    trails = [each.arn for each in _only(resources, Trail)]
+    yield from _allow("Trail", "cloudtrail", _TRAIL, trails)
+    role = [account.role(watched.trail_role)] if trails else []
+    to_trail = {"iam:PassedToService": account.service("cloudtrail")}
+    yield from _allow("RoleOfTrail", "iam", "PassRole", role, **to_trail)
     dashboard = [account.dashboard(watched.dashboard)]
     yield from _allow("Dashboard", "cloudwatch", "GetDashboard PutDashboard", dashboard)
     namespace = {"cloudwatch:namespace": watched.namespace}

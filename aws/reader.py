@@ -12,12 +12,14 @@ from app_integration.errors import ConfigurationError, RequestRefused
 from vault.reconcile.planning.response_cache import CachedResponse, ResponseCache
 
 #: Codes for an object that does not exist: of Secrets Manager and logs, of KMS, of IAM, of
-#: dashboards.
+#: dashboards, of topics, of trails.
 _ABSENT: Final = {
     "ResourceNotFoundException",
     "NotFoundException",
     "NoSuchEntity",
     "ResourceNotFound",
+    "NotFound",
+    "TrailNotFoundException",
 }
 #: Parts of a response that change although the object does not: when a secret was read, what a log
 #: group has, and what an alarm found.
@@ -31,7 +33,12 @@ _VOLATILE: Final = {
     "StateUpdatedTimestamp",
     "StateTransitionedTimestamp",
     "EvaluationState",
+    "SubscriptionsConfirmed",
+    "SubscriptionsDeleted",
+    "SubscriptionsPending",
 }
+#: Begin of the names of what a trail has delivered last.
+_LATEST: Final = "Latest"
 
 
 class AwsReader:
@@ -83,5 +90,9 @@ def _comparable(response: CachedResponse) -> str:
 def _stable(part: Any) -> Any:
     """Return *part* without what changes although the object does not."""
     if isinstance(part, Mapping):
-        return {name: _stable(each) for name, each in part.items() if name not in _VOLATILE}
+        return {
+            name: _stable(each)
+            for name, each in part.items()
+            if name not in _VOLATILE and not name.startswith(_LATEST)
+        }
     return [_stable(each) for each in part] if isinstance(part, list) else part

@@ -23,6 +23,8 @@ from aws.resources.kms_key import KmsKey
 from aws.resources.log_group import LogGroup
 from aws.resources.metric_filter import MetricFilter
 from aws.resources.secret import TAGS, AwsSecret
+from aws.resources.topic import Topic
+from aws.resources.trail import Trail
 from vault.declare import durations
 from vault.declare.schema.aws import AWS_KEY
 
@@ -51,8 +53,11 @@ def build_template(resources: Sequence[AwsResource], description: str) -> dict[s
             f" {_MAX_RESOURCES}; declare some of the services in another environment"
         )
     _refer_to_log_groups(entries)
+    _follow_role(entries)
     references = {
-        each.arn: {"Ref": _logical_id(each)} for each in resources if isinstance(each, IamPolicy)
+        each.arn: {"Ref": _logical_id(each)}
+        for each in resources
+        if isinstance(each, IamPolicy | Topic)
     }
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
@@ -121,6 +126,8 @@ def _entries(resource: AwsResource) -> Entries:
     name = _logical_id(resource)
     if isinstance(resource, KmsKey):
         return _key(name, resource)
+    if isinstance(resource, Topic):
+        return _topic(name, resource)
     if type(resource) not in _FORMS:
         return {}
     kind, render = _FORMS[type(resource)]
@@ -139,6 +146,25 @@ def _key(name: str, key: KmsKey) -> Entries:
     }
     alias = {"AliasName": key.alias, "TargetKeyId": {"Ref": name}}
     return {name: _entry("KMS::Key", properties), f"{name}Alias": _entry("KMS::Alias", alias)}
+
+
+def _topic(name: str, topic: Topic) -> Entries:
+    properties = {"TopicName": topic.name, "Tags": TAGS.encode(topic.tags)}
+    policy = {"Topics": [{"Ref": name}], "PolicyDocument": json.loads(topic.policy)}
+    return {
+        name: _entry("SNS::Topic", properties),
+        f"{name}Policy": _entry("SNS::TopicPolicy", policy),
+    }
+
+
+def _trail(trail: Trail) -> dict[str, Any]:
+    return {
+        "TrailName": trail.name,
+        **trail.parameters(),
+        "EnableLogFileValidation": True,
+        "IsLogging": True,
+        "Tags": TAGS.encode(trail.tags),
+    }
 
 
 def _secret(secret: AwsSecret) -> dict[str, Any]:
@@ -188,6 +214,16 @@ def _metric_filter(each: MetricFilter) -> dict[str, Any]:
     }
 
 
+def _follow_role(entries: Entries) -> None:
+    """Let the trail follow its role and log group, which it names by their ARNs."""
+    needed = [
+        name for name, each in entries.items() if each["Type"].endswith(("IAM::Role", "::LogGroup"))
+    ]
+    for entry in entries.values():
+        if entry["Type"] == "AWS::CloudTrail::Trail":
+            entry["DependsOn"] = needed
+
+
 def _refer_to_log_groups(entries: Entries) -> None:
     """Let each filter follow the log group that it is in, if that is part of the template."""
     groups = {
@@ -227,6 +263,7 @@ _FORMS: Final[Mapping[type, tuple[str, Callable[[Any], dict[str, Any]]]]] = {
     InstanceProfile: ("IAM::InstanceProfile", _profile),
     LogGroup: ("Logs::LogGroup", _log_group),
     MetricFilter: ("Logs::MetricFilter", _metric_filter),
+    Trail: ("CloudTrail::Trail", _trail),
     Alarm: ("CloudWatch::Alarm", _alarm),
     Dashboard: ("CloudWatch::Dashboard", _dashboard),
 }

@@ -30,9 +30,9 @@ def service_trust(account: Account, scope: Scope, roles: AwsRoles) -> dict[str, 
     return {"Version": VERSION, "Statement": statements}
 
 
-def function_trust(account: Account) -> dict[str, Any]:
-    """Return the trust policy of the role of a function."""
-    statement = _trust_service(account, _SERVICES["lambda"], of_account=False)
+def service_role_trust(account: Account, service: str) -> dict[str, Any]:
+    """Return the trust policy of a role that a service of AWS has, such as ``lambda``."""
+    statement = _trust_service(account, service, of_account=False)
     return {"Version": VERSION, "Statement": [statement]}
 
 

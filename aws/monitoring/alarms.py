@@ -95,7 +95,7 @@ def _alarm(
         name=full_name,
         arn=watched.account.alarm(full_name),
         description=f"{condition.summary} {condition.action} {monitoring.runbook}#{name}",
-        topic=monitoring.page if condition.severity == "page" else monitoring.ticket,
+        topic=watched.topic(condition.severity),
         metric=_metric(watched, name),
         statistic=condition.statistic,
         period=condition.period,

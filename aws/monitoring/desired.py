@@ -6,13 +6,19 @@ from collections.abc import Iterator
 from typing import Final
 
 from app_integration.errors import ConfigurationError
+from aws.iam.service_policy import VERSION
+from aws.iam.trust_policy import SOURCE_ACCOUNT, service_role_trust
 from aws.monitoring.alarms import build_alarms
 from aws.monitoring.dashboard import build_dashboard
 from aws.monitoring.filters import build_filters
 from aws.monitoring.monitored_environment import Watched
-from aws.resources import AwsResource
+from aws.resources import AwsResource, policy_text
+from aws.resources.iam_policy import IamPolicy
+from aws.resources.iam_role import IamRole
 from aws.resources.log_group import LogGroup
 from aws.resources.tags import Tags
+from aws.resources.topic import Topic
+from aws.resources.trail import Trail
 from vault.declare.declaration import Declaration
 
 _MAX_FILTERS: Final = 100
@@ -33,8 +39,46 @@ def monitoring_resources(
             " another environment"
         )
     yield from filters
+    yield from _topics(watched, tags)
+    if watched.monitoring.trail_bucket is not None:
+        yield from _trail(watched, watched.monitoring.trail_bucket, tags)
     alarms = [*build_alarms(watched, tags)]
     yield from alarms
     scopes = declaration.scopes(watched.environment)
     services = [scope.service for scope in scopes if declaration.secrets(scope)]
     yield build_dashboard(watched, alarms, services)
+
+
+def _topics(watched: Watched, tags: Tags) -> Iterator[AwsResource]:
+    """Yield the topics that are not the team's own, to which alarms of the account may send."""
+    own = {"page": watched.monitoring.page, "ticket": watched.monitoring.ticket}
+    account = watched.account
+    for name in (watched.name(severity) for severity, declared in own.items() if not declared):
+        statement = {
+            "Sid": "Alarms",
+            "Effect": "Allow",
+            "Principal": {"Service": account.service("cloudwatch")},
+            "Action": "sns:Publish",
+            "Resource": account.topic(name),
+            "Condition": {"StringEquals": {SOURCE_ACCOUNT: account.id}},
+        }
+        document = {"Version": VERSION, "Statement": [statement]}
+        yield Topic(name, account.topic(name), policy_text(document), tags)
+
+
+def _trail(watched: Watched, bucket: str, tags: Tags) -> Iterator[AwsResource]:
+    """Yield the trail that writes to the log group, and its role, which can do nothing else."""
+    account, role = watched.account, watched.trail_role
+    group = account.log_group(watched.log_group)
+    statement = {
+        "Effect": "Allow",
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        "Resource": f"{group}:log-stream:{account.id}_CloudTrail_{account.region}*",
+    }
+    policy = policy_text({"Version": VERSION, "Statement": [statement]})
+    yield IamPolicy(role, account.policy(role), policy, tags)
+    trust = policy_text(service_role_trust(account, "cloudtrail"))
+    yield IamRole(role, trust, (account.policy(role),), tags)
+    name = watched.dashboard
+    arn = account.trail(name)
+    yield Trail(name, arn, bucket, f"{group}:*", account.role(role), tags)

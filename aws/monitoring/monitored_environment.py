@@ -8,6 +8,7 @@ from app_integration.names import Environment
 from aws.account import Account
 from vault.declare.declaration import Declaration
 from vault.declare.schema.aws_monitoring import AwsMonitoring
+from vault.declare.schema.monitoring import Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,16 @@ class Watched:
     def dashboard(self) -> str:
         """Return the name of the dashboard: ``strongroom-prod``."""
         return f"{self.prefix}{self.environment}"
+
+    @property
+    def trail_role(self) -> str:
+        """Return the role of the trail; no name of a service has an underscore."""
+        return f"{self.environment}_{self.deployment}"
+
+    def topic(self, severity: Severity) -> str:
+        """Return the ARN of the topic for alarms of a severity: the declared one, or one made."""
+        declared = self.monitoring.page if severity == "page" else self.monitoring.ticket
+        return declared or self.account.topic(self.name(severity))
 
     def name(self, part: str) -> str:
         """Return the name of an alarm, or of a filter of no service."""

@@ -22,6 +22,7 @@ class TagForm:
     add: str = "TagResource"
     remove: str = "UntagResource"
     prefix: str = ""
+    parameter: str = "Tags"
 
     def encode(self, tags: Tags) -> list[dict[str, str]]:
         """Return the tags that must exist, as a parameter."""
@@ -40,7 +41,7 @@ class TagForm:
         """Set and remove those of *tags* that differ."""
         changed = {key: value for key, value in tags.items() if before.get(key) != value}
         if added := self.encode(changed):
-            self._send(session, self.add, name, {"Tags": added})
+            self._send(session, self.add, name, {self.parameter: added})
         if removed := [key for key, value in changed.items() if value is None]:
             self._send(session, self.remove, name, {"TagKeys": removed})
 

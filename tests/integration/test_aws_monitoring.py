@@ -14,7 +14,7 @@ import pytest
 
 from aws.desired import desired_resources
 from aws.resources import AwsResource
-from tests.support.models.aws_declared import ACCOUNT, SCOPE, TOPICS, declare_watched
+from tests.support.models.aws_declared import ACCOUNT, MADE, SCOPE, TOPICS, declare_watched
 from tests.support.servers import aws_fault_server as faults
 from tests.support.servers.moto_server import MotoServer
 from tests.support.servers.provisioning_site import (
@@ -36,6 +36,8 @@ NAME: Final = "strongroom-cloud-throttling"
 DASHBOARD: Final = "strongroom-cloud"
 ALARM_ARN: Final = ACCOUNT.alarm(NAME)
 GROUP_ARN: Final = ACCOUNT.log_group(GROUP)
+TOPIC_ARN: Final = ACCOUNT.topic("strongroom-cloud-page")
+TRAIL_ARN: Final = ACCOUNT.trail("strongroom-cloud")
 TAGS: Final = ["managed_by", "deployment", "owner", "environment"]
 #: An alarm of which each parameter is another one than that of the declared alarm.
 OTHER_ALARM: Final[dict[str, Any]] = {
@@ -66,7 +68,7 @@ OTHER_METRIC: Final[dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def declaration(tmp_path_factory: pytest.TempPathFactory) -> Declaration:
-    return declare_watched(tmp_path_factory.mktemp("declared"))
+    return declare_watched(tmp_path_factory.mktemp("declared"), roles={"trust": ["ec2"]}, **MADE)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +76,7 @@ def running_site(moto: MotoServer, declaration: Declaration) -> Iterator[Provisi
     """Apply once, because each test ends with what is declared."""
     moto.reset()
     with provisioning_site(moto) as site:
+        site.create_bucket()
         site.apply(site.plan(declaration))
         yield site
     moto.reset()
@@ -116,11 +119,35 @@ def put_other_dashboard(site: ProvisioningSite) -> None:
     site.cloudwatch.put_dashboard(DashboardName=DASHBOARD, DashboardBody='{"widgets": []}')
 
 
+def put_other_topic(site: ProvisioningSite) -> None:
+    policy = '{"Version": "2012-10-17", "Statement": []}'
+    attribute = {"AttributeName": "Policy", "AttributeValue": policy}
+    site.sns.set_topic_attributes(TopicArn=TOPIC_ARN, **attribute)
+    site.sns.untag_resource(ResourceArn=TOPIC_ARN, TagKeys=TAGS)
+
+
+def put_other_trail(site: ProvisioningSite) -> None:
+    site.cloudtrail.update_trail(
+        Name=TRAIL_ARN,
+        S3BucketName="another-bucket",
+        CloudWatchLogsLogGroupArn="arn:other",
+        CloudWatchLogsRoleArn="arn:other",
+        IsMultiRegionTrail=False,
+        IncludeGlobalServiceEvents=False,
+        EnableLogFileValidation=False,
+    )
+    tags = site.cloudtrail.list_tags(ResourceIdList=[TRAIL_ARN])["ResourceTagList"][0]["TagsList"]
+    site.cloudtrail.remove_tags(ResourceId=TRAIL_ARN, TagsList=tags)
+    site.cloudtrail.stop_logging(Name=TRAIL_ARN)
+
+
 #: Kind and name → what somebody does to it, of which each field is another one then.
 DRIFTS: Final[dict[tuple[str, str], Drift]] = {
     ("log-group", GROUP): change_group,
     ("metric-filter", NAME): put_other_filter,
     ("alarm", NAME): put_other_alarm,
+    ("topic", "strongroom-cloud-page"): put_other_topic,
+    ("trail", "strongroom-cloud"): put_other_trail,
     ("dashboard", DASHBOARD): put_other_dashboard,
 }
 
@@ -150,7 +177,7 @@ def test_second_plan_is_empty_and_names_what_is_not_compared(
     applied: ProvisioningSite, declaration: Declaration
 ) -> None:
     plan = applied.plan(declaration)
-    assert (lines(plan), plan.unchanged) == ([], 9 + 13)
+    assert (lines(plan), plan.unchanged) == ([], 9 + 20)
     assert plan.not_compared == (*NOT_COMPARED, f"log-group {GROUP}: class")
 
 

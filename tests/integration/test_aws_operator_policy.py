@@ -18,7 +18,7 @@ from aws.iam.evaluation import ApiCall, as_list, is_granted
 from aws.iam.questions import KEY_ID, SUFFIX
 from aws.iam.service_policy import STAGE
 from aws.operator_policy import operator_policies
-from tests.support.models.aws_declared import ACCOUNT, SCOPE, declare_watched
+from tests.support.models.aws_declared import ACCOUNT, MADE, SCOPE, declare_watched
 from tests.support.servers.moto_server import MotoServer
 from tests.support.servers.provisioning_site import (
     ARN,
@@ -89,7 +89,21 @@ def on_watch(operation: str, sent: dict[str, Any]) -> Iterator[ApiCall]:
     yield ApiCall(f"cloudwatch:{operation}", "*" if operation == "DescribeAlarms" else arn)
 
 
+def on_topic(operation: str, sent: dict[str, Any]) -> Iterator[ApiCall]:
+    arn = sent.get("TopicArn") or sent.get("ResourceArn") or ACCOUNT.topic(sent["Name"])
+    yield ApiCall(f"sns:{operation}", arn)
+
+
+def on_trail(operation: str, sent: dict[str, Any]) -> Iterator[ApiCall]:
+    if "CloudWatchLogsRoleArn" in sent:
+        to = {"iam:PassedToService": "cloudtrail.amazonaws.com"}
+        yield ApiCall("iam:PassRole", sent["CloudWatchLogsRoleArn"], to)
+    yield ApiCall(f"cloudtrail:{operation}", ACCOUNT.trail("strongroom-cloud"))
+
+
 CALLS: Final = {
+    "sns": on_topic,
+    "cloudtrail": on_trail,
     "secretsmanager": on_secret,
     "kms": on_key,
     "iam": on_identity,
@@ -100,7 +114,7 @@ CALLS: Final = {
 
 @pytest.fixture
 def declaration(tmp_path: Path) -> Declaration:
-    return declare_watched(tmp_path, roles={"trust": ["ec2"]})
+    return declare_watched(tmp_path, roles={"trust": ["ec2"]}, **MADE)
 
 
 @pytest.fixture
@@ -156,6 +170,16 @@ def drift(site: ProvisioningSite) -> None:
     site.iam.add_role_to_instance_profile(InstanceProfileName=ROLE, RoleName="other")
     group = ACCOUNT.log_group("strongroom/cloud")
     site.logs.untag_resource(resourceArn=group, tagKeys=tags)
+    topic = ACCOUNT.topic("strongroom-cloud-page")
+    site.sns.untag_resource(ResourceArn=topic, TagKeys=tags)
+    site.sns.set_topic_attributes(
+        TopicArn=topic, AttributeName="Policy", AttributeValue=json.dumps(other)
+    )
+    trail = ACCOUNT.trail("strongroom-cloud")
+    site.cloudtrail.remove_tags(
+        ResourceId=trail, TagsList=[{"Key": "owner", "Value": "platform-team"}]
+    )
+    site.cloudtrail.stop_logging(Name=trail)
     alarm = ACCOUNT.alarm("strongroom-cloud-throttling")
     site.cloudwatch.untag_resource(ResourceARN=alarm, TagKeys=tags)
 
@@ -164,6 +188,7 @@ def test_policy_grants_each_request_of_plan_and_apply_and_little_else(
     site: ProvisioningSite, declaration: Declaration, sent: list[AwsRequest]
 ) -> None:
     (policy,) = operator_policies(declaration, SCOPE.environment)
+    site.create_bucket()
     site.apply(site.plan(declaration))
     drift(site)
     site.apply(site.plan(declaration))

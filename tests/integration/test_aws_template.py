@@ -20,6 +20,7 @@ from console.target.checkout import DECLARATION
 from tests.support.models.aws_declared import (
     ACCOUNT,
     ENVIRONMENT,
+    MADE,
     MONITORING,
     SCOPE,
     declare_on_aws,
@@ -98,6 +99,30 @@ def _create_profile(clients: Clients, properties: Properties) -> str:
     return str(properties["InstanceProfileName"])
 
 
+def _create_topic(clients: Clients, properties: Properties) -> str:
+    return str(
+        clients("sns").create_topic(Name=properties.pop("TopicName"), **properties)["TopicArn"]
+    )
+
+
+def _set_topic_policy(clients: Clients, properties: Properties) -> str:
+    (topic,), policy = properties.pop("Topics"), json.dumps(properties.pop("PolicyDocument"))
+    assert not properties
+    clients("sns").set_topic_attributes(
+        TopicArn=topic, AttributeName="Policy", AttributeValue=policy
+    )
+    return str(topic)
+
+
+def _create_trail(clients: Clients, properties: Properties) -> str:
+    trails, name = clients("cloudtrail"), properties.pop("TrailName")
+    is_logging, tags = properties.pop("IsLogging"), properties.pop("Tags")
+    trails.create_trail(Name=name, TagsList=tags, **properties)
+    if is_logging:
+        trails.start_logging(Name=name)
+    return str(name)
+
+
 def _create_key(clients: Clients, properties: Properties) -> str:
     kms = clients("kms")
     tags = [{"TagKey": each["Key"], "TagValue": each["Value"]} for each in properties.pop("Tags")]
@@ -151,18 +176,21 @@ _PLAIN: Final = {
     "AWS::SecretsManager::Secret": ("secretsmanager", "create_secret", "ARN"),
 }
 _CREATORS: Final[Mapping[str, Creator]] = {
+    "AWS::CloudTrail::Trail": _create_trail,
     "AWS::IAM::InstanceProfile": _create_profile,
     "AWS::IAM::ManagedPolicy": _create_policy,
     "AWS::IAM::Role": _create_role,
     "AWS::KMS::Key": _create_key,
     "AWS::Logs::LogGroup": _create_log_group,
     "AWS::Logs::MetricFilter": _create_metric_filter,
+    "AWS::SNS::Topic": _create_topic,
+    "AWS::SNS::TopicPolicy": _set_topic_policy,
 }
 
 
 @pytest.fixture
 def declaration(tmp_path: Path) -> Declaration:
-    return declare_watched(tmp_path, roles=ROLES)
+    return declare_watched(tmp_path, roles=ROLES, **MADE)
 
 
 @pytest.fixture
@@ -187,6 +215,7 @@ def test_plan_after_the_template_has_values_and_tags_of_policies_only(
     site: ProvisioningSite, moto: MotoServer, declaration: Declaration
 ) -> None:
     template = template_of(declaration)
+    site.create_bucket()
     assert template["Metadata"]["LeftToApply"] == ["derived-secret", "secret-value"]
     create_stack(moto, template)
     plan = site.plan(declaration)
@@ -197,6 +226,7 @@ def test_plan_after_the_template_has_values_and_tags_of_policies_only(
         # CloudFormation knows no tags of a managed policy.
         "update iam-policy shop-cloud managed_by,deployment,owner,environment",
         "update instance-profile shop-cloud managed_by,deployment,owner,environment",
+        "update iam-policy cloud_strongroom managed_by,deployment,owner,environment",
     ]
     site.apply(plan)
     assert lines(site.plan(declaration)) == []
@@ -236,11 +266,25 @@ def test_deleted_stack_keeps_what_nothing_brings_back(declaration: Declaration) 
 
 def test_role_refers_to_the_policy_and_the_profile_to_the_role(declaration: Declaration) -> None:
     template = template_of(declaration)
-    names = {entry["Type"]: name for name, entry in template["Resources"].items()}
-    (role,) = properties(template, "IAM::Role")
-    assert role["ManagedPolicyArns"] == [{"Ref": names["AWS::IAM::ManagedPolicy"]}]
+    entries = template["Resources"]
     (profile,) = properties(template, "IAM::InstanceProfile")
-    assert profile["Roles"] == [{"Ref": names["AWS::IAM::Role"]}]
+    role = entries[profile["Roles"][0]["Ref"]]["Properties"]
+    assert role["RoleName"] == "shop-cloud"
+    (policy,) = role["ManagedPolicyArns"]
+    assert entries[policy["Ref"]]["Properties"]["ManagedPolicyName"] == "shop-cloud"
+
+
+def test_trail_waits_for_what_it_names_and_alarms_refer_to_topics(declaration: Declaration) -> None:
+    template = template_of(declaration)
+    entries = template["Resources"]
+    (trail,) = (each for each in entries.values() if each["Type"] == "AWS::CloudTrail::Trail")
+    assert {entries[each]["Type"] for each in trail["DependsOn"]} == {
+        "AWS::IAM::Role",
+        "AWS::Logs::LogGroup",
+    }
+    for alarm in properties(template, "CloudWatch::Alarm"):
+        (topic,) = alarm["AlarmActions"]
+        assert entries[topic["Ref"]]["Type"] == "AWS::SNS::Topic"
 
 
 def test_filter_refers_to_the_log_group_unless_it_is_the_team_s_own(tmp_path: Path) -> None:
@@ -271,9 +315,10 @@ def test_template_with_more_than_a_stack_may_have_is_refused() -> None:
 def test_command_writes_a_template_without_a_finding_of_cfn_lint(
     tmp_path: Path, command_line: CommandLine
 ) -> None:
+    monitoring = {"iam_roles": MONITORING["iam_roles"], "trail_bucket": MADE["trail_bucket"]}
     declare_on_aws(
         tmp_path,
-        aws={**AWS, "monitoring": MONITORING, "roles": ROLES, **HARDENED},
+        aws={**AWS, "monitoring": monitoring, "roles": ROLES, **HARDENED},
         services={"shop": {"iam_roles": ["shop-task"]}},
     )
     command_line.monkeypatch.setenv(DECLARATION, str(tmp_path))

@@ -39,6 +39,8 @@ MONITORING: Final[dict[str, Any]] = {
     "ticket": f"{TOPICS}:team",
     "iam_roles": ["operator"],
 }
+#: Monitoring in which apply makes the topics and the trail.
+MADE: Final[dict[str, Any]] = {"page": None, "ticket": None, "trail_bucket": "events-of-ours"}
 ENVIRONMENT: Final[dict[str, Any]] = {
     "environment": "cloud",
     "owner": "platform-team",

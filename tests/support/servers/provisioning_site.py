@@ -14,7 +14,7 @@ from app_integration.sources.aws import AwsSource
 from aws.desired import desired_resources
 from aws.planning import build_plan
 from aws.resources.metric_filter import MetricFilter
-from tests.support.models.aws_declared import ACCOUNT, SCOPE
+from tests.support.models.aws_declared import ACCOUNT, MADE, SCOPE
 from tests.support.servers.aws_fault_server import AwsFaultServer, aws_fault_server
 from tests.support.servers.moto_server import REGION, MotoServer, set_identity
 from tests.support.servers.secret_backends import PATIENT
@@ -47,6 +47,14 @@ class ProvisioningSite:
         self.iam = moto.client("iam")
         self.logs = moto.client("logs")
         self.cloudwatch = moto.client("cloudwatch")
+        self.sns = moto.client("sns")
+        self.cloudtrail = moto.client("cloudtrail")
+        self.s3 = moto.client("s3")
+
+    def create_bucket(self) -> None:
+        """Create the bucket of :data:`MADE`, which the team has."""
+        region = {"LocationConstraint": REGION}
+        self.s3.create_bucket(Bucket=MADE["trail_bucket"], CreateBucketConfiguration=region)
 
     def plan(
         self, declaration: Declaration, inputs: Inputs = GIVEN, *, may_widen: bool = True

@@ -91,16 +91,17 @@ def _subject(data: Data) -> Iterator[FieldError]:
 def _monitoring(data: Data, services: Mapping[str, Data | None]) -> Iterator[FieldError]:
     """Yield what cannot be watched as declared."""
     here = ("aws", "monitoring")
-    monitoring = section(data, *here)
-    if not monitoring:
+    if "monitoring" not in section(data, "aws"):
         return
+    monitoring = section(data, *here)
     for key in ("page", "ticket"):
         topic, account = monitoring.get(key), section(data, "aws")
         yield from _other_region((*here, key), topic, account, "a topic", ", as alarms")
-    if "log_group" in monitoring and "retention" in monitoring:
-        what = "has the key 'retention'"
-        expected = "nothing beside log_group, whose owner decides that"
-        yield FieldError((*here, "retention"), what, expected, subject=here)
+    for key in ("retention", "trail_bucket"):
+        if "log_group" in monitoring and key in monitoring:
+            what = f"has the key {key!r}"
+            expected = "nothing beside log_group, whose owner decides that"
+            yield FieldError((*here, key), what, expected, subject=here)
     for name in section(data, "services"):
         service = services.get(name) or {}
         is_watched = section(service, "secrets") or section(service, "keys")

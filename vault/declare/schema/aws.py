@@ -145,7 +145,7 @@ class AwsAccount(Section):
     account: AccountId = Field(description="the twelve digits of an AWS account, in quotes")
     region: Region = Field(description="a region of AWS, such as eu-central-1")
     monitoring: AwsMonitoring | None = Field(
-        None, description="a mapping with page and ticket, topics of SNS"
+        None, description="a mapping with page and ticket, topics of SNS, or {} for made ones"
     )
     rotation_function: FunctionName | None = Field(
         None, description="the name of the Lambda function that rotates its secrets"

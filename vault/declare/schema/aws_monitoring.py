@@ -47,6 +47,9 @@ TopicArn = Annotated[
 LogGroupName = Annotated[
     str, Matching(r"[A-Za-z0-9._/#-]{1,512}", "the name of a log group of CloudWatch")
 ]
+BucketName = Annotated[
+    str, Matching("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an S3 bucket, without its ARN")
+]
 #: A name without path and ARN, which CloudTrail shows in each request under the role.
 RoleName = Annotated[str, Matching(r"[A-Za-z0-9_+=,.@-]{1,64}", "the name of an IAM role")]
 Retention = Annotated[int, Within("1d", "3653d"), AfterValidator(_retention)]
@@ -85,8 +88,19 @@ class AlarmOverrides(Section):
 class AwsMonitoring(Section):
     """What watches an environment on AWS."""
 
-    page: TopicArn = Field(description="the SNS topic for alarms that page the operator")
-    ticket: TopicArn = Field(description="the SNS topic for all other alarms")
+    page: TopicArn | None = Field(
+        None,
+        description="the SNS topic for alarms that page the operator; by default one that apply"
+        " creates",
+    )
+    ticket: TopicArn | None = Field(
+        None,
+        description="the SNS topic for all other alarms; by default one that apply creates",
+    )
+    trail_bucket: BucketName | None = Field(
+        None,
+        description="an S3 bucket that CloudTrail may write to, for a trail that apply creates",
+    )
     log_group: LogGroupName | None = Field(
         None,
         description="a log group of yours that CloudTrail writes to; by default one that apply"

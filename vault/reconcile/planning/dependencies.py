@@ -37,7 +37,9 @@ DEPENDENCIES: Final[Mapping[str, tuple[str, ...]]] = {
     "instance-profile": ("iam-role",),
     "log-group": (),
     "metric-filter": ("log-group",),
-    "alarm": ("metric-filter",),
+    "topic": (),
+    "trail": ("iam-role", "log-group"),
+    "alarm": ("metric-filter", "topic"),
     "dashboard": ("alarm",),
 }
 

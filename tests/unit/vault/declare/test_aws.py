@@ -172,7 +172,11 @@ def test_monitoring_has_defaults_but_for_its_topics(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("monitoring", "message"),
     [
-        ({"page": None}, "lacks the key 'page' (expected the SNS topic for alarms that page"),
+        (
+            {"log_group": "trail", "trail_bucket": "events"},
+            "aws.monitoring has the key 'trail_bucket' (expected nothing beside log_group",
+        ),
+        ({"trail_bucket": "arn:aws:s3:::events"}, "expected the name of an S3 bucket"),
         ({"page": "on-call"}, "expected the ARN of an SNS topic"),
         (
             {"ticket": "arn:aws:sns:us-east-1:123456789012:team"},
@@ -264,6 +268,13 @@ def test_subject_that_several_services_would_share_is_refused(tmp_path: Path) ->
         write("repo:shops")
     write("repo:{service}")
     write("repo:shops", till={"roles": {"trust": ["task"]}})
+
+
+def test_monitoring_without_topics_is_enough_and_needs_roles(tmp_path: Path) -> None:
+    aws = {**ENVIRONMENT["aws"], "monitoring": {}}
+    assert "lacks the key 'iam_roles'" in error(tmp_path, aws=aws)
+    declared = declare_on_aws(tmp_path, aws={**aws, "roles": {"trust": ["task"]}})
+    assert declared.account("cloud").monitoring is not None
 
 
 def test_roles_are_enough_for_monitoring(tmp_path: Path) -> None:

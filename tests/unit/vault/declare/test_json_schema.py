@@ -100,6 +100,7 @@ EXAMPLES: Final[Mapping[str, tuple[list[Any], list[Any], list[Any]]]] = {
     "LogGroupName": (["a", "/aws/trail-1_#.a", "a" * 512], ["", "a b", "a:b", "a" * 513, 7], []),
     "Retention": (["1d", "90d", "24h"], ["", "90", 90, "99999d"], ["91d", "36h", "23h"]),
     "RoleName": (["shop-task", "a_+=,.@-1", "a" * 64], ["", "a/b", "a*", "a" * 65, 7], []),
+    "BucketName": (["a-1.b", "a" * 63], ["", "A", "ab-", "arn:aws:s3:::a", "a" * 64, 7], []),
     "TopicArn": (
         ["arn:aws:sns:eu-central-1:123456789012:t", "arn:aws-cn:sns:cn-north-1:123456789012:T_1-a"],
         ["", "on-call", "arn:aws:sns:eu-central-1:1:t", "arn:aws:sns:eu-1:123456789012:t.fifo", 7],
