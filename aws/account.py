@@ -49,14 +49,18 @@ class Account:
         suffix = ".cn" if self.partition == "aws-cn" and name == "ec2" else ""
         return f"{name}.amazonaws.com{suffix}"
 
-    def oidc_provider(self, name: str) -> str:
-        """Return the ARN of the provider of tokens whose issuer is ``https://<name>``."""
-        return f"arn:{self.partition}:iam::{self.id}:oidc-provider/{name}"
-
     @property
     def root(self) -> str:
         """Return the ARN of the account itself."""
-        return f"arn:{self.partition}:iam::{self.id}:root"
+        return self.iam("root")
+
+    def iam(self, resource: str) -> str:
+        """Return the ARN of an object of IAM, such as ``role/shop-prod``."""
+        return f"arn:{self.partition}:iam::{self.id}:{resource}"
+
+    def arn(self, service: str, resource: str) -> str:
+        """Return the ARN of an object of another service in the region."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.id}:{resource}"
 
     def secret(self, path: str, suffix: str = ANY_SUFFIX) -> str:
         """Return the ARN of a secret, its pattern by default, or *path* if that is an ARN."""
@@ -77,34 +81,6 @@ class Account:
     def policy(self, name: str) -> str:
         """Return the ARN of a managed policy."""
         return f"arn:{self.partition}:iam::{self.id}:policy/{name}"
-
-    def managed_policy(self, name: str) -> str:
-        """Return the ARN of a policy that AWS maintains."""
-        return f"arn:{self.partition}:iam::aws:policy/{name}"
-
-    def role(self, name: str) -> str:
-        """Return the ARN of a role."""
-        return f"arn:{self.partition}:iam::{self.id}:role/{name}"
-
-    def instance_profile(self, name: str) -> str:
-        """Return the ARN of an instance profile."""
-        return f"arn:{self.partition}:iam::{self.id}:instance-profile/{name}"
-
-    def alias(self, name: str) -> str:
-        """Return the ARN of the alias of a KMS key."""
-        return f"arn:{self.partition}:kms:{self.region}:{self.id}:alias/{name}"
-
-    def topic(self, name: str) -> str:
-        """Return the ARN of a topic of SNS."""
-        return f"arn:{self.partition}:sns:{self.region}:{self.id}:{name}"
-
-    def trail(self, name: str) -> str:
-        """Return the ARN of a trail of CloudTrail."""
-        return f"arn:{self.partition}:cloudtrail:{self.region}:{self.id}:trail/{name}"
-
-    def dashboard(self, name: str) -> str:
-        """Return the ARN of a dashboard of CloudWatch."""
-        return f"arn:{self.partition}:cloudwatch::{self.id}:dashboard/{name}"
 
     def session(self, role: str, name: str) -> str:
         """Return the ARN of a session of a role, which a request under the role has."""

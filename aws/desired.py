@@ -142,7 +142,7 @@ def _identity(declaration: Declaration, scope: Scope, account: Account) -> Itera
         trust = policy_text(service_trust(account, scope, owners))
         yield IamRole(name, trust, needed, tags)
         if "ec2" in owners.trust:
-            yield InstanceProfile(name, tags)
+            yield InstanceProfile(name)
 
 
 def _rotations(
@@ -159,10 +159,11 @@ def _rotations(
         tags = environment_tags(declaration, environment)
         yield IamPolicy(policy, account.policy(policy), policy_text(document), tags)
         if role := find_function_role(declaration, environment):
-            policies = (
-                account.policy(policy),
-                account.managed_policy(_logs(declaration, environment)),
-            )
+            # A function that logs in to databases runs in their network.
+            managers = (find_manager(declaration, each) for each in declaration.scopes(environment))
+            kind = f"AWSLambda{'VPCAccess' if any(managers) else 'Basic'}ExecutionRole"
+            logs = f"arn:{account.partition}:iam::aws:policy/service-role/{kind}"
+            policies = (account.policy(policy), logs)
             yield IamRole(role, policy_text(service_role_trust(account, "lambda")), policies, tags)
     for scope in declaration.scopes(environment):
         rotated = find_rotated(declaration, scope)
@@ -171,13 +172,6 @@ def _rotations(
         for secret in declaration.own_secrets(scope):
             every = rotated[secret].every if secret in rotated else None
             yield AwsRotation(scope.secret(secret), function, every)
-
-
-def _logs(declaration: Declaration, environment: Environment) -> str:
-    """Return AWS's policy for the logs of the function, in a network if it logs in to databases."""
-    scopes = declaration.scopes(environment)
-    kind = "VPCAccess" if any(find_manager(declaration, each) for each in scopes) else "Basic"
-    return f"service-role/AWSLambda{kind}ExecutionRole"
 
 
 def _manager(

@@ -20,7 +20,7 @@ from aws.iam.service_policy import (
     policy_length,
     use_secret_keys,
 )
-from aws.monitoring.monitored_environment import find_watched
+from aws.monitoring.monitored_environment import Watched, find_watched
 from aws.resources import AwsResource
 from aws.resources.iam_policy import IamPolicy
 from aws.resources.iam_role import IamRole, InstanceProfile
@@ -35,8 +35,6 @@ from vault.reconcile.inputs import Inputs
 
 _T = TypeVar("_T")
 Statement = dict[str, Any]
-#: Tags of a key that belongs to one environment of one deployment.
-_MARKS: Final = ("deployment", "environment")
 _SECRETS: Final = (
     "CreateSecret DescribeSecret ListSecretVersionIds PutSecretValue ReplicateSecretToRegions"
     " RestoreSecret TagResource UntagResource UpdateSecret UpdateSecretVersionStage"
@@ -53,14 +51,14 @@ _POLICIES: Final = (
 _ROLES: Final = "CreateRole GetRole ListAttachedRolePolicies TagRole UpdateAssumeRolePolicy"
 _PROFILES: Final = (
     "AddRoleToInstanceProfile CreateInstanceProfile GetInstanceProfile"
-    " RemoveRoleFromInstanceProfile TagInstanceProfile"
+    " RemoveRoleFromInstanceProfile"
 )
 _LOGS: Final = (
     "CreateLogGroup DescribeMetricFilters ListTagsForResource PutMetricFilter PutRetentionPolicy"
     " TagResource"
 )
-
 _TOPICS: Final = "CreateTopic GetTopicAttributes ListTagsForResource SetTopicAttributes TagResource"
+_ALARMS: Final = "ListTagsForResource PutMetricAlarm TagResource"
 _TRAIL: Final = "AddTags CreateTrail GetTrail GetTrailStatus ListTags StartLogging UpdateTrail"
 
 
@@ -71,12 +69,12 @@ def operator_policies(declaration: Declaration, environment: Environment) -> lis
     """
     account = Account.of(declaration.account(environment))
     resources = desired_resources(declaration, environment, Inputs())
-    marks = environment_tags(declaration, environment)
+    tags = environment_tags(declaration, environment)
     statements = [
         *_secrets(resources, account),
-        *_keys(resources, account, {name: marks[name] for name in _MARKS}),
+        *_keys(resources, account, {name: tags[name] for name in ("deployment", "environment")}),
         *_identities(resources, account),
-        *_watched(declaration, environment, resources, account),
+        *_watching(find_watched(declaration, environment), resources, account),
     ]
     found = [*_pack(statements)]
     for each in found:
@@ -135,7 +133,7 @@ def _keys(
     """Yield what is allowed about keys. One without the marks is another owner's: it is shown."""
     keys = _only(resources, KmsKey)
     any_key = [account.any_key] if keys else []
-    aliases = [account.alias(each.name) for each in keys]
+    aliases = [account.arn("kms", each.alias) for each in keys]
     requested = {f"aws:RequestTag/{name}": str(value) for name, value in marks.items()}
     marked = {f"aws:ResourceTag/{name}": str(value) for name, value in marks.items()}
     yield from _allow("ReadKeys", "kms", _READ_KEYS, any_key)
@@ -147,8 +145,10 @@ def _keys(
 def _identities(resources: Sequence[AwsResource], account: Account) -> Iterator[Statement]:
     """Yield what is allowed about policies and roles. No other policy can be attached."""
     roles = _only(resources, IamRole)
-    names = [account.role(each.name) for each in roles]
+    names = [account.iam(f"role/{each.name}") for each in roles]
     profiles = [each.name for each in _only(resources, InstanceProfile)]
+    owned = [account.iam(f"instance-profile/{each}") for each in profiles]
+    passed = [account.iam(f"role/{each}") for each in profiles]
     policies = [each.arn for each in _only(resources, IamPolicy)]
     attached = sorted({arn for role in roles for arn in role.policies})
     yield from _allow("Policies", "iam", _POLICIES, policies)
@@ -156,38 +156,29 @@ def _identities(resources: Sequence[AwsResource], account: Account) -> Iterator[
     if attached:
         only = {"iam:PolicyARN": attached}
         yield from _allow("Permissions", "iam", "AttachRolePolicy", names, **only)
-    yield from _allow("Profiles", "iam", _PROFILES, map(account.instance_profile, profiles))
+    yield from _allow("Profiles", "iam", _PROFILES, owned)
     to_instances = {"iam:PassedToService": account.service("ec2")}
-    yield from _allow(
-        "RolesOfInstances", "iam", "PassRole", map(account.role, profiles), **to_instances
-    )
+    yield from _allow("RolesOfInstances", "iam", "PassRole", passed, **to_instances)
 
 
-def _watched(
-    declaration: Declaration,
-    environment: Environment,
-    resources: Sequence[AwsResource],
-    account: Account,
+def _watching(
+    watched: Watched | None, resources: Sequence[AwsResource], account: Account
 ) -> Iterator[Statement]:
-    watched = find_watched(declaration, environment)
     if watched is None:
         return
     group = account.log_group(watched.log_group)
     yield from _allow("Logs", "logs", _LOGS, [group, f"{group}:*"])
     yield from _allow("ListLogs", "logs", "DescribeLogGroups", ["*"])
     alarms = [account.alarm(watched.name("*"))]
-    yield from _allow(
-        "Alarms", "cloudwatch", "ListTagsForResource PutMetricAlarm TagResource", alarms
-    )
+    yield from _allow("Alarms", "cloudwatch", _ALARMS, alarms)
     yield from _allow("ListAlarms", "cloudwatch", "DescribeAlarms", ["*"])
     topics = [each.arn for each in _only(resources, Topic)]
     yield from _allow("Topics", "sns", _TOPICS, topics)
-    trails = [each.arn for each in _only(resources, Trail)]
-    yield from _allow("Trail", "cloudtrail", _TRAIL, trails)
-    role = [account.role(watched.trail_role)] if trails else []
+    trails = _only(resources, Trail)
+    yield from _allow("Trail", "cloudtrail", _TRAIL, [each.arn for each in trails])
     to_trail = {"iam:PassedToService": account.service("cloudtrail")}
-    yield from _allow("RoleOfTrail", "iam", "PassRole", role, **to_trail)
-    dashboard = [account.dashboard(watched.dashboard)]
-    yield from _allow("Dashboard", "cloudwatch", "GetDashboard PutDashboard", dashboard)
+    yield from _allow("RoleOfTrail", "iam", "PassRole", [each.role for each in trails], **to_trail)
+    dashboard = f"arn:{account.partition}:cloudwatch::{account.id}:dashboard/{watched.dashboard}"
+    yield from _allow("Dashboard", "cloudwatch", "GetDashboard PutDashboard", [dashboard])
     namespace = {"cloudwatch:namespace": watched.namespace}
     yield from _allow("Ledger", "cloudwatch", "PutMetricData", ["*"], **namespace)

@@ -33,12 +33,9 @@ _VOLATILE: Final = {
     "StateUpdatedTimestamp",
     "StateTransitionedTimestamp",
     "EvaluationState",
-    "SubscriptionsConfirmed",
-    "SubscriptionsDeleted",
-    "SubscriptionsPending",
 }
-#: Begin of the names of what a trail has delivered last.
-_LATEST: Final = "Latest"
+#: Begins of the names of what a trail has delivered last, and of the counts of a topic.
+_COUNTED: Final = ("Latest", "Subscriptions")
 
 
 class AwsReader:
@@ -93,6 +90,6 @@ def _stable(part: Any) -> Any:
         return {
             name: _stable(each)
             for name, each in part.items()
-            if name not in _VOLATILE and not name.startswith(_LATEST)
+            if name not in _VOLATILE and not name.startswith(_COUNTED)
         }
     return [_stable(each) for each in part] if isinstance(part, list) else part

@@ -53,7 +53,6 @@ def build_template(resources: Sequence[AwsResource], description: str) -> dict[s
             f" {_MAX_RESOURCES}; declare some of the services in another environment"
         )
     _refer_to_log_groups(entries)
-    _follow_role(entries)
     references = {
         each.arn: {"Ref": _logical_id(each)}
         for each in resources
@@ -128,6 +127,11 @@ def _entries(resource: AwsResource) -> Entries:
         return _key(name, resource)
     if isinstance(resource, Topic):
         return _topic(name, resource)
+    if isinstance(resource, Trail):
+        role = IamRole(resource.role.rpartition("/")[2], "", (), {})
+        group = LogGroup(resource.log_group.split(":")[-2], "", 0, {})
+        needed = {"DependsOn": [_logical_id(role), _logical_id(group)]}
+        return {name: {**_entry("CloudTrail::Trail", _trail(resource)), **needed}}
     if type(resource) not in _FORMS:
         return {}
     kind, render = _FORMS[type(resource)]
@@ -190,7 +194,6 @@ def _role(role: IamRole) -> dict[str, Any]:
 
 
 def _profile(profile: InstanceProfile) -> dict[str, Any]:
-    # CloudFormation knows no tags of an instance profile.
     role = {"Ref": _logical_id(IamRole(profile.name, "", (), {}))}
     return {"InstanceProfileName": profile.name, "Roles": [role]}
 
@@ -212,16 +215,6 @@ def _metric_filter(each: MetricFilter) -> dict[str, Any]:
         "FilterPattern": each.pattern,
         "MetricTransformations": [{f"{key[0].upper()}{key[1:]}": value for key, value in metric}],
     }
-
-
-def _follow_role(entries: Entries) -> None:
-    """Let the trail follow its role and log group, which it names by their ARNs."""
-    needed = [
-        name for name, each in entries.items() if each["Type"].endswith(("IAM::Role", "::LogGroup"))
-    ]
-    for entry in entries.values():
-        if entry["Type"] == "AWS::CloudTrail::Trail":
-            entry["DependsOn"] = needed
 
 
 def _refer_to_log_groups(entries: Entries) -> None:
@@ -263,7 +256,6 @@ _FORMS: Final[Mapping[type, tuple[str, Callable[[Any], dict[str, Any]]]]] = {
     InstanceProfile: ("IAM::InstanceProfile", _profile),
     LogGroup: ("Logs::LogGroup", _log_group),
     MetricFilter: ("Logs::MetricFilter", _metric_filter),
-    Trail: ("CloudTrail::Trail", _trail),
     Alarm: ("CloudWatch::Alarm", _alarm),
     Dashboard: ("CloudWatch::Dashboard", _dashboard),
 }

@@ -59,11 +59,7 @@ def list_statements(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """
     found = document.get("Statement", [])
     statements = [found] if isinstance(found, Mapping) else found
-    return [_on_role(each) if "Principal" in each else each for each in statements]
-
-
-def _on_role(statement: Mapping[str, Any]) -> Mapping[str, Any]:
-    return statement if "NotResource" in statement else {"Resource": "*", **statement}
+    return [{"Resource": "*", **each} if "Principal" in each else each for each in statements]
 
 
 def find_principals(statement: Mapping[str, Any]) -> list[Principal]:

@@ -20,10 +20,7 @@ KEY_ID: Final = "1234abcd-12ab-34cd-56ef-1234567890ab"
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Decision of a policy on one call, with the names of the statements that decide.
-
-    *only_with* is the encryption context without which the call is denied.
-    """
+    """Decision of a policy on a call, its statements, and the encryption context it needs."""
 
     call: ApiCall
     granted: bool

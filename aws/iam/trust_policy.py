@@ -15,16 +15,11 @@ WEB_IDENTITY: Final = "sts:AssumeRoleWithWebIdentity"
 SOURCE_ACCOUNT: Final = "aws:SourceAccount"
 #: Declared kind → the service of AWS that starts the processes.
 _SERVICES: Final = {"task": "ecs-tasks", "ec2": "ec2", "lambda": "lambda"}
-#: Kinds whose service says which account it acts for.
-_WITH_ACCOUNT: Final = {"task"}
 
 
 def service_trust(account: Account, scope: Scope, roles: AwsRoles) -> dict[str, Any]:
     """Return the trust policy of the role of a service."""
-    statements = [
-        _trust_service(account, _SERVICES[kind], of_account=kind in _WITH_ACCOUNT)
-        for kind in roles.trust
-    ]
+    statements = [_trust_service(account, _SERVICES[kind]) for kind in roles.trust]
     if roles.oidc is not None:
         statements.append(_trust_tokens(account, scope, roles.oidc))
     return {"Version": VERSION, "Statement": statements}
@@ -32,21 +27,20 @@ def service_trust(account: Account, scope: Scope, roles: AwsRoles) -> dict[str, 
 
 def service_role_trust(account: Account, service: str) -> dict[str, Any]:
     """Return the trust policy of a role that a service of AWS has, such as ``lambda``."""
-    statement = _trust_service(account, service, of_account=False)
-    return {"Version": VERSION, "Statement": [statement]}
+    return {"Version": VERSION, "Statement": [_trust_service(account, service)]}
 
 
-def _trust_service(account: Account, service: str, *, of_account: bool) -> dict[str, Any]:
+def _trust_service(account: Account, service: str) -> dict[str, Any]:
     """Return the statement that lets a service of AWS assume the role.
 
-    With *of_account*, only on behalf of this account.
+    ECS says for which account it does.
     """
-    tests = {"Condition": {"StringEquals": {SOURCE_ACCOUNT: account.id}}} if of_account else {}
+    tests = {"Condition": {"StringEquals": {SOURCE_ACCOUNT: account.id}}}
     return {
         "Effect": "Allow",
         "Principal": {"Service": account.service(service)},
         "Action": ASSUME,
-        **tests,
+        **(tests if service == _SERVICES["task"] else {}),
     }
 
 
@@ -55,7 +49,7 @@ def _trust_tokens(account: Account, scope: Scope, oidc: Oidc) -> dict[str, Any]:
     subject = oidc.subject.replace(SERVICE_PLACEHOLDER, scope.service)
     return {
         "Effect": "Allow",
-        "Principal": {"Federated": account.oidc_provider(oidc.provider)},
+        "Principal": {"Federated": account.iam(f"oidc-provider/{oidc.provider}")},
         "Action": WEB_IDENTITY,
         "Condition": {
             "StringEquals": {

@@ -59,16 +59,17 @@ def _topics(watched: Watched, tags: Tags) -> Iterator[AwsResource]:
             "Effect": "Allow",
             "Principal": {"Service": account.service("cloudwatch")},
             "Action": "sns:Publish",
-            "Resource": account.topic(name),
+            "Resource": account.arn("sns", name),
             "Condition": {"StringEquals": {SOURCE_ACCOUNT: account.id}},
         }
         document = {"Version": VERSION, "Statement": [statement]}
-        yield Topic(name, account.topic(name), policy_text(document), tags)
+        yield Topic(name, account.arn("sns", name), policy_text(document), tags)
 
 
 def _trail(watched: Watched, bucket: str, tags: Tags) -> Iterator[AwsResource]:
     """Yield the trail that writes to the log group, and its role, which can do nothing else."""
-    account, role = watched.account, watched.trail_role
+    account, name = watched.account, watched.dashboard
+    role = f"{watched.environment}_{watched.deployment}"  # no name of a service has an underscore
     group = account.log_group(watched.log_group)
     statement = {
         "Effect": "Allow",
@@ -79,6 +80,5 @@ def _trail(watched: Watched, bucket: str, tags: Tags) -> Iterator[AwsResource]:
     yield IamPolicy(role, account.policy(role), policy, tags)
     trust = policy_text(service_role_trust(account, "cloudtrail"))
     yield IamRole(role, trust, (account.policy(role),), tags)
-    name = watched.dashboard
-    arn = account.trail(name)
-    yield Trail(name, arn, bucket, f"{group}:*", account.role(role), tags)
+    arn = account.arn("cloudtrail", f"trail/{name}")
+    yield Trail(name, arn, bucket, f"{group}:*", account.iam(f"role/{role}"), tags)

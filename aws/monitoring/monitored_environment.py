@@ -40,15 +40,10 @@ class Watched:
         """Return the name of the dashboard: ``strongroom-prod``."""
         return f"{self.prefix}{self.environment}"
 
-    @property
-    def trail_role(self) -> str:
-        """Return the role of the trail; no name of a service has an underscore."""
-        return f"{self.environment}_{self.deployment}"
-
     def topic(self, severity: Severity) -> str:
         """Return the ARN of the topic for alarms of a severity: the declared one, or one made."""
         declared = self.monitoring.page if severity == "page" else self.monitoring.ticket
-        return declared or self.account.topic(self.name(severity))
+        return declared or self.account.arn("sns", self.name(severity))
 
     def name(self, part: str) -> str:
         """Return the name of an alarm, or of a filter of no service."""

@@ -15,9 +15,6 @@ from aws.resources.tags import TagForm, Tags
 from vault.reconcile.resources import Fields
 
 _TAGS: Final = TagForm("iam", "RoleName", "TagRole", "UntagRole")
-_PROFILE_TAGS: Final = TagForm(
-    "iam", "InstanceProfileName", "TagInstanceProfile", "UntagInstanceProfile"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,42 +76,35 @@ class IamRole:
 
 @dataclass(frozen=True, slots=True)
 class InstanceProfile:
-    """An instance profile, which gives instances of EC2 the role of the same name."""
+    """An instance profile without tags, which gives instances the role of the same name."""
 
     kind: ClassVar[str] = "instance-profile"
 
     name: str
-    tags: Tags
 
     def desired(self) -> Fields:
-        """Return the role and one field for each managed tag."""
-        return {"role": self.name, **self.tags}
+        """Return the role."""
+        return {"role": self.name}
 
     def read(self, reader: AwsReader) -> Fields | None:
-        """Return the fields of the profile, None if there is none of that name."""
+        """Return the role, None if there is no profile of that name."""
         parameters = {"InstanceProfileName": self.name}
         found = reader.get("iam", "GetInstanceProfile", self.name, "InstanceProfile", **parameters)
-        if found is None:
-            return None
-        profile = found["InstanceProfile"]
-        role = next((each["RoleName"] for each in profile["Roles"]), None)
-        return {"role": role, **_PROFILE_TAGS.decode(self.tags, profile.get("Tags", ()))}
+        roles = found["InstanceProfile"]["Roles"] if found else ()
+        return found and {"role": next((each["RoleName"] for each in roles), None)}
 
     def write(self, session: AwsConnection, before: Fields | None) -> None:
         """Create the profile, and give it the role in place of another one."""
         if before is None:
-            self._send(session, "CreateInstanceProfile", Tags=_PROFILE_TAGS.encode(self.tags))
-            before = {"role": None, **self.tags}
-        if before["role"] not in (None, self.name):
+            self._send(session, "CreateInstanceProfile")
+        elif before["role"] is not None:
             self._send(session, "RemoveRoleFromInstanceProfile", RoleName=before["role"])
-        if before["role"] != self.name:
-            self._send(session, "AddRoleToInstanceProfile", RoleName=self.name)
-        _PROFILE_TAGS.write(session, self.name, self.tags, before)
+        self._send(session, "AddRoleToInstanceProfile", RoleName=self.name)
 
     def widening(self, before: Fields, created: Collection[str]) -> list[str]:  # noqa: ARG002 (protocol)
-        """Return that instances get the role, if they do not have it now."""
+        """Return that instances get the role."""
         return [] if before["role"] == self.name else [f"the role {self.name} for its instances"]
 
-    def _send(self, session: AwsConnection, operation: str, **parameters: Any) -> None:
+    def _send(self, session: AwsConnection, operation: str, **parameters: str) -> None:
         request = {"InstanceProfileName": self.name, **parameters}
         session.call(AwsRequest("iam", operation, self.name, request))

@@ -62,10 +62,8 @@ def untag_policy(tag: str) -> Drift:
     return lambda site: site.iam.untag_policy(PolicyArn=ARN, TagKeys=[tag])
 
 
-def untag(what: str) -> Drift:
-    kind, tag = what.split()
-    name = "RoleName" if kind == "role" else "InstanceProfileName"
-    return lambda site: getattr(site.iam, f"untag_{kind}")(**{name: ROLE}, TagKeys=[tag])
+def untag_role(tag: str) -> Drift:
+    return lambda site: site.iam.untag_role(RoleName=ROLE, TagKeys=[tag])
 
 
 def other_role(site: ProvisioningSite) -> None:
@@ -121,13 +119,12 @@ ROLE_DRIFTS: Final = {
         RoleName=ROLE, PolicyDocument=json.dumps(OTHER_TRUST)
     ),
     ARN: lambda site: site.iam.detach_role_policy(RoleName=ROLE, PolicyArn=ARN),
-    **{tag: untag(f"role {tag}") for tag in TAGS},
+    **{tag: untag_role(tag) for tag in TAGS},
 }
 PROFILE_DRIFTS: Final = {
     "role": lambda site: site.iam.remove_role_from_instance_profile(
         InstanceProfileName=ROLE, RoleName=ROLE
     ),
-    **{tag: untag(f"instance_profile {tag}") for tag in TAGS},
 }
 DRIFTS: Final[list[tuple[str, Drift]]] = [
     *((f"{SECRET} {field}", drift) for field, drift in SECRET_DRIFTS.items()),

@@ -36,8 +36,8 @@ NAME: Final = "strongroom-cloud-throttling"
 DASHBOARD: Final = "strongroom-cloud"
 ALARM_ARN: Final = ACCOUNT.alarm(NAME)
 GROUP_ARN: Final = ACCOUNT.log_group(GROUP)
-TOPIC_ARN: Final = ACCOUNT.topic("strongroom-cloud-page")
-TRAIL_ARN: Final = ACCOUNT.trail("strongroom-cloud")
+TOPIC_ARN: Final = ACCOUNT.arn("sns", "strongroom-cloud-page")
+TRAIL_ARN: Final = ACCOUNT.arn("cloudtrail", "trail/strongroom-cloud")
 TAGS: Final = ["managed_by", "deployment", "owner", "environment"]
 #: An alarm of which each parameter is another one than that of the declared alarm.
 OTHER_ALARM: Final[dict[str, Any]] = {

@@ -57,18 +57,18 @@ def on_key(operation: str, sent: dict[str, Any]) -> Iterator[ApiCall]:
         yield ApiCall(action, "*", tags)
         return
     if operation == "CreateAlias":
-        yield ApiCall(action, ACCOUNT.alias(sent["AliasName"].removeprefix("alias/")))
+        yield ApiCall(action, ACCOUNT.arn("kms", sent["AliasName"]))
     yield ApiCall(action, KEY, MARKED)
 
 
 def on_identity(operation: str, sent: dict[str, Any]) -> Iterator[ApiCall]:
     if "InstanceProfileName" in sent:
-        arn = ACCOUNT.instance_profile(sent["InstanceProfileName"])
+        arn = ACCOUNT.iam(f"instance-profile/{sent['InstanceProfileName']}")
         if operation == "AddRoleToInstanceProfile":
             to = {"iam:PassedToService": "ec2.amazonaws.com"}
-            yield ApiCall("iam:PassRole", ACCOUNT.role(sent["RoleName"]), to)
+            yield ApiCall("iam:PassRole", ACCOUNT.iam(f"role/{sent['RoleName']}"), to)
     elif "RoleName" in sent:
-        arn = ACCOUNT.role(sent["RoleName"])
+        arn = ACCOUNT.iam(f"role/{sent['RoleName']}")
     else:
         arn = sent.get("PolicyArn") or ACCOUNT.policy(sent["PolicyName"])
     context = {"iam:PolicyARN": sent["PolicyArn"]} if operation == "AttachRolePolicy" else {}
@@ -82,7 +82,7 @@ def on_log(operation: str, sent: dict[str, Any]) -> Iterator[ApiCall]:
 
 def on_watch(operation: str, sent: dict[str, Any]) -> Iterator[ApiCall]:
     arn = sent.get("ResourceARN") or (
-        ACCOUNT.dashboard(sent["DashboardName"])
+        f"arn:aws:cloudwatch::{ACCOUNT.id}:dashboard/{sent['DashboardName']}"
         if "DashboardName" in sent
         else ACCOUNT.alarm(sent.get("AlarmName", ""))
     )
@@ -90,7 +90,7 @@ def on_watch(operation: str, sent: dict[str, Any]) -> Iterator[ApiCall]:
 
 
 def on_topic(operation: str, sent: dict[str, Any]) -> Iterator[ApiCall]:
-    arn = sent.get("TopicArn") or sent.get("ResourceArn") or ACCOUNT.topic(sent["Name"])
+    arn = sent.get("TopicArn") or sent.get("ResourceArn") or ACCOUNT.arn("sns", sent["Name"])
     yield ApiCall(f"sns:{operation}", arn)
 
 
@@ -98,7 +98,7 @@ def on_trail(operation: str, sent: dict[str, Any]) -> Iterator[ApiCall]:
     if "CloudWatchLogsRoleArn" in sent:
         to = {"iam:PassedToService": "cloudtrail.amazonaws.com"}
         yield ApiCall("iam:PassRole", sent["CloudWatchLogsRoleArn"], to)
-    yield ApiCall(f"cloudtrail:{operation}", ACCOUNT.trail("strongroom-cloud"))
+    yield ApiCall(f"cloudtrail:{operation}", ACCOUNT.arn("cloudtrail", "trail/strongroom-cloud"))
 
 
 CALLS: Final = {
@@ -164,18 +164,17 @@ def drift(site: ProvisioningSite) -> None:
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     site.iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=document)
     site.iam.untag_role(RoleName=ROLE, TagKeys=tags)
-    site.iam.untag_instance_profile(InstanceProfileName=ROLE, TagKeys=tags)
     site.iam.create_role(RoleName="other", AssumeRolePolicyDocument=document)
     site.iam.remove_role_from_instance_profile(InstanceProfileName=ROLE, RoleName=ROLE)
     site.iam.add_role_to_instance_profile(InstanceProfileName=ROLE, RoleName="other")
     group = ACCOUNT.log_group("strongroom/cloud")
     site.logs.untag_resource(resourceArn=group, tagKeys=tags)
-    topic = ACCOUNT.topic("strongroom-cloud-page")
+    topic = ACCOUNT.arn("sns", "strongroom-cloud-page")
     site.sns.untag_resource(ResourceArn=topic, TagKeys=tags)
     site.sns.set_topic_attributes(
         TopicArn=topic, AttributeName="Policy", AttributeValue=json.dumps(other)
     )
-    trail = ACCOUNT.trail("strongroom-cloud")
+    trail = ACCOUNT.arn("cloudtrail", "trail/strongroom-cloud")
     site.cloudtrail.remove_tags(
         ResourceId=trail, TagsList=[{"Key": "owner", "Value": "platform-team"}]
     )

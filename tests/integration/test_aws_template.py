@@ -225,7 +225,6 @@ def test_plan_after_the_template_has_values_and_tags_of_policies_only(
         "create derived-secret shop/cloud/smtp-url value",
         # CloudFormation knows no tags of a managed policy.
         "update iam-policy shop-cloud managed_by,deployment,owner,environment",
-        "update instance-profile shop-cloud managed_by,deployment,owner,environment",
         "update iam-policy cloud_strongroom managed_by,deployment,owner,environment",
     ]
     site.apply(plan)

@@ -71,7 +71,11 @@ def test_trail_has_a_role_that_writes_its_events_and_nothing_else(made: list[Aws
     (trail,) = (each for each in made if isinstance(each, Trail))
     (role,) = (each for each in made if isinstance(each, IamRole))
     (policy,) = (each for each in made if isinstance(each, IamPolicy) and each.name == ROLE)
-    assert (trail.role, role.name, role.policies) == (ACCOUNT.role(ROLE), ROLE, (policy.arn,))
+    assert (trail.role, role.name, role.policies) == (
+        ACCOUNT.iam(f"role/{ROLE}"),
+        ROLE,
+        (policy.arn,),
+    )
     trust, by_service = json.loads(role.trust), ("Service", "cloudtrail.amazonaws.com")
     assert is_granted_to(trust, ApiCall(ASSUME, "*"), by_service)
     assert not is_granted_to(trust, ApiCall(ASSUME, "*"), ALARMS)

@@ -17,7 +17,7 @@ from tests.support.models.aws_declared import ACCOUNT, SCOPE, SERVICE, declare_w
 from tests.support.processes.command import run_command
 
 POLICY: Final = ACCOUNT.policy("shop-cloud")
-ROLE: Final = ACCOUNT.role("shop-cloud")
+ROLE: Final = ACCOUNT.iam("role/shop-cloud")
 KEY: Final = ACCOUNT.any_key.replace("*", "1234")
 MARKS: Final = {"deployment": "strongroom", "environment": "cloud"}
 ON_KEY: Final = {f"aws:ResourceTag/{name}": value for name, value in MARKS.items()}
@@ -56,7 +56,7 @@ def test_call_is_granted_only_with_its_conditions(
     "call",
     [
         ApiCall("iam:AttachRolePolicy", ROLE, {"iam:PolicyARN": "arn:aws:iam::aws:policy/Admin"}),
-        ApiCall("iam:AttachRolePolicy", ACCOUNT.role("shop-prod"), {"iam:PolicyARN": POLICY}),
+        ApiCall("iam:AttachRolePolicy", ACCOUNT.iam("role/shop-prod"), {"iam:PolicyARN": POLICY}),
         ApiCall("iam:CreatePolicyVersion", ACCOUNT.policy("shop-prod")),
         ApiCall("iam:PutRolePolicy", ROLE),
         ApiCall("iam:DeleteRole", ROLE),
@@ -70,8 +70,8 @@ def test_call_is_granted_only_with_its_conditions(
         ApiCall("kms:PutKeyPolicy", KEY),
         ApiCall("kms:PutKeyPolicy", KEY, {**ON_KEY, "aws:ResourceTag/environment": "prod"}),
         ApiCall("kms:Decrypt", KEY, ON_KEY),
-        ApiCall("kms:CreateAlias", ACCOUNT.alias("shop-prod-pii")),
-        ApiCall("kms:UpdateAlias", ACCOUNT.alias("shop-cloud-pii")),
+        ApiCall("kms:CreateAlias", ACCOUNT.arn("kms", "alias/shop-prod-pii")),
+        ApiCall("kms:UpdateAlias", ACCOUNT.arn("kms", "alias/shop-cloud-pii")),
         ApiCall("logs:PutRetentionPolicy", ACCOUNT.log_group("strongroom/prod")),
         ApiCall("cloudwatch:PutMetricAlarm", ACCOUNT.alarm("strongroom-prod-throttling")),
         ApiCall("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "strongroom/prod"}),
