@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def find_problem(options: Namespace) -> str | None:
-    """Return what is wrong with *options*, None if nothing."""
+    """Return why *options* are refused, None if they are not."""
     if not {options.source, options.target} <= {*PLACES}:
         return f"--from and --to are two of {', '.join(PLACES)}"
     if options.source == options.target:
