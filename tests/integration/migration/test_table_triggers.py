@@ -42,6 +42,8 @@ _GRANT: Final = "GRANT SET ON PARAMETER session_replication_role TO clerk"
 class ClerksHotel(Hotel):
     """A hotel whose commands run as a user who is no superuser."""
 
+    free = 2**40
+
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         with super().connect() as connection:

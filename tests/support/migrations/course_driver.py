@@ -74,6 +74,8 @@ class CourseDriver(ABC):
 
     #: Rows of a batch.
     batch: ClassVar[int]
+    #: Bytes that a person says are free; None to measure them, as a superuser may.
+    free: ClassVar[int | None] = None
 
     database: OwnDatabase
     plan: MigrationPlan = field(init=False)
@@ -106,7 +108,7 @@ class CourseDriver(ABC):
         """Return what each step of the migration needs. No test waits for its quiet time."""
         pacing = Pacing(time.monotonic, lambda _: time.sleep(0.001), random.random, patience=0.2)
         plan = self.plan.model_copy(update={"quiet_for": 0})
-        return MigrationContext(plan, self.connect, self.open_cipher, pacing)
+        return MigrationContext(plan, self.connect, self.open_cipher, pacing, free=self.free)
 
     def run(self, kind: PassKind, pass_: Ranges) -> None:
         """Run the workers of a pass, as a command does."""
