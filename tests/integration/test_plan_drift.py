@@ -18,10 +18,13 @@ from app_integration.session.session import Session
 from aws.resources.alarm import Alarm
 from aws.resources.dashboard import Dashboard
 from aws.resources.iam_policy import IamPolicy
+from aws.resources.iam_role import IamRole, InstanceProfile
 from aws.resources.kms_key import KmsKey
 from aws.resources.log_group import LogGroup
 from aws.resources.metric_filter import MetricFilter
 from aws.resources.rotation import AwsRotation
+from aws.resources.topic import Topic
+from aws.resources.trail import Trail
 from local.servers.postgres_roles import allow_password_changes
 from policies.render import render_policies
 from tests.support.models import drift_logins
@@ -563,8 +566,9 @@ def own_things(deployment: Deployment) -> Iterator[None]:
 
 def test_every_kind_has_a_way_to_drift() -> None:
     # See test_aws_drift, test_aws_monitoring and test_aws_rotation.
-    on_aws = (KmsKey, IamPolicy, LogGroup, MetricFilter, Alarm, Dashboard, AwsRotation)
-    elsewhere = {each.kind for each in on_aws}
+    identities = (KmsKey, IamPolicy, IamRole, InstanceProfile)
+    monitoring = (LogGroup, MetricFilter, Alarm, Dashboard, Topic, Trail)
+    elsewhere = {each.kind for each in (*identities, *monitoring, AwsRotation)}
     assert set(KINDS) == set(HANDS) == set(DEPENDENCIES) - elsewhere
     assert set(PRUNABLE) <= set(KINDS)
     assert len(CASES) > 40

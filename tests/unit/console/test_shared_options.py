@@ -35,9 +35,12 @@ EXCEPTIONS: Final = {
     "--for": {
         "the runner of a job": ["units"],
         "the runner of an agent": ["agent build"],
+        "the runner of workers": ["migrate build"],
         "a duration": ["rollout watch"],
     },
     "--given": {"a secret, not values": ["new service"]},
+    "--idle": {"of a worker": ["migrate work"]},
+    "--image": {"for either runner": ["migrate build"]},
     "--keep": {
         "audit lines": ["audit ingest"],
         "segments": ["audit archive"],
@@ -57,6 +60,7 @@ EXCEPTIONS: Final = {
         "a folder of credentials": ["bootstrap", "issue-secret-id", "break-glass", "rotate"],
         "a folder of files": [
             *("agent build", "units", "monitoring build", "aws rotation-function", "sdk-wheel"),
+            "migrate build",
         ],
     },
     "--recipient": {"a key of a service, too": ["file encrypt", "file rewrap"]},
