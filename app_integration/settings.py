@@ -64,9 +64,6 @@ class Limits:
     aws_threads: int = 64  # requests to AWS at a time, including abandoned ones
 
 
-#: Of a branch key, if there are any: on AWS, where each request about a data key is paid for.
-BRANCH_KEY_AGE: Final = 30 * 86_400.0  # seconds
-
 #: A shorter retry window, because a developer's server that is not running stays so, and there is a
 #: fallback.
 DEVELOPMENT_LIMITS: Final = Limits(retry_window=1.0)
@@ -272,9 +269,7 @@ def read_scope(variables: Mapping[str, str]) -> Scope:
 
 def _limits(env: Mapping[str, str], scope: Scope, backend: str) -> Limits:
     limits = DEVELOPMENT_LIMITS if scope.environment.is_dev else Limits()
-    if backend == "aws":
-        limits = replace(limits, branch_key_age=BRANCH_KEY_AGE)
-    changes: Any = read_limits(env)
+    changes: Any = read_limits(env, on_aws=backend == "aws")
     return replace(limits, **changes)
 
 

@@ -12,6 +12,8 @@ from app_integration.errors import ConfigurationError
 _PREFIX: Final = "STRONGROOM_LIMIT_"
 _HOUR: Final = 3_600
 _DAY: Final = 86_400
+#: Of a branch key, if there are any: on AWS, where each request about a data key is paid for.
+BRANCH_KEY_AGE: Final = 30.0 * _DAY  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +67,17 @@ def read_emf_interval(env: Mapping[str, str]) -> float | None:
     return Range(" of seconds", 1, _HOUR).parse(name, text) if text else None
 
 
-def read_limits(env: Mapping[str, str]) -> dict[str, float]:
-    """Return the limits that variables change, by their field; an empty one changes nothing."""
+def read_limits(env: Mapping[str, str], *, on_aws: bool = False) -> dict[str, float]:
+    """Return the limits that the backend or variables change, by their field.
+
+    An empty variable changes nothing.
+    """
+    own = {"branch_key_age": BRANCH_KEY_AGE} if on_aws else {}
     for name in env:
         if name.startswith(_PREFIX) and name not in RANGES:
             raise _unknown(name)
     found = ((name, allowed, env.get(name)) for name, allowed in RANGES.items())
-    return {FIELDS[name]: allowed.parse(name, text) for name, allowed, text in found if text}
+    return own | {FIELDS[name]: allowed.parse(name, text) for name, allowed, text in found if text}
 
 
 def _unknown(name: str) -> ConfigurationError:

@@ -21,7 +21,6 @@ from app_integration.encryption.keys.active_key import (
     report_nothing,
     run_in_thread,
 )
-from app_integration.encryption.keys.branch_keys import BranchKeys
 from app_integration.encryption.keys.keyring import Keyring
 from app_integration.encryption.keys.wrapped_data_key import WrapScope
 from app_integration.encryption.parsed_token import Token, parse_token_or_none
@@ -128,26 +127,16 @@ class FieldCipher(CipherCore):
             ConfigurationError: If the data key limits are out of range.
 
         """
-        limits, branches = limits or Limits(), None
-        if data_keys is not None:
-            branches = BranchKeys(
-                key_service,
-                branch_scope(scope, key_name),
-                data_keys,
-                limits=limits,
-                clock=clock,
-                random=random,
-            )
         keyring = Keyring(
             key_service,
             wrap_scope(scope, key_name),
             data_keys,
-            limits=limits,
+            limits=limits or Limits(),
             clock=clock,
             random=random,
             background=background,
             report=report,
-            branches=branches,
+            branch_scope=branch_scope(scope, key_name),
         )
         super().__init__(
             keyring,

@@ -58,16 +58,15 @@ _HAS_SIZES: Final[LiteralString] = """
     WHERE attrelid = 'strongroom_migration.ranges'::regclass AND attname = 'size'
 """
 _ADD_SIZES: Final[LiteralString] = "ALTER TABLE strongroom_migration.ranges ADD COLUMN size bigint"
-# A range of an earlier version has no size.
+#: What is left and done of the ranges; a range of an earlier version has no size.
 _SIZES: Final[LiteralString] = """
     SELECT coalesce(sum(size) FILTER (WHERE is_done), 0)::float,
         coalesce(sum(rows) FILTER (WHERE is_done), 0)::float,
         coalesce(sum(size) FILTER (WHERE NOT is_done), 0)::float,
         coalesce(sum(rows) FILTER (WHERE NOT is_done), 0)::float
     FROM (
-        SELECT rows, done_at IS NOT NULL AS is_done,
-            coalesce((to_jsonb(r) ->> 'size')::bigint, %s) AS size
-        FROM strongroom_migration.ranges AS r WHERE migration = %s AND pass = %s
+        SELECT rows, done_at IS NOT NULL AS is_done, coalesce({size}, {usual}) AS size
+        FROM strongroom_migration.ranges WHERE migration = %s AND pass = %s
     ) AS ranges
 """
 _PROGRESS: Final[LiteralString] = """
@@ -136,7 +135,7 @@ class Ranges:
 
         The last range is open, so that it has what is inserted later.
         """
-        if connection.execute(_HAS_SIZES).fetchone() is None:
+        if not _has_sizes(connection):
             connection.execute(_ADD_SIZES)
         bounds, total = _read_bounds(connection, table, size)
         sizes = [*[size] * len(bounds), total - size * len(bounds)]
@@ -181,8 +180,14 @@ class Ranges:
 
     def read_rest(self, connection: Connection) -> Rest:
         """Return what is left of the pass, and who works on it."""
-        sizes = connection.execute(_SIZES, (RANGE, *self._names)).fetchone() or (0.0,) * 4
+        size = Identifier("size") if _has_sizes(connection) else SQL("NULL::bigint")
+        query = SQL(_SIZES).format(size=size, usual=Literal(RANGE))
+        sizes = connection.execute(query, self._names).fetchone() or (0.0,) * 4
         return Rest(count_left(*sizes), work_reports.read(connection, *self._names))
+
+
+def _has_sizes(connection: Connection) -> bool:
+    return connection.execute(_HAS_SIZES).fetchone() is not None
 
 
 def count_left(size_done: float, rows_done: float, size_left: float, rows_of_left: float) -> float:

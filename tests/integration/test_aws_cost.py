@@ -10,11 +10,12 @@ from random import Random
 
 import pytest
 
+from app_integration._internal.limit_variables import BRANCH_KEY_AGE
 from app_integration.client import Client
 from app_integration.encryption.keys.stores.file import FileDataKeys
 from app_integration.observability.audit_log import AuditLog
 from app_integration.secret_store.store import SecretStore
-from app_integration.settings import BRANCH_KEY_AGE, Limits
+from app_integration.settings import Limits
 from app_integration.sources.aws import AwsSource
 from aws.cost.estimate import count_branch_unwraps, count_reads, count_unwraps, count_wraps
 from tests.support.servers.key_sites import KmsSite

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 
+from app_integration._internal.limit_variables import BRANCH_KEY_AGE
 from app_integration._internal.single_flight import SingleFlight
 from app_integration.encryption import branch_ciphertext
 from app_integration.encryption.branch_ciphertext import BranchCiphertext
@@ -30,7 +31,7 @@ from app_integration.encryption.keys.wrapped_data_key import (
     wrap,
 )
 from app_integration.errors import KeyUnavailable
-from app_integration.settings import BRANCH_KEY_AGE, Limits
+from app_integration.settings import Limits
 
 _CACHED: Final = 256  # branch keys
 #: Numbers that the branch key of a period may have. A data key has one of them by chance, and then

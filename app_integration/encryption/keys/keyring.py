@@ -78,15 +78,19 @@ class Keyring:
         random: Callable[[int], bytes],
         background: Background,
         report: Report = report_nothing,
-        branches: BranchKeys | None = None,
+        branch_scope: WrapScope | None = None,
     ) -> None:
         """Create a keyring without keys. No request is sent yet.
 
-        *branches* are the branch keys of the same scope and store, if there is a store.
+        Without *branch_scope*, or without a store, there are no branch keys.
         """
         self.service = service
         self.scope = scope
-        self.branches = branches
+        self.branches: BranchKeys | None = None
+        if store is not None and branch_scope is not None:
+            self.branches = BranchKeys(
+                service, branch_scope, store, limits=limits, clock=clock, random=random
+            )
         self._store = store
         self._clock = clock
         self._random = random

@@ -12,9 +12,10 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
+from app_integration._internal.limit_variables import BRANCH_KEY_AGE
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
-from app_integration.settings import BRANCH_KEY_AGE, Limits
+from app_integration.settings import Limits
 from aws.cost.estimate import Estimate, Inventory, count_data_keys, estimate
 from aws.cost.prices import Prices, read_prices
 from aws.cost.rates import Rates
@@ -58,6 +59,7 @@ def _by_secret(samples: Iterable[Sample]) -> dict[str, float]:
 
 
 DEFAULTS: Final = Rates()
+LIMITS: Final = Limits()
 out = Console(soft_wrap=True)
 
 
@@ -73,6 +75,14 @@ Instances = Annotated[
     typer.Option(
         "--instances", callback=_parse_instances, help="numbers of processes of each service"
     ),
+]
+
+BranchKeyAge = Annotated[
+    float,
+    typer.Option("--branch-key-age", min=0, help="seconds of a branch key; 0 for text tokens"),
+]
+DataKeyCache = Annotated[
+    int, typer.Option("--data-key-cache", min=1, help="data keys that an instance caches")
 ]
 
 
@@ -95,13 +105,8 @@ def cost(
     days: Annotated[
         float, typer.Option("--days", min=1, help="age of the oldest values that are read")
     ] = DEFAULTS.days,
-    branch_key_age: Annotated[
-        float,
-        typer.Option("--branch-key-age", min=0, help="seconds of a branch key; 0 for text tokens"),
-    ] = BRANCH_KEY_AGE,
-    data_key_cache: Annotated[
-        int, typer.Option("--data-key-cache", min=1, help="data keys that an instance caches")
-    ] = Limits().data_key_cache,
+    branch_key_age: BranchKeyAge = BRANCH_KEY_AGE,
+    data_key_cache: DataKeyCache = LIMITS.data_key_cache,
     prices: Annotated[
         Path | None, typer.Option("--prices", help="JSON file with prices other than the default")
     ] = None,
@@ -117,7 +122,7 @@ def cost(
     measured = read_rates(prometheus, environment, inventory.secrets) if prometheus else {}
     rates = Rates(reads, encrypts, decrypts, starts, days, measured)
     charged = read_prices(prices) if prices else Prices()
-    limits = replace(Limits(), data_key_cache=data_key_cache, branch_key_age=branch_key_age)
+    limits = replace(LIMITS, data_key_cache=data_key_cache, branch_key_age=branch_key_age)
     numbers = [int(each) for each in instances.split(",")]
     found = [estimate(inventory, rates, number, charged, limits) for number in numbers]
     if as_json:

@@ -205,9 +205,7 @@ class EnvironmentSources:
     def alerts(self) -> CachedSource[tuple[Alert, ...]] | None:
         """Return the source of the alerts, None if there is no Alertmanager."""
         url = self._options.alertmanager
-        if url is None:
-            return None
-        return self._source("alerts", partial(read_alerts, url, self.name))
+        return None if url is None else self._source("alerts", partial(read_alerts, url, self.name))
 
     @cached_property
     def migrations(self) -> CachedSource[Mapping[str, list[str]]] | None:

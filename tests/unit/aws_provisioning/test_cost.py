@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from app_integration._internal.limit_variables import BRANCH_KEY_AGE
 from app_integration.errors import ConfigurationError
 from app_integration.names import Environment
-from app_integration.settings import BRANCH_KEY_AGE, Limits
+from app_integration.settings import Limits
 from aws.cost.estimate import (
     MONTH,
     Estimate,
