@@ -24,6 +24,9 @@ from tests.support.servers.moto_server import IDENTITY, REGION, set_identity
 
 VALUE: Final = "hunter2-and-more"
 LIMITS: Final = Limits(deadline=2.0, retry_window=0.3, retry_base=0.01, retry_max=0.02)
+#: For a connection whose first request is measured with the building of its client, which takes
+#: seconds on a busy machine.
+COLD: Final = replace(LIMITS, deadline=20.0)
 NAME: Final = "parcels/prod/api-key"
 READ: Final = AwsRequest(
     "secretsmanager",
@@ -214,7 +217,7 @@ def test_access_key_outside_development_is_refused(
     server: AwsFaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_SESSION_TOKEN")
-    strict = AwsConnection(REGION, endpoint=server.url, limits=LIMITS)
+    strict = AwsConnection(REGION, endpoint=server.url, limits=COLD)
     for _ in range(2):
         with pytest.raises(errors.ConfigurationError, match="an access key, which is for dev"):
             strict.call(READ)
@@ -222,7 +225,7 @@ def test_access_key_outside_development_is_refused(
 
 
 def test_endpoint_without_tls_outside_development_is_refused(server: AwsFaultServer) -> None:
-    strict = AwsConnection(REGION, endpoint=server.url, limits=LIMITS)
+    strict = AwsConnection(REGION, endpoint=server.url, limits=COLD)
     for _ in range(2):
         with pytest.raises(errors.ConfigurationError, match="without TLS"):
             strict.call(READ)
