@@ -96,9 +96,16 @@ class Course:
         return None if until is None else Waiting(Stage.GUARDED, until)
 
     def _backfill(self) -> None:
-        self._run_passes(PassKind.BACKFILL, Stage.DUAL_WRITING, Stage.BACKFILLED)
+        plan = self._context.plan
+        kind = PassKind.VERIFIED_BACKFILL if plan.verifies_backfill else PassKind.BACKFILL
+        self._run_passes(kind, Stage.DUAL_WRITING, Stage.BACKFILLED)
 
     def _verify(self) -> None:
+        context = self._context
+        with context.lock() as connection:
+            if passes.found_nothing_wrong(connection, context.name, PassKind.VERIFIED_BACKFILL):
+                self._enter(connection, Stage.BACKFILLED, Stage.VERIFIED)
+                return
         self._run_passes(PassKind.VERIFY, Stage.BACKFILLED, Stage.VERIFIED)
 
     def _build_indexes(self) -> None:

@@ -65,9 +65,7 @@ def read(context: MigrationContext, connection: Connection) -> Forecast:
         table, found, Speed(duty=context.duty), has_data_keys=context.plan.data_keys is not None
     )
     dependents = context.read_dependents(connection)
-    stages = outlook.build(
-        table, live, found, estimator, dependents, quiet_for=context.plan.quiet_for
-    )
+    stages = outlook.build(table, live, found, estimator, dependents, context.plan)
     kept = found.checkpoints.size
     free = _read_room(context, connection, table)
     return Forecast(

@@ -15,6 +15,7 @@ from migration.table.inventory import Dependent
 from migration.table.live_table import LiveTable
 from migration.table.migrated_table import MigratedTable
 from vault.declare import durations, sizes
+from vault.declare.schema.migration import MigrationPlan
 
 _ALONE: Final = "ACCESS EXCLUSIVE"
 _WRITES: Final = "ROW EXCLUSIVE"
@@ -123,23 +124,19 @@ def build(
     sample: Sample,
     estimator: Estimator,
     dependents: Sequence[Dependent],
-    *,
-    quiet_for: int,
+    plan: MigrationPlan,
 ) -> Outlook:
-    """Return the outlook of the migration of *table*.
-
-    *quiet_for* is in seconds.
-    """
+    """Return the outlook of the migration of *table* by *plan*."""
     name = f"{table.schema}.{table.name}"
     steps = (
-        *_first_steps(table, live, estimator, quiet_for),
+        *_first_steps(table, live, estimator, plan),
         *_last_steps(table, estimator, dependents),
     )
     return Outlook(name, sample.rows, live.size, steps, tuple(dependents))
 
 
 def _first_steps(
-    table: MigratedTable, live: LiveTable, estimator: Estimator, quiet_for: int
+    table: MigratedTable, live: LiveTable, estimator: Estimator, plan: MigrationPlan
 ) -> Iterator[Step]:
     """Yield the steps while the old columns are what applications read."""
     added = f"the columns {', '.join(table.added)} and the guard are added"
@@ -149,7 +146,7 @@ def _first_steps(
     yield Step(
         Stage.DUAL_WRITING,
         f"the guard refuses writes that bring no {table.new_value}, after"
-        f" {durations.render(quiet_for)} without one",
+        f" {durations.render(plan.quiet_for)} without one",
     )
     yield Step(
         Stage.BACKFILLED,
@@ -157,13 +154,15 @@ def _first_steps(
         (_BATCH,),
         estimator.backfill(),
     )
-    yield Step(
-        Stage.VERIFIED,
-        _comparison(table),
-        (Lock(_READS, "for a batch; rows that are wrong are written again"),),
-        estimator.verification(),
-    )
+    yield _verification_step(table, estimator, plan)
     yield _index_step(table, live, estimator)
+
+
+def _verification_step(table: MigratedTable, estimator: Estimator, plan: MigrationPlan) -> Step:
+    if plan.verifies_backfill:
+        return Step(Stage.VERIFIED, "no row is read again, as each batch of the backfill was")
+    lock = Lock(_READS, "for a batch; rows that are wrong are written again")
+    return Step(Stage.VERIFIED, _comparison(table), (lock,), estimator.verification())
 
 
 def _index_step(table: MigratedTable, live: LiveTable, estimator: Estimator) -> Step:

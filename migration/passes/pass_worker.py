@@ -18,7 +18,7 @@ from migration import state_table
 from migration.migration_context import MigrationContext
 from migration.pace import DEFAULT_DUTY, Pace
 from migration.passes import work_reports
-from migration.passes.backfill import Backfill
+from migration.passes.backfill import Backfill, VerifiedBackfill
 from migration.passes.passes import PassKind
 from migration.passes.ranges import PassProgress, Ranges
 from migration.passes.renewing_pass import Nulling, Restoration
@@ -253,6 +253,7 @@ class PassWorker:
 def _build(kind: PassKind, pass_: Ranges, writer: TokenWriter, batch: int) -> _Batches:
     builders: dict[PassKind, Callable[[Ranges, TokenWriter, int], _Batches]] = {
         PassKind.BACKFILL: Backfill,
+        PassKind.VERIFIED_BACKFILL: VerifiedBackfill,
         PassKind.VERIFY: Verification,
         PassKind.NULL: Nulling,
         PassKind.RESTORE: Restoration,

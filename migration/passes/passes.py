@@ -6,6 +6,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
+from psycopg import Connection
+
 from app_integration.errors import StrongroomError
 from migration import state_table
 from migration.migration_context import MigrationContext
@@ -18,11 +20,13 @@ from migration.table.migrated_table import MigratedTable
 class PassKind(StrEnum):
     """What a pass does with each row.
 
-    ``VERIFY`` replaces the tokens that are not of their old value, ``NULL`` removes the old values
-    whose tokens open, and ``RESTORE`` writes those that are not the tokens'.
+    ``VERIFY`` replaces the tokens that are not of their old value, ``VERIFIED_BACKFILL`` does so
+    beside a backfill that is read back, ``NULL`` removes the old values whose tokens open, and
+    ``RESTORE`` writes those that are not the tokens'.
     """
 
     BACKFILL = "backfill"
+    VERIFIED_BACKFILL = "verified-backfill"
     VERIFY = "verify"
     NULL = "null"
     RESTORE = "restore"
@@ -93,6 +97,13 @@ def begin(context: MigrationContext, table: MigratedTable, kind: PassKind) -> Ra
         return following
 
 
+def found_nothing_wrong(connection: Connection, migration: str, kind: PassKind) -> bool:
+    """Return whether the last pass of *kind* is done, and every row was right."""
+    number = ranges.last_number(connection, migration, kind)
+    progress = ranges_of(migration, kind, number).read_progress(connection)
+    return progress.is_done and not progress.wrong
+
+
 def ranges_of(migration: str, kind: PassKind, number: int) -> Ranges:
     """Return the ranges of the *number*-th pass of *kind*."""
     return Ranges(migration, f"{kind} {number}")
@@ -100,21 +111,24 @@ def ranges_of(migration: str, kind: PassKind, number: int) -> Ranges:
 
 _STAGES: Final = {
     PassKind.BACKFILL: Stage.DUAL_WRITING,
+    PassKind.VERIFIED_BACKFILL: Stage.DUAL_WRITING,
     PassKind.VERIFY: Stage.BACKFILLED,
     PassKind.NULL: Stage.SWITCHED,
     PassKind.RESTORE: Stage.SWITCHED,
 }
+_MISMATCH: Final = (
+    "A writer brings {new} of other values than their {old}, or removes {old} too early: look"
+    " for another field, context or key in its code, and repeat the command. Rows that have"
+    " {new} and no {old} were left: write them again by the application"
+)
 #: What to do; ``{old}`` and ``{new}`` stand for what the old and the new columns have.
 _REMEDIES: Final = {
     PassKind.BACKFILL: (
         "Other sessions hold or change them all the time: end long transactions, and repeat the"
         " command"
     ),
-    PassKind.VERIFY: (
-        "A writer brings {new} of other values than their {old}, or removes {old} too early: look"
-        " for another field, context or key in its code, and repeat the command. Rows that have"
-        " {new} and no {old} were left: write them again by the application"
-    ),
+    PassKind.VERIFIED_BACKFILL: f"Other sessions hold or change them all the time, or: {_MISMATCH}",
+    PassKind.VERIFY: _MISMATCH,
     PassKind.NULL: (
         "Their {new} cannot be read, so their {old} stayed: look at these rows, write them"
         " again by the application, and repeat the command"

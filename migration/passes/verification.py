@@ -36,17 +36,20 @@ class Verification:
             rows = self._writer.statements.read_range(
                 connection, claimed.after, claimed.until, self._batch, incomplete=False
             )
-            wrong = sorted(self._writer.cipher.find_mismatches(rows)) if rows else []
-            if wrong:
-                self._replace(connection, rows.choose(wrong))
+            wrong = repair(connection, self._writer, rows)
             is_done, last = len(rows) < self._batch, rows.keys[-1] if rows else None
             self._ranges.save(
                 connection, claimed.number, last, len(rows), wrong=len(wrong), is_done=is_done
             )
-            return [rows.keys[at] for at in wrong]
+            return wrong
 
-    def _replace(self, connection: Connection, rows: Rows) -> None:
+
+def repair(connection: Connection, writer: TokenWriter, rows: Rows) -> list[Key]:
+    """Replace the tokens of *rows* that are not of their old values; return the rows' keys."""
+    wrong = sorted(writer.cipher.find_mismatches(rows)) if rows else []
+    if wrong:
         # A token without an old value may be all that has its value.
-        alone = self._writer.cipher.find_tokens_alone(rows)
-        if replaced := [at for at in range(len(rows)) if at not in alone]:
-            self._writer.replace(connection, rows.choose(replaced))
+        alone = writer.cipher.find_tokens_alone(rows)
+        if replaced := [at for at in wrong if at not in alone]:
+            writer.replace(connection, rows.choose(replaced))
+    return [rows.keys[at] for at in wrong]

@@ -116,6 +116,16 @@ class RowCipher:
             for name, made in zip(self._table.written, new, strict=True)
         ]
 
+    def find_incomplete(self, rows: Rows) -> list[int]:
+        """Return the positions of rows that have an old value without its token or index value."""
+        pairs = [(each.new, each.old) for each in self._table.columns]
+        pairs += [(each.column, each.of) for each in self._table.indexes]
+        lacking = (
+            [one is None and other is not None for one, other in zip(*columns, strict=True)]
+            for columns in ((rows.columns[new], rows.columns[old]) for new, old in pairs)
+        )
+        return [at for at, lacks in enumerate(zip(*lacking, strict=True)) if any(lacks)]
+
     def find_mismatches(self, rows: Rows) -> set[int]:
         """Return the positions of rows whose tokens or index values are not of their old value."""
         opened = self.open(rows)

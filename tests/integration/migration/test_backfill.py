@@ -16,7 +16,7 @@ from psycopg import Connection
 from app_integration.errors import EncryptionError
 from migration.guard import recorded_writes, triggers
 from migration.guard.triggers import Mode
-from migration.passes.backfill import Backfill
+from migration.passes.backfill import Backfill, VerifiedBackfill
 from migration.passes.ranges import PassProgress, Ranges
 from migration.passes.verification import Verification
 from migration.rows.row_cipher import RowCipher
@@ -43,9 +43,10 @@ class Site:
         self.cipher = self.keys.cipher
         self.statements, self.writer = self.keys.statements, self.keys.writer
         self.ranges = Ranges(guests.MIGRATION, "backfill")
+        self.kind: type[Backfill] = Backfill
 
     def worker(self, connection: Connection, batch: int = 200) -> Backfill:
-        return Backfill(self.ranges, self.writer(connection), batch)
+        return self.kind(self.ranges, self.writer(connection), batch)
 
     def backfill(self, connection: Connection) -> None:
         self.ranges.create(connection, GUESTS, ROWS)
@@ -72,9 +73,9 @@ def test_backfill_encrypts_each_row(site: Site) -> None:
         assert remaining(site, connection) == (0, 0)
 
 
-@pytest.mark.parametrize("reads_back", [False, True])
-def test_backfill_beside_writers_leaves_no_wrong_row(site: Site, *, reads_back: bool) -> None:
-    site.keys.reads_back = reads_back
+@pytest.mark.parametrize("kind", [Backfill, VerifiedBackfill])
+def test_backfill_beside_writers_leaves_no_wrong_row(site: Site, kind: type[Backfill]) -> None:
+    site.kind, site.keys.reads_back = kind, kind is VerifiedBackfill
     stopped = threading.Event()
     with site.connect() as connection, ThreadPoolExecutor(4) as threads:
         site.ranges.create(connection, GUESTS, 300)
@@ -93,6 +94,17 @@ def test_backfill_beside_writers_leaves_no_wrong_row(site: Site, *, reads_back: 
         found = recorded_writes.read_writers(connection, "guests")
     assert bypassing.keys() == {"INSERT", "UPDATE"}
     assert {each.operation: each.writes for each in found} == bypassing
+
+
+def test_verified_backfill_fills_a_row_and_checks_the_token_that_it_had(site: Site) -> None:
+    site.kind, site.keys.reads_back = VerifiedBackfill, True
+    with site.connect() as connection:
+        for guest, value in ((10, "Guest10@example.com"), (11, "other@example.com")):
+            token = site.keys.email.encrypt(value, guest, f"b{guest % 3}")
+            connection.execute("UPDATE guests SET email_token = %s WHERE id = %s", (token, guest))
+        site.backfill(connection)
+        assert site.ranges.read_progress(connection).wrong == 1
+        assert remaining(site, connection) == (0, 0)
 
 
 def test_killed_worker_leaves_its_range_to_another(site: Site) -> None:

@@ -17,10 +17,19 @@ from migration.stage import Stage
 from migration.table import inventory, live_table
 from migration.table.migrated_table import IndexedColumn, MigratedColumn, MigratedTable
 from tests.support.databases.own_database import OwnDatabase
+from vault.declare.schema.migration import MigrationPlan
 
 pytestmark = pytest.mark.requires("embedded")
 
-HOUR: Final = 3600
+PLAN: Final = MigrationPlan.model_validate(
+    {
+        "migration": "members",
+        "service": "club",
+        "table": "club.members",
+        "columns": {"email": {"field": "members.email"}},
+        "quiet_for": "1h",
+    }
+)
 MEMBERS: Final = MigratedTable(
     "club",
     "members",
@@ -63,7 +72,7 @@ def members(connection: Connection) -> Outlook:
     found = sample.read(connection, MEMBERS, live)
     estimator = Estimator(MEMBERS, found, Speed(), has_data_keys=True)
     dependents = inventory.read(connection, "club", "members", MEMBERS.old_columns)
-    return outlook.build(MEMBERS, live, found, estimator, dependents, quiet_for=HOUR)
+    return outlook.build(MEMBERS, live, found, estimator, dependents, PLAN)
 
 
 def test_what_depends_on_columns_is_told_with_its_rule(members: Outlook) -> None:
@@ -133,8 +142,15 @@ def test_table_without_rules_and_indexes_has_less_to_do(connection: Connection) 
     live = live_table.read(connection, "club", "letters")
     found = sample.read(connection, plain, live)
     estimator = Estimator(plain, found, Speed(), has_data_keys=True)
-    built = outlook.build(plain, live, found, estimator, [], quiet_for=HOUR)
+    built = outlook.build(plain, live, found, estimator, [], PLAN)
     assert list(built.column_lines()) == []
+    read_back = PLAN.model_copy(update={"read_back": True})
+    [step] = [
+        each
+        for each in outlook.build(plain, live, found, estimator, [], read_back).steps
+        if each.stage is Stage.VERIFIED
+    ]
+    assert (step.locks, step.estimate) == ((), None)
     steps = {each.stage: each for each in built.steps}
     assert (steps[Stage.INDEXED].locks, steps[Stage.INDEXED].estimate) == ((), None)
     assert steps[Stage.SWITCHED].locks == ()

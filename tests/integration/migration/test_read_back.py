@@ -36,7 +36,38 @@ def test_batch_that_is_read_back_ends_before_the_table_keeps_something_else(
     assert len(hotel.execute("SELECT id FROM guests WHERE email_token IS NOT NULL")) == hotel.batch
     hotel.execute("DROP TRIGGER changing ON guests")
     hotel.advance(Stage.SWITCHED)
-    assert hotel.passes == ["backfill", "backfill", "verify"]
+    assert hotel.passes == ["verified-backfill", "verified-backfill"]
+    assert hotel.opened() == hotel.plaintexts()
+
+
+def test_backfill_that_is_read_back_replaces_tokens_of_other_values(hotel: Hotel) -> None:
+    hotel.plan = changed_plan(read_back=True)
+    hotel.advance(Stage.GUARDED)
+    token, _ = hotel.token(71, "guest71@example.com")
+    _, index = hotel.token(70, "guest70@example.com")
+    hotel.upsert(
+        {"id": 70, "email": "guest70@example.com", "email_token": token, "email_index": index}
+    )
+    hotel.advance(Stage.SWITCHED)
+    assert hotel.passes == ["verified-backfill", "verified-backfill"]
+    assert hotel.opened() == hotel.plaintexts()
+
+
+def test_backfill_that_was_not_read_back_is_verified_whatever_the_plan_says_now(
+    hotel: Hotel,
+) -> None:
+    hotel.advance(Stage.BACKFILLED)
+    hotel.plan = changed_plan(read_back=True)
+    hotel.advance(Stage.VERIFIED)
+    assert hotel.passes == ["backfill", "verify"]
+
+
+def test_interrupted_backfill_begins_anew_if_it_is_to_be_read_back(hotel: Hotel) -> None:
+    with hotel.interrupted():
+        hotel.advance(Stage.SWITCHED)
+    hotel.plan = changed_plan(read_back=True)
+    hotel.advance(Stage.VERIFIED)
+    assert hotel.passes == ["backfill", "verified-backfill"]
     assert hotel.opened() == hotel.plaintexts()
 
 

@@ -90,7 +90,8 @@ class MigrationPlan(Section):
     read_back: bool = Field(
         False,
         description="true or false: whether each batch is committed only if the table has what was"
-        " written. Without it, the pass before the switch finds what it has not",
+        " written, and the backfill checks tokens of applications too. Without it, a pass of its"
+        " own checks all of them before the switch",
     )
     triggers: TriggerConsent = Field(
         "refuse",
@@ -162,6 +163,11 @@ class MigrationPlan(Section):
     def is_decrypting(self) -> bool:
         """Return whether tokens become plaintext."""
         return any(each.plaintext is not None for each in self.columns.values())
+
+    @property
+    def verifies_backfill(self) -> bool:
+        """Return whether the backfill proves each token, so that no pass for it follows."""
+        return self.read_back and not self.is_decrypting
 
     @property
     def value_columns(self) -> dict[str, str]:
