@@ -78,6 +78,14 @@ def join(url: str, started: Pipe) -> None:
         time.sleep(0.01)
 
 
+def share(url: str, name: str, started: Pipe) -> None:
+    """Work on the pass *name* at the usual pace, until this process is killed."""
+    context = _context(url)
+    started.send(0)
+    kind, _ = name.split()
+    PassWorker(context, Quiet(), Limits()).run(PassKind(kind), Ranges(context.name, name))
+
+
 def _run(context: MigrationContext, kind: PassKind, pass_: Ranges) -> None:
     PassWorker(context, Quiet(), Limits(), duty=1.0, batch=_BATCH).run(kind, pass_)
 
