@@ -26,10 +26,11 @@ from app_integration.names import Environment, Scope
 from app_integration.testing.ports import free_ports
 from local.processes import binaries
 from tests.support.polling import wait_until
+from tests.support.processes import slow_store
 from tests.support.processes.running_store import ROOT, Person, RunningStore
 from tests.support.processes.unit_runner import UNITS
 from tests.support.servers.deployment import Deployment
-from tests.support.servers.prometheus_server import prometheus_server
+from tests.support.servers.prometheus_server import prometheus_server, query
 
 pytestmark = [
     pytest.mark.requires("embedded"),
@@ -42,6 +43,9 @@ EXAMPLE: Final = ROOT / "examples/gaara_store/rollout"
 SCOPE: Final = Scope("gaara-store", Environment.DEV)
 COLOURS: Final = ("blue", "green")
 THREADS: Final = 3
+#: What a slow version adds to a request, in means of the colour that serves. So it is far above the
+#: limit on a machine of any speed.
+SLOWER: Final = 10
 #: Cores that other tests use make a process slower by chance, so that the limit is wide.
 RULES: Final = """
 silence: 10s
@@ -73,10 +77,10 @@ class Machine:
             self.install(deployment, colour, "examples.gaara_store")
         self._write_nginx()
 
-    def install(self, deployment: Deployment, colour: str, module: str) -> None:
+    def install(self, deployment: Deployment, colour: str, module: str, *variables: str) -> None:
         """Install the units of a colour, whose version is *module*, as the how-to says."""
         port = f"STRONGROOM_STORE_PORT={self.ports[colour]}"
-        command = ("/usr/bin/env", port, sys.executable, "-m", module)
+        command = ("/usr/bin/env", port, *variables, sys.executable, "-m", module)
         declaration = deployment.local.declaration
         settings = replace(target_settings(declaration, SCOPE), colour=colour)
         etc = self.folder / "etc/strongroom" / f"gaara-store-{colour}"
@@ -107,7 +111,9 @@ class Machine:
         """Return the store behind nginx, or the one at *port*."""
         return RunningStore({}, port or self.port, self.folder / "store.log")
 
-    def roll_out(self, prometheus: str, colour: str) -> subprocess.CompletedProcess[str]:
+    def roll_out(
+        self, prometheus: str, colour: str, watch_for: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run the script that switches to *colour*."""
         variables = {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -119,7 +125,7 @@ class Machine:
             "GREEN_PORT": str(self.ports["green"]),
             "SYSTEMCTL": self.runner,
             "NGINX_COMMAND": self.nginx,
-            "WATCH_FOR": "3s",
+            "WATCH_FOR": watch_for,
             "INTERVAL": "1s",
         }
         rules = self.folder / "rollout.yaml"
@@ -231,6 +237,14 @@ def is_healthy(store: RunningStore) -> bool:
         return False
 
 
+def mean_latency(prometheus: str, colour: str) -> float:
+    """Return the mean duration of a request to a colour, in seconds."""
+    metric, target = "http_server_request_duration_seconds", f'{{colour="{colour}"}}'
+    (found,) = query(prometheus, f"sum({metric}_sum{target}) / sum({metric}_count{target})")
+    _, value = found["value"]
+    return float(value)
+
+
 def logs(machine: Machine) -> str:
     return "\n".join(path.read_text() for path in machine.folder.glob("*.log"))
 
@@ -250,13 +264,15 @@ def test_colours_are_switched_forward_and_back_without_a_failed_request(
     prometheus = machine.folder / "prometheus"
     prometheus.mkdir()
     with prometheus_server(prometheus, targets, up=1) as address, load.running():
-        forward = machine.roll_out(address, "green")
+        forward = machine.roll_out(address, "green", "3s")
         assert forward.returncode == 0, f"{forward.stdout}\n{logs(machine)}"
         assert forward.stdout.endswith("green serves, and blue is stopped\n")
         assert not is_healthy(machine.store(machine.ports["blue"]))
 
-        machine.install(deployment, "blue", "tests.support.processes.slow_store")
-        back = machine.roll_out(address, "blue")
+        delay = f"{slow_store.DELAY}={SLOWER * mean_latency(address, 'green')}"
+        machine.install(deployment, "blue", slow_store.__name__, delay)
+        # Ends with the trigger, which needs some requests, however long they take.
+        back = machine.roll_out(address, "blue", "3m")
         assert back.returncode == 2, f"{back.stdout}\n{logs(machine)}"
         assert re.search(r"\nblue does not go on: latency: blue .* limit \+400 %", back.stdout)
         assert back.stdout.endswith("requests go to green\n")

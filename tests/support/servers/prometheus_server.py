@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import requests
@@ -59,9 +59,9 @@ def prometheus_server(
         yield address
 
 
-def query(address: str, text: str) -> list[dict[str, object]]:
+def query(address: str, text: str) -> list[dict[str, Any]]:
     response = requests.get(f"{address}/api/v1/query", {"query": text}, timeout=_TIMEOUT)
-    found: list[dict[str, object]] = response.json()["data"]["result"]
+    found: list[dict[str, Any]] = response.json()["data"]["result"]
     return found
 
 
