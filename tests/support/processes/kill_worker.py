@@ -21,6 +21,7 @@ from app_integration.auth.methods import StaticToken
 from app_integration.names import KV_MOUNT, Environment, Scope
 from app_integration.secret import Secret
 from app_integration.session.session import Session
+from app_integration.settings import Limits
 from app_integration.transport.request import Request, Response
 from policies.render import render_policies
 from tests.support.processes.killed_steps import kill, run_lines
@@ -45,6 +46,9 @@ ALL, MORE, FEWER = "all", "more", "fewer"
 #: The adopted secret, whose password the server rotates, and the initial password of its user.
 ADOPTED: Final = "database-url"
 USER_PASSWORD: Final = "given-to-the-user"
+#: With time for a request that waits for PostgreSQL on a busy machine: a repeated write would count
+#: twice, and a child that fails is not killed.
+PATIENT: Final = Limits(deadline=60.0)
 #: Pruning with confirmation of everything that contains data.
 PRUNE: Final = Prune(
     Environment.DEV,
@@ -69,7 +73,7 @@ class NamespacedSession(Session):
     """A session in a namespace, which kills its process after *kill_after* writes."""
 
     def __init__(self, address: str, token: str, namespace: str, kill_after: int = 0) -> None:
-        super().__init__(address, StaticToken(Secret(token)))
+        super().__init__(address, StaticToken(Secret(token)), limits=PATIENT)
         self._namespace = namespace
         self._kill_after = kill_after
         self._writes = 0
