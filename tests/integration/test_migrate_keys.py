@@ -35,7 +35,7 @@ from tests.support.processes.killed_steps import Killer, run_killed
 from tests.support.servers.deployment import Deployment
 from tests.support.servers.key_sites import LIMITS
 from tests.support.servers.moto_server import REGION, MotoServer, set_identity
-from tests.support.servers.secret_backends import AwsSite
+from tests.support.servers.secret_backends import PATIENT
 
 pytestmark = pytest.mark.requires("embedded")
 
@@ -129,7 +129,6 @@ class Site:
 def site(
     deployment: Deployment,
     moto: MotoServer,
-    aws_site: AwsSite,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Site]:
     """Yield a site with a new key, and empty tables."""
@@ -142,9 +141,11 @@ def site(
         deployment.settings, aws_region=REGION, kms_keys=(key["Arn"],), limits=LIMITS
     )
     accounts = deployment.local.service("gaara-store").access.require_database()
-    with deployment.token("strongroom-apply") as token:
-        set_identity(monkeypatch)
-        site = Site(settings, token, aws_site.connection, name, accounts.url().reveal())
+    set_identity(monkeypatch)
+    # Patient, because each child that is killed builds its clients again after the fork.
+    aws = moto.connection(PATIENT)
+    with deployment.token("strongroom-apply") as token, closing(aws):
+        site = Site(settings, token, aws, name, accounts.url().reveal())
         site.data_keys.create()
         site.index_keys.create()
         yield site
