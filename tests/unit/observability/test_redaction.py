@@ -358,12 +358,13 @@ def test_redaction_of_ten_thousand_values_costs_at_most_twice_the_formatting() -
         handler.format(record)
 
     costs = []
-    # Compared in pairs, because a core may run twice as fast for a turn.
-    for _ in range(20):
-        plain = timeit.timeit(lambda: bare(record), timer=time.thread_time, number=200)
+    # Compared in pairs, because a core may run twice as fast for a turn. Each is much shorter than
+    # a turn, so that hardly one has another process's in it, which empties the caches.
+    for _ in range(400):
+        plain = timeit.timeit(lambda: bare(record), timer=time.thread_time, number=10)
         redaction.install(registry)
         try:
-            covered = timeit.timeit(scrub_and_format, timer=time.thread_time, number=200)
+            covered = timeit.timeit(scrub_and_format, timer=time.thread_time, number=10)
         finally:
             redaction.uninstall()
         costs.append((covered - plain) / plain)
