@@ -412,6 +412,9 @@ def test_restore_goes_to_the_server_that_the_environment_names(
         assert owners_of(target) == {"parcel_api_owner"}
 
 
+# With a deployment, whose data keep the copy of PostgreSQL's programs that root's servers run: when
+# the last one is erased, so is the copy, and no other can be made within the limit.
+@pytest.mark.usefixtures("deployment")
 def test_scratch_server_without_room_says_so() -> None:
     reason = r"cannot be created: FATAL: +could not write to file .*: File too large; check"
     with limited_size(2**20), pytest.raises(BackupFailed, match=reason), scratch_server():
