@@ -14,6 +14,7 @@ from psycopg.sql import Identifier
 from app_integration.errors import ConfigurationError
 from migration import plan as plans
 from migration import session_check, state_table
+from migration.errors import MigrationBusy
 from migration.pace import DEFAULT_DUTY
 from migration.rows.row_cipher import RowCipher
 from migration.stage import Stage
@@ -33,10 +34,6 @@ _LOCK: Final[LiteralString] = (
 _UNLOCK: Final[LiteralString] = (
     "SELECT pg_advisory_unlock(hashtext('strongroom_migration'), hashtext(%s))"
 )
-
-
-class MigrationBusy(ConfigurationError):
-    """Another command changes the migration. This one changed nothing."""
 
 
 class MigrationMissing(ConfigurationError):

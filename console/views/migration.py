@@ -46,15 +46,6 @@ def entered(plan: MigrationPlan, stage: Stage) -> str:
     return f"{stage}: {text}."
 
 
-def readable(plan: MigrationPlan) -> str:
-    """Return the sentence about what a plan that decrypts makes readable."""
-    columns = ", ".join(plan.value_columns.values())
-    return (
-        f"The values of {columns} will be readable in the table {plan.table}, in the write-ahead"
-        " log, on replicas and in backups"
-    )
-
-
 def waits(
     plan: MigrationPlan, waiting: Waiting, writers: Iterable[BypassingWriter]
 ) -> Iterator[str]:
@@ -116,7 +107,7 @@ def dropping_question(plan: MigrationPlan, lost: Sequence[str]) -> str:
 def plan_lines(plan: MigrationPlan, forecast: Forecast) -> Iterator[str]:
     """Yield the lines of the forecast of a migration of *plan*."""
     if plan.is_decrypting:
-        yield f"{readable(plan)}."
+        yield f"{plan.exposure}."
     yield from forecast.outlook.lines()
     for each in forecast.bound:
         yield from each.lines()

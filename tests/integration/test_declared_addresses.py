@@ -28,7 +28,6 @@ from app_integration.settings import from_environment
 from app_integration.testing.ports import free_ports
 from console.commands.every_day.shown_deployment import show_deployment
 from console.scaffold.sample_code import sample_lines
-from console.target.service_database import read_url
 from local.deployment import LocalDeployment
 from local.layout import Layout
 from local.ports import Ports
@@ -36,6 +35,7 @@ from local.runtime_interface import no_progress
 from local.runtimes.embedded_runtime import EmbeddedRuntime
 from tests.support.databases import django_project
 from vault.declare.load import load
+from vault.service_database import read_url
 
 django_project.set_up()
 

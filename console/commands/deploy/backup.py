@@ -43,7 +43,6 @@ from console.options import (
 )
 from console.target.local_folder import DEFAULT_ROOT
 from console.target.service_client import open_service_client
-from console.target.service_database import driver_connection, read_url
 from console.target.target import Target, open_target
 from console.views.byte_progress import show_progress
 from console.views.escapes import say, show_finding
@@ -51,6 +50,7 @@ from vault.declare import counts, sizes
 from vault.declare.declaration import Declaration
 from vault.declare.schema.database import Database
 from vault.progress import Progress
+from vault.service_database import driver_connection, read_url
 
 
 def check_declared(declaration: Declaration, scope: Scope, key: str) -> None:

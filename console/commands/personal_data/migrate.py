@@ -9,7 +9,6 @@ from typing import Any, Final
 import typer
 from rich.console import Console
 
-from app_integration.errors import ConfigurationError
 from console.commands.command_group import Group
 from console.commands.personal_data import migration_build, migration_control, migration_workers
 from console.commands.personal_data.migration_options import (
@@ -34,14 +33,12 @@ from console.target.local_folder import DEFAULT_ROOT
 from console.target.target import open_target
 from console.views import migration as view
 from console.views.escapes import say
-from migration import copies, way_back
-from migration.course import Course, Waiting, check_order
-from migration.forecast import forecast
+from migration import Migration, Stage, way_back
 from migration.guard import recorded_writes
+from migration.migration import Outcome
 from migration.migration_context import MigrationContext
 from migration.pace import DEFAULT_DUTY
 from migration.passes.throttle import Limits
-from migration.stage import Stage
 from migration.state_table import State
 from migration.table import dependent_rules
 
@@ -107,27 +104,20 @@ def run(
         return
     limits = Limits(flag_file, max_lag)
     command = worker_command(plan, env, role, duty, limits, root)
-    with open_migration(plan, open_target(env, root), role, free, duty) as context:
-        check_order(context, to)
-        is_exposed = _check_decryption(context, decrypt=decrypt)
+    with open_migration(plan, open_target(env, root), role, free, duty) as migration:
+        is_exposed = migration.check_run(to, decrypt=decrypt)
         if not yes:
-            _confirm(context, to, is_exposed=is_exposed)
-        # Before the passes, because afterwards each row was written last.
-        takes_plaintext = to in (Stage.NULLED, Stage.DROPPED) and not context.plan.is_decrypting
-        values = copies.choose(context) if takes_plaintext else None
-        running = Workers(context, command, workers, duty, limits, out)
-        course = Course(
-            context, running.run, lambda stage: say(out, view.entered(context.plan, stage))
-        )
-        waiting = _advance(course, context, to, wait=wait)
-        _show_end(context, to, values)
-    if waiting is not None:
+            _confirm(migration.context, to, is_exposed=is_exposed)
+        running = Workers(migration.context, command, workers, duty, limits, out)
+        outcome = _advance(migration, running, to, wait=wait)
+        _show_end(migration.context, to, outcome)
+    if outcome.waiting is not None:
         raise typer.Exit(WAITS)
 
 
-def _show_end(context: MigrationContext, to: Stage, values: list[copies.Words] | None) -> None:
-    if values is not None:
-        for line in view.copies_lines(context.plan, copies.search(context, values)):
+def _show_end(context: MigrationContext, to: Stage, outcome: Outcome) -> None:
+    if outcome.copies is not None:
+        for line in view.copies_lines(context.plan, outcome.copies):
             say(out, line)
     if to is Stage.DROPPED:
         say(out, view.backups_left(context.plan, _read(context).since))
@@ -144,17 +134,12 @@ def show_plan(
     root: Root = DEFAULT_ROOT,
 ) -> None:
     """Show what each stage does, locks and takes, and what ends with the columns."""
-    with (
-        open_migration(plan, open_target(env, root), role, free, duty) as context,
-        context.connect() as connection,
-    ):
-        if context.read_state(connection) is None:
-            forecast.check_plan(context, connection, context.read_table(connection))
-        found = forecast.read(context, connection)
+    with open_migration(plan, open_target(env, root), role, free, duty) as migration:
+        found = migration.plan()
         if as_json:
             typer.echo(json.dumps(view.plan_document(found), indent=2))
             return
-        for line in view.plan_lines(context.plan, found):
+        for line in view.plan_lines(migration.context.plan, found):
             say(out, line)
 
 
@@ -175,7 +160,8 @@ def undo(
     """Go one step back, and keep what was written since. Repeat it to go further back."""
     limits = Limits(flag_file, max_lag)
     command = worker_command(plan, env, role, duty, limits, root)
-    with open_migration(plan, open_target(env, root), role) as context:
+    with open_migration(plan, open_target(env, root), role) as migration:
+        context = migration.context
         step = way_back.next_step(_read(context).stage)
         if not yes:
             typer.confirm(f"Is this so: {view.step_text(step.before, context.plan)}?", abort=True)
@@ -194,30 +180,6 @@ def _find_target(*, postpone: bool, null: bool, drop: bool) -> Stage:
     return Stage.INDEXED if postpone else Stage.SWITCHED
 
 
-def _check_decryption(context: MigrationContext, *, decrypt: bool) -> bool:
-    """Check that a person wants plaintext; return whether this command may write the first of it.
-
-    The application writes it from the begin on, and the backfill does for all other rows.
-    """
-    plan = context.plan
-    if not plan.is_decrypting:
-        if decrypt:
-            raise ConfigurationError(
-                f"migration {context.name}: no column of the plan is decrypted; run the command"
-                " without --decrypt"
-            )
-        return False
-    stage = context.find_stage()
-    if stage is not None and not stage.is_before(Stage.BACKFILLED):
-        return False
-    if not decrypt:
-        raise ConfigurationError(
-            f"migration {context.name}: {view.readable(plan)}. Pass --decrypt if that is what you"
-            " want, until each row is decrypted"
-        )
-    return True
-
-
 def _confirm(context: MigrationContext, to: Stage, *, is_exposed: bool) -> None:
     if to is Stage.NULLED:
         typer.confirm(view.nulling_question(context.plan), abort=True)
@@ -226,23 +188,28 @@ def _confirm(context: MigrationContext, to: Stage, *, is_exposed: bool) -> None:
             lost = dependent_rules.find_lost(context.read_dependents(connection))
         typer.confirm(view.dropping_question(context.plan, lost), abort=True)
     if is_exposed:
-        typer.confirm(f"{view.readable(context.plan)}. Decrypt them?", abort=True)
+        typer.confirm(f"{context.plan.exposure}. Decrypt them?", abort=True)
 
 
-def _advance(course: Course, context: MigrationContext, to: Stage, *, wait: bool) -> Waiting | None:
+def _advance(migration: Migration, workers: Workers, to: Stage, *, wait: bool) -> Outcome:
+    context = migration.context
     stage = context.find_stage()
     if stage is not None and not stage.is_before(to):
         say(out, view.entered(context.plan, stage))  # otherwise the command would print nothing
-    while (waiting := course.advance(to)) is not None:
+    while True:
+        outcome = migration.advance(
+            to, workers.run, lambda stage: say(out, view.entered(context.plan, stage))
+        )
+        if (waiting := outcome.waiting) is None:
+            return outcome
         with context.connect() as connection:
             writers = recorded_writes.read_writers(connection, context.name)
             now = context.read_time(connection)
         for line in view.waits(context.plan, waiting, writers):
             say(out, line)
         if not wait:
-            return waiting
+            return outcome
         time.sleep(max(1.0, (waiting.until - now).total_seconds()))
-    return None
 
 
 def _read(context: MigrationContext) -> State:

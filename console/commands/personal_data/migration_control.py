@@ -19,7 +19,6 @@ from console.views import migration as view
 from console.views.escapes import say
 from console.views.output_files import METRICS_MODE, Metrics
 from migration import state_table
-from migration import status as migration_status
 from migration.pace import MIN_DUTY
 
 out: Final = Console(soft_wrap=True)
@@ -35,12 +34,13 @@ def status(
 ) -> None:
     """Show how far a migration is, who bypasses it, and what happened to it."""
     target = open_target(env, root)
-    with open_migration(plan, target, role) as context, context.connect() as connection:
-        found = migration_status.read(context, connection)
+    with open_migration(plan, target, role) as migration:
+        found, context = migration.status(), migration.context
         if metrics is not None:
             from migration.metrics import render_metrics  # noqa: PLC0415 (loads prometheus_client)
 
-            now = context.read_time(connection)
+            with context.connect() as connection:
+                now = context.read_time(connection)
             text = render_metrics(str(target.environment), context.name, found, now)
             replace_file(metrics, text, mode=METRICS_MODE)
         if as_json:
@@ -52,9 +52,9 @@ def status(
 
 def read_lines(plan: Path, target: Target) -> tuple[str, list[str]]:
     """Return the name of a migration, and the lines of its status."""
-    with open_migration(plan, target, None) as context, context.connect() as connection:
-        found = migration_status.read(context, connection)
-        return context.name, list(view.status_lines(context.plan, found))
+    with open_migration(plan, target, None) as migration:
+        context = migration.context
+        return context.name, list(view.status_lines(context.plan, migration.status()))
 
 
 def pause(plan: Plan, env: HostEnv, role: Role = None, root: Root = DEFAULT_ROOT) -> None:
@@ -79,14 +79,16 @@ def throttle(
 ) -> None:
     """Change the largest part of its time that each worker works, wherever it runs."""
     target = open_target(env, root)
-    with open_migration(plan, target, role) as context, context.connect() as connection:
+    with open_migration(plan, target, role) as migration, migration.context.connect() as connection:
+        context = migration.context
         context.require_state(connection)
         state_table.throttle(connection, context.name, duty)
         say(out, f"{context.name}: duty {'as started' if duty is None else duty}.")
 
 
 def _pause(plan: Path, target: Target, role: str | None, *, is_paused: bool) -> None:
-    with open_migration(plan, target, role) as context, context.connect() as connection:
+    with open_migration(plan, target, role) as migration, migration.context.connect() as connection:
+        context = migration.context
         context.require_state(connection)
         changed = state_table.pause(connection, context.name, is_paused=is_paused)
         state = "paused" if is_paused else "running"

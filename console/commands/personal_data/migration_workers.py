@@ -154,7 +154,8 @@ def work(
     root: Root = DEFAULT_ROOT,
 ) -> None:
     """Work on the pass that another command runs, as a further worker, until it is done."""
-    with open_migration(plan, open_target(env, root), role) as context:
+    with open_migration(plan, open_target(env, root), role) as migration:
+        context = migration.context
         while (found := await_pass(context, idle or 0)) is not None:
             kind = PassKind(found.split()[0])
             with show_progress(out, kind) as bar:

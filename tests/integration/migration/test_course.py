@@ -15,7 +15,7 @@ from psycopg.errors import CheckViolation
 from app_integration.encryption.blind_index.registry import BlindIndexes
 from app_integration.encryption.cipher import FieldCipher
 from app_integration.errors import ConfigurationError
-from migration import migration_context, old_columns, plan, state_table, switch
+from migration import MigrationBusy, old_columns, plan, state_table, switch
 from migration.course import Course
 from migration.forecast import forecast
 from migration.guard import triggers
@@ -261,7 +261,7 @@ def test_changed_plan_is_refused(hotel: Hotel) -> None:
 
 
 def test_of_two_commands_one_changes_the_stage(hotel: Hotel) -> None:
-    with hotel.context().lock(), pytest.raises(migration_context.MigrationBusy):
+    with hotel.context().lock(), pytest.raises(MigrationBusy):
         hotel.advance(Stage.GUARDED)
     hotel.advance(Stage.GUARDED)
 

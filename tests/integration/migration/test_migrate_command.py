@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -86,13 +87,20 @@ def site(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Site]:
+    site = Site(tmp_path / "tenants.yaml", deployment.layout.root, monkeypatch, capsys)
+    with with_tenants(site):
+        yield site
+
+
+@contextmanager
+def with_tenants(site: Site) -> Iterator[None]:
+    """Create the table and the plan for the block."""
     engine = database_engine()
     with engine.begin() as connection:
         connection.execute(text(_CREATE))
         connection.execute(text(_FILL), {"rows": ROWS})
-    site = Site(tmp_path / "tenants.yaml", deployment.layout.root, monkeypatch, capsys)
     site.write()
-    yield site
+    yield
     with engine.begin() as connection:
         for statement in _DROP:
             connection.execute(text(statement))
@@ -272,8 +280,8 @@ def short_statements(deployment: Deployment) -> Iterator[None]:
 @pytest.mark.usefixtures("short_statements")
 def test_statements_that_read_the_whole_table_may_take_long(site: Site) -> None:
     with (
-        open_migration(site.file, open_target(root=site.root), None) as context,
-        context.connect() as connection,
+        open_migration(site.file, open_target(root=site.root), None) as migration,
+        migration.context.connect() as connection,
     ):
         assert connection.execute("SHOW statement_timeout").fetchone() == ("0",)
 

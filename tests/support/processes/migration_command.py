@@ -16,7 +16,8 @@ from psycopg import Connection
 from app_integration.errors import StrongroomError
 from migration import way_back
 from migration.course import Course
-from migration.migration_context import MigrationBusy, MigrationContext, MigrationMissing
+from migration.errors import MigrationBusy
+from migration.migration_context import MigrationContext, MigrationMissing
 from migration.passes import ranges
 from migration.passes.pass_worker import PassWorker
 from migration.passes.passes import PassKind

@@ -31,6 +31,7 @@ from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 import app_integration
+import migration
 from agent.supervisor import unit_file, unit_state
 from agent.supervisor.delivered_file import DeliveredFile
 from agent.supervisor.run_settings import RunSettings
@@ -401,6 +402,9 @@ MAKE_TARGETS: Final = words(
     """
 )
 MAKE_VARIABLES: Final = words("PYTHON ENV RUNTIME ARGS WORKERS MEASURE")
+#: Names of `import migration`, and what its class has.
+MIGRATION: Final = words("Migration MigrationBusy MigrationFailed RunProgress Stage")
+MIGRATION_METHODS: Final = words("open plan run status")
 CHANGES: Final = 2
 USAGE: Final = 64
 
@@ -454,6 +458,11 @@ def test_commands_of_the_host_are_listed() -> None:
         parser = importlib.import_module(module)._parser()
         found[name] = {option for action in parser._actions for option in action.option_strings}
     assert found == {name: words(text) for name, text in HOST_COMMANDS.items()}
+
+
+def test_names_of_the_library_of_migrations_are_listed() -> None:
+    assert {*migration.__all__} == MIGRATION
+    assert {*vars(migration.Migration)} >= MIGRATION_METHODS
 
 
 def test_script_of_the_project_is_strongroom() -> None:

@@ -206,6 +206,14 @@ class MigrationPlan(Section):
         """Return what a writer must bring, for messages: ``new token`` or ``plaintext``."""
         return "plaintext" if self.is_decrypting else "new token"
 
+    @property
+    def exposure(self) -> str:
+        """Return the sentence about what a plan that decrypts makes readable."""
+        return (
+            f"The values of {', '.join(self.value_columns.values())} will be readable in the table"
+            f" {self.table}, in the write-ahead log, on replicas and in backups"
+        )
+
 
 def _value_columns(columns: Mapping[str, MigratedField]) -> dict[str, str]:
     return {name: each.plaintext or each.token or f"{name}_token" for name, each in columns.items()}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app_integration.errors import ConfigurationError
-from console.target.service_database import read_url
+from vault.service_database import read_url
 
 
 @pytest.mark.parametrize(
