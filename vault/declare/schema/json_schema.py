@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -51,6 +52,7 @@ def editor_comment(kind: Kind, folder: str = "../schema") -> str:
     return f"# yaml-language-server: $schema={folder}/{file_name(kind)}"
 
 
+@cache  # because it takes a twentieth of a second, and a repository has the schemas of all kinds
 def render(kind: Kind) -> str:
     """Return the JSON Schema (draft 2020-12) of a kind of file, as JSON text."""
     schema = MODELS[kind].model_json_schema(schema_generator=Generator)
