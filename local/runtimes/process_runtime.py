@@ -113,7 +113,9 @@ class ProcessRuntime:
         running = {name for name in self.processes.names() if self.processes.find(name)}
         if others := sorted(running - servers):
             raise StillRunning(f"{', '.join(others)} is still running; stop it first")
-        self.stop()
+        if self.layout.run.exists():
+            with self.exclusive():
+                _run_on_each(self._servers, lambda server: server.discard(), no_progress)
         for server in self._servers:
             server.erase()
         if self.layout.root.exists():

@@ -141,7 +141,7 @@ def raft_cluster(folder: Path, size: int = _NODES, *, tls: bool = False) -> Iter
             yield cluster
     finally:
         for node in nodes:
-            node.process.terminate()
+            node.process.kill()  # because its data goes anyway
         for node in nodes:
             node.process.wait(_STOP)
 
