@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from local.layout import Layout
 from local.processes.agent_supervisor import AGENT
-from local.runtime_interface import Runtime, Status
+from local.runtime_interface import Runtime, Status, no_progress
 from local.services.config_state import ConfigState, read_config_state
 from local.status_record import StatusRecord
 from vault.progress import Step
@@ -65,6 +65,5 @@ class StartedDeployment:
         if not self.layout.root.exists():
             return
         with self.servers.exclusive():
-            if agent_host := self.servers.agent_host:
-                agent_host.stop()
+            self.down(no_progress)
             self.servers.reset()

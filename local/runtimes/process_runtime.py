@@ -113,9 +113,7 @@ class ProcessRuntime:
         running = {name for name in self.processes.names() if self.processes.find(name)}
         if others := sorted(running - servers):
             raise StillRunning(f"{', '.join(others)} is still running; stop it first")
-        if self.layout.run.exists():
-            with self.exclusive():
-                _run_on_each(self._servers, lambda server: server.discard(), no_progress)
+        self.stop()
         for server in self._servers:
             server.erase()
         if self.layout.root.exists():

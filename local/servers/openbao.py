@@ -111,10 +111,6 @@ class OpenBao(Server):
             is_active = partial(vault_state.is_active, transport)
             self._processes.wait_until(running, is_active, START_SECONDS)
 
-    def discard(self) -> None:
-        """Kill the server, which takes one to two seconds to end, although its data goes anyway."""
-        self._processes.stop(self.name, timeout=0)
-
     def find_problem(self) -> str | None:
         """Return that it is sealed, if it is."""
         with closing(self._transport()) as transport:

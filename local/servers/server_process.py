@@ -87,9 +87,5 @@ class Server(ABC):
         """Stop the server, and the processes that a killed one left behind. Its data stays."""
         self._processes.stop(self.name)
 
-    def discard(self) -> None:
-        """Stop the server, whose data is erased next."""
-        self.stop()
-
     def erase(self) -> None:  # noqa: B027 - most servers have no such files
         """Remove its files outside the deployment's folder."""

@@ -83,7 +83,7 @@ def clerk(connection: Connection) -> Iterator[Connection]:
 @pytest.fixture
 def installed(clerk: Connection) -> Iterator[Connection]:
     """Return it beside the function, as the documents install it."""
-    text = Path("docs/howto/Migration.md").read_text(encoding="utf-8")
+    text = Path("docs/howto/Migration_Before.md").read_text(encoding="utf-8")
     (statements,) = re.findall(r"```sql\n(CREATE FUNCTION .*?)```", text, re.DOTALL)
     clerk.execute(statements.replace("migrating-user", "clerk").encode())
     yield clerk
