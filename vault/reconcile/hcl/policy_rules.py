@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -33,11 +33,15 @@ _KEY_IN_TEMPLATE: Final = re.compile(r"\{\{[^{}]*\.key\b[^{}]*\}\}")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule for one path of a policy. :data:`DENY` is the only capability if it is one."""
+    """A rule for one path of a policy. :data:`DENY` is the only capability if it is one.
+
+    *line* is where it begins, 0 for one that is merged; rules on different lines may be equal.
+    """
 
     path: str
     capabilities: frozenset[str]
     constraints: frozenset[tuple[str, Hashable]] = frozenset()
+    line: int = field(default=0, compare=False)
 
 
 #: All rules of a policy. Two policies with equal rules allow exactly the same.
@@ -49,6 +53,11 @@ def parse_rules(text: str, file: str = "policy") -> PolicyRules:
 
     Rules for one path that only list capabilities are merged into one, as on the server.
     """
+    return _merge(read_rules(text, file))
+
+
+def read_rules(text: str, file: str = "policy") -> tuple[Rule, ...]:
+    """Return each rule of a policy's text with its line, in their order."""
     faults: list[FileError] = []
     rules: list[Rule] = []
     for entry in parse(text, file).entries:
@@ -58,7 +67,7 @@ def parse_rules(text: str, file: str = "policy") -> PolicyRules:
             faults.append(FileError(file, error.line, error.text))
     if faults:
         raise HclError(faults)
-    return _merge(rules)
+    return tuple(rules)
 
 
 def policies_equal(one: str, other: str) -> bool:
@@ -114,7 +123,7 @@ def _parse_entry(entry: Entry) -> list[Rule]:
             entry.line, 'write a path as: path "secret/data/x" { capabilities = [...] }'
         )
     _check_path(entry)
-    return [_parse_rule(entry.keys[1], entry.node.value)]
+    return [_parse_rule(entry.keys[1], entry.node.value, entry.line)]
 
 
 def _check_path(entry: Entry) -> None:
@@ -126,7 +135,7 @@ def _check_path(entry: Entry) -> None:
         )
 
 
-def _parse_rule(path: str, block: Block) -> Rule:
+def _parse_rule(path: str, block: Block, line: int) -> Rule:
     found: dict[str, Any] = {}
     lines: dict[str, int] = {}
     for entry in block.entries:
@@ -145,7 +154,7 @@ def _parse_rule(path: str, block: Block) -> Rule:
     granted = found.pop("capabilities", frozenset()) | found.pop("policy", frozenset())
     _check_combination(path, found, lines, granted)
     constraints = frozenset((key, value) for key, value in found.items() if value is not None)
-    return Rule(path.removeprefix("/"), _apply_deny(granted), constraints)
+    return Rule(path.removeprefix("/"), _apply_deny(granted), constraints, line)
 
 
 def _parse_value(entry: Entry, where: str, parse_node: Callable[[Node], Hashable]) -> Hashable:

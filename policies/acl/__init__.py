@@ -1,0 +1,1 @@
+"""Evaluator of ACL policies: what a token may do, decided as the server decides it, without one."""
