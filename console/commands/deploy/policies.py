@@ -11,11 +11,13 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.session.session import Session
 from console.commands.aws.iam_policies import explain, run_rows
-from console.options import Env, Root, ServiceFilter
+from console.options import ENV, Env, Root, ServiceFilter
 from console.target.checkout import current_checkout
 from console.target.local_folder import DEFAULT_ROOT
+from console.target.policy_texts import read_policies
 from console.target.sessions import open_operator_session
 from console.target.target import open_target
+from console.views.policy_changes import describe_changes
 from policies import override
 from policies.capabilities import find_failures, read_capabilities
 from vault.declare.declaration import Declaration
@@ -79,9 +81,40 @@ def write_override(
 
 
 @app.command()
-def diff(name: Name) -> None:
-    """Show how your policy differs from the one of the tool that it replaces."""
-    typer.echo(override.diff(current_checkout().repository.policies, name), nl=False)
+def diff(
+    old: Annotated[
+        str,
+        typer.Argument(
+            help="a policy of the tool; with NEW a file, a repository's folder, a commit or server"
+        ),
+    ],
+    new: Annotated[str | None, typer.Argument(help="what to compare with, one of the same")] = None,
+    env: Annotated[str | None, ENV] = None,
+    root: Root = DEFAULT_ROOT,
+) -> None:
+    """Show how your policy differs from the tool's, or what NEW allows beyond OLD.
+
+    Of two, each request that only one of them allows is found, and one is shown for each rule.
+    Exit code 2 if NEW allows more.
+    """
+    if new is None:
+        typer.echo(override.diff(current_checkout().repository.policies, old), nl=False)
+        return
+    if env is None:
+        raise ConfigurationError("two sources have policies for each environment; pass --env")
+    target = open_target(env, root)
+    target.require_vault()
+    before, after = (read_policies(each, target) for each in (old, new))
+    if len(before) == len(after) == 1:  # two files may have other names
+        after = dict(zip(before, after.values(), strict=True))
+    widens = False
+    for name, more, less in describe_changes(before, after):
+        widens |= bool(more)
+        for word, lines in (("allows more", more), ("allows less", less)):
+            for line in lines:
+                typer.echo(f"{name} {word}: {line}")
+    if widens:
+        raise typer.Exit(FAILS)
 
 
 def _select(

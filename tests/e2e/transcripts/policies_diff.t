@@ -11,8 +11,24 @@ How the deployment's template differs from today's.
    # Lets {{ service }} in {{ environment }} use what its declaration lists, and nothing else.
 
 
+What another version of a policy allows beyond this one.
+
+  $ printf 'path "kv/parcels/*" {\n  capabilities = ["read"]\n}\n' > old.hcl
+  $ printf 'path "kv/+/labels" {\n  capabilities = ["read"]\n}\n' > new.hcl
+  $ rm policies/service.hcl.j2
+  $ strongroom policies diff old.hcl new.hcl --env dev
+  old allows more: read on kv/+/labels (new.hcl:1), such as: read kv/j/labels
+  old allows less: read on kv/parcels/* (old.hcl:1), such as: read kv/parcels/
+  [2]
+
 A policy that does not exist.
 
   $ strongroom policies diff parcels
   error: strongroom has no policy 'parcels' (expected apply-scoped, developer, service, starter, strongroom-apply, strongroom-auditor, strongroom-plan or strongroom-rotator)
+  [1]
+
+Nothing that could be compared.
+
+  $ strongroom policies diff v1.0 . --env dev
+  error: 'v1.0' is no file, folder or commit here, and not 'server'; name one of these
   [1]

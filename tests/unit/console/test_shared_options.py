@@ -93,6 +93,7 @@ NO_DEFAULT: Final = {
     "audit verify": "with --identity there is none",
     "logs read": "with --identity there is none",
     "backup restore": "--drill needs none",
+    "policies diff": "a NAME alone is compared with the tool's own",
 }
 
 

@@ -352,7 +352,7 @@ COMMANDS: Final = {
     "new service": "NAME --owner --description --generate --given --key --database --database-at "
     "--config",
     "plan": "--env --service --root --given --prune --destroy-data --widen --json --out",
-    "policies diff": "NAME",
+    "policies diff": "OLD NEW --env --root",
     "policies explain": "--env --service --secret --key --operation --json",
     "policies override": "NAME --accept",
     "policies test": "--env --service --root",
