@@ -137,6 +137,7 @@ bench: .venv/peers ## Measure what everything costs, each against a floor and a 
 	$(BIN)/python -m benchmarks.guard
 	$(BIN)/python -m benchmarks.live_queries
 	$(BIN)/python -m benchmarks.plan $(ARGS)
+	$(BIN)/python -m benchmarks.policies
 
 bench-quick: .venv/peers ## The ratios in short; fails when one is 25 % worse than committed
 	$(BIN)/python -m benchmarks.quick $(ARGS)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from policies.acl.acl import Acl
 from policies.acl.decision import Reason
 from policies.acl.policy import read_policy
 from policies.acl.policy_set import PolicySet
+from tests.support.models.policy_facts import FACTS, Fact
 
 
 def acl(*texts: str) -> Acl:
@@ -86,3 +89,14 @@ def test_refusal_says_why() -> None:
     assert one.evaluate("b", "read").reason is Reason.DENIED
     missing = one.evaluate("c", "read")
     assert (missing.reason, missing.origin) == (Reason.NO_RULE, None)
+
+
+@pytest.mark.parametrize("fact", FACTS, ids=str)
+def test_request_is_allowed_as_it_is_on_the_server(fact: Fact) -> None:
+    now = datetime(2026, 12, 5, tzinfo=UTC)
+    one = PolicySet([read_policy("app", fact.policy)]).acl(["app"], now=now)
+    request = fact.request
+    decision = one.evaluate(
+        fact.path, request.operation, request.parameters, wrap_ttl=request.wrap_ttl
+    )
+    assert decision.allowed is fact.is_allowed, decision.reason
