@@ -1,4 +1,4 @@
-"""Capabilities that the server grants a policy, and the tests of it that do not hold."""
+"""Capabilities that a policy grants, and the tests of it that do not hold."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from app_integration.names import Environment
 from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.transport import payloads
+from policies.acl.policy import read_policy
+from policies.acl.policy_set import PolicySet
 from vault.declare.policy_files import TestRow
 from vault.reconcile.resources import read_data
 
@@ -60,6 +62,12 @@ def _request(session: Session, token: Secret, paths: Sequence[str]) -> dict[str,
     return {path: frozenset(data[path]) for path in paths}
 
 
+def decide_capabilities(policy: str, text: str, paths: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Return the capabilities on each of *paths* that *text* as the *policy* alone would grant."""
+    acl = PolicySet((read_policy(policy, text),)).acl((policy,))
+    return {path: frozenset(acl.capabilities(path)) for path in paths}
+
+
 def find_failures(
     rows: Iterable[TestRow],
     environment: Environment,
@@ -75,6 +83,6 @@ def find_failures(
             says = ", ".join(sorted(granted[path])) or "nothing"
             failures.append(
                 f"{row.file}:{row.line}: {row.test.capability} on {path} in {environment}: "
-                f"expected {row.test.expect}, the server grants: {says}"
+                f"expected {row.test.expect}, granted: {says}"
             )
     return failures

@@ -50,16 +50,19 @@ def test_every_row_of_the_examples_holds_and_no_token_remains(
 ) -> None:
     policies = ["gaara-store-dev", "orders-mail-dev"]
     before = accessors(deployment)  # of the tests that share this deployment
-    assert run_command(monkeypatch, *run[1]) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        f"{name}: {ROWS[name.removesuffix('-dev')]} of {ROWS[name.removesuffix('-dev')]} rows hold"
-        for name in policies
-    ]
+    for command in (run[1], [*run[1], "--proposed"]):
+        assert run_command(monkeypatch, *command) == 0
+        assert capsys.readouterr().out.splitlines() == [
+            f"{name}: {ROWS[service]} of {ROWS[service]} rows hold"
+            for name in policies
+            if (service := name.removesuffix("-dev"))
+        ]
     for accessor in accessors(deployment) - before:
         found = deployment.operator.post("auth/token/lookup-accessor", {"accessor": accessor})
         assert found["data"]["path"] != "auth/token/create", found["data"]["policies"]
 
 
+@pytest.mark.parametrize("more", [(), ("--proposed",)], ids=["server", "proposed"])
 @pytest.mark.parametrize(
     ("row", "mutated", "grants"),
     [
@@ -75,16 +78,17 @@ def test_mutated_row_fails_with_its_place(
     row: str,
     mutated: str,
     grants: str,
+    more: tuple[str, ...],
 ) -> None:
     file = run[0] / "gaara-store.tests.yaml"
     lines = file.read_text().splitlines()
     (index,) = [number for number, line in enumerate(lines) if row in line.replace('"', "")]
     lines[index] = lines[index].replace(row.rpartition(", ")[2], mutated)
     file.write_text("\n".join(lines))
-    assert run_command(monkeypatch, *run[1], "--service", "gaara-store") == 2
+    assert run_command(monkeypatch, *run[1], *more, "--service", "gaara-store") == 2
     failure, summary = capsys.readouterr().out.splitlines()
     assert failure.startswith(f"{load.display_path(file)}:{index + 1}: ")
-    assert failure.endswith(f"{mutated.replace(':', 'ed')}, the server grants: {grants}")
+    assert failure.endswith(f"{mutated.replace(':', 'ed')}, granted: {grants}")
     assert (
         summary == f"gaara-store-dev: {ROWS['gaara-store'] - 1} of {ROWS['gaara-store']} rows hold"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Annotated, Final
 
 import typer
@@ -19,7 +20,8 @@ from console.target.sessions import open_operator_session
 from console.target.target import open_target
 from console.views.policy_changes import describe_changes
 from policies import override
-from policies.capabilities import find_failures, read_capabilities
+from policies.capabilities import decide_capabilities, find_failures, read_capabilities
+from policies.render import service_policy
 from vault.declare.declaration import Declaration
 from vault.declare.load import display_path
 from vault.declare.policy_files import TESTS_SUFFIX, TestRow, read_tests
@@ -41,6 +43,10 @@ def policies() -> None:
 def run_tests(
     env: Env,
     service: ServiceFilter = None,
+    proposed: Annotated[
+        bool,
+        typer.Option("--proposed", help="decide by the policies to be applied; ask no server"),
+    ] = False,
     root: Root = DEFAULT_ROOT,
 ) -> None:
     """Ask the server for what each row of policies/<service>.tests.yaml expects.
@@ -57,8 +63,9 @@ def run_tests(
         if not all(held):
             raise typer.Exit(FAILS)
         return
-    with open_operator_session(target, APPLY_JOB) as session:
-        results = [_run(session, declared, scope, tests[scope.service]) for scope in scopes]
+    session = nullcontext() if proposed else open_operator_session(target, APPLY_JOB)
+    with session as opened:
+        results = [_run(opened, declared, scope, tests[scope.service]) for scope in scopes]
     if not all(results):
         raise typer.Exit(FAILS)
 
@@ -142,12 +149,20 @@ def _select(
     return [scope for scope in scopes if scope.service in tests]
 
 
-def _run(session: Session, declared: Declaration, scope: Scope, rows: tuple[TestRow, ...]) -> bool:
-    """Print each row that does not hold, and a summary; return whether all of them hold."""
+def _run(
+    session: Session | None, declared: Declaration, scope: Scope, rows: tuple[TestRow, ...]
+) -> bool:
+    """Print each row that does not hold, and a summary; return whether all of them hold.
+
+    Without a session, the declared policy is asked, and not the server's.
+    """
     environment, mounts = scope.environment, declared.environment(scope.environment).mounts
     tested = [row for row in rows if row.test.is_for(environment)]
     paths = sorted({row.test.path_in(environment, mounts) for row in tested})
-    granted = read_capabilities(session, str(scope), paths)
+    if session is None:
+        granted = decide_capabilities(str(scope), service_policy(declared, scope), paths)
+    else:
+        granted = read_capabilities(session, str(scope), paths)
     failures = find_failures(tested, environment, mounts, granted)
     for failure in failures:
         typer.echo(failure)

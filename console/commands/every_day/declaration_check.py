@@ -8,7 +8,11 @@ from typing import NamedTuple
 from agent.compiler.errors import TemplateRejected
 from agent.compiler.template_compiler import compile_declared
 from app_integration.names import Scope
-from console.commands.every_day.policy_check import find_policy_errors, find_warnings
+from console.commands.every_day.policy_check import (
+    find_failing_rows,
+    find_policy_errors,
+    find_warnings,
+)
 from vault.audit.anomalies import rules_reader
 from vault.declare import source_file
 from vault.declare.declaration import Declaration
@@ -52,7 +56,8 @@ def _find_errors(repository: Repository, declared: Declaration) -> list[str]:
     for name, service in declared.services.items():
         if service.config is not None:
             errors += _template_errors(declared, name, service.config)
-    return [*errors, *find_policy_errors(declared)]
+    errors += find_policy_errors(declared)
+    return errors or [*find_failing_rows(declared, read_tests(repository.policies, declared))]
 
 
 def _errors(read: Callable[..., object], *arguments: object) -> Iterator[str]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 
 from app_integration.names import Environment
-from policies.render import find_wide_rules, render_policies, scoped_apply_policy
+from policies.capabilities import decide_capabilities, find_failures
+from policies.render import (
+    find_wide_rules,
+    render_policies,
+    scoped_apply_policy,
+    service_policy,
+)
 from policies.templates import check_syntax, find_outdated
 from vault.declare.declaration import Declaration
 from vault.declare.errors import DeclarationError
-from vault.declare.policy_files import read_templates
+from vault.declare.policy_files import TestRow, read_templates
 from vault.declare.repository import Repository
 from vault.declare.server_names import APPLY_JOB
 from vault.reconcile.hcl.policy_rules import policies_equal
@@ -57,6 +63,18 @@ def find_policy_errors(declared: Declaration) -> tuple[str, ...]:
         except DeclarationError as error:
             found |= dict.fromkeys(map(str, error.errors))
     return tuple(found)
+
+
+def find_failing_rows(
+    declared: Declaration, tests: Mapping[str, tuple[TestRow, ...]]
+) -> Iterator[str]:
+    """Yield a line for each row of the tests that the policy to be applied does not hold."""
+    for environment, settings in declared.environments.items():
+        for scope in declared.scopes(environment) if settings.aws is None else ():
+            rows = [row for row in tests.get(scope.service, ()) if row.test.is_for(environment)]
+            paths = {row.test.path_in(environment, settings.mounts) for row in rows}
+            granted = decide_capabilities(str(scope), service_policy(declared, scope), paths)
+            yield from find_failures(rows, environment, settings.mounts, granted)
 
 
 def _checks(declared: Declaration) -> Iterator[Callable[[], object]]:

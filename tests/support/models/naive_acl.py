@@ -6,9 +6,11 @@ https://developer.hashicorp.com/vault/docs/concepts/policies#priority-matching
 from __future__ import annotations
 
 import re
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from tests.support.models.drawn_policies import DrawnRule
+
+_PLUS: Final = re.compile(r"(^|/)\+")
 
 Key: TypeAlias = tuple[bool, int, bool, int, int, bytes]
 
@@ -18,9 +20,10 @@ def capabilities(policies: list[list[DrawnRule]], path: str) -> tuple[str, ...]:
     rules = [rule for rules in policies for rule in rules]
     # Capabilities are looked up as LIST does: a rule for the folder's name counts before a pattern,
     # and any rule for its name after those for the folder.
-    named = [rule for rule in rules if _path_of(rule) == path]
+    exact = [rule for rule in rules if not _has_wildcard(_path_of(rule))]
+    named = [rule for rule in exact if _path_of(rule) == path]
     if path.endswith("/"):
-        named = named or [rule for rule in rules if _path_of(rule) == path[:-1]]
+        named = named or [rule for rule in exact if _path_of(rule) == path[:-1]]
     found = named or _closest(rules, path) or _closest(rules, path.removesuffix("/"))
     granted = {each for rule in found for each in rule.capabilities}
     return ("deny",) if "deny" in granted or not granted else tuple(sorted(granted))
@@ -45,6 +48,10 @@ def _matches(pattern: str, path: str) -> bool:
     return re.fullmatch("/".join(segments) + rest, path, re.DOTALL) is not None
 
 
+def _has_wildcard(pattern: str) -> bool:
+    return pattern.endswith("*") or _PLUS.search(pattern) is not None
+
+
 def _literal(pattern: str) -> str:
     return pattern.removesuffix("*")
 
@@ -56,9 +63,15 @@ def _priority(pattern: str) -> Key:
     first one, but counts only those that are a whole segment. It counts bytes.
     """
     literal = _literal(pattern)
-    has_plus = bool(re.search(r"(^|/)\+", literal)) and literal != "" and "+" in literal
+    has_plus = _PLUS.search(literal) is not None
     first = literal.encode().find(b"+") if has_plus else len(literal.encode())
     pluses = sum(each == "+" for each in literal.split("/")) if has_plus else 0
-    is_exact = not has_plus and not pattern.endswith("*")
     encoded = literal.encode()
-    return is_exact, first, not pattern.endswith("*"), -pluses, len(encoded), encoded
+    return (
+        not _has_wildcard(pattern),
+        first,
+        not pattern.endswith("*"),
+        -pluses,
+        len(encoded),
+        encoded,
+    )

@@ -355,7 +355,7 @@ COMMANDS: Final = {
     "policies diff": "OLD NEW --env --root",
     "policies explain": "--env --service --secret --key --operation --json",
     "policies override": "NAME --accept",
-    "policies test": "--env --service --root",
+    "policies test": "--env --service --proposed --root",
     "put": "NAME --service --env --root",
     "redis-rules record": "COMMAND --service --root",
     "reset": "--root --yes",

@@ -48,6 +48,16 @@ def test_first_error_of_each_template_is_listed_once(root: Path) -> None:
     assert " (in " not in error
 
 
+def test_row_that_the_policy_to_be_applied_does_not_hold_is_an_error(root: Path) -> None:
+    tests = root / "policies" / "shop.tests.yaml"
+    tests.parent.mkdir(exist_ok=True)
+    row = "{path: '{kv}/data/shop/{environment}/token', capability: read, expect: deny}"
+    tests.write_text(f"tests:\n  - {row}\n", encoding="utf-8")
+    (error, *_) = check_repository(read(root)).errors
+    assert error.startswith("policies/shop.tests.yaml:2: read on secret/data/shop/dev/token in dev")
+    assert error.endswith("expected deny, granted: read")
+
+
 def test_error_in_one_environment_names_it(root: Path) -> None:
     service = root / "services" / "shop.yaml"
     text = service.read_text(encoding="utf-8")
