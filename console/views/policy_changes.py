@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from policies.acl.acl import Acl
 from policies.acl.grant import Origin
 from policies.acl.inclusion import Undecided, Witness, find_widenings
-from policies.acl.policy import Policy
+from policies.acl.policy import Policy, read_policy
 from policies.acl.policy_set import PolicySet
+from vault.reconcile.hcl.tree import HclError
+from vault.reconcile.planning.plan import Plan
+from vault.reconcile.resources.policies import Policy as PolicyResource
 
 
 def describe_changes(
@@ -21,6 +25,28 @@ def describe_changes(
         less = _describe(find_widenings(after, before))
         if more or less:
             yield name, more, less
+
+
+def with_widening(plan: Plan) -> Plan:
+    """Return *plan* with the policies that allow more than those on the server, and what."""
+    widening = [
+        (change, line)
+        for change in plan.changes
+        if change.kind == PolicyResource.kind and change.before is not None
+        for field in change.fields
+        if field.field == "policy"
+        for line in _find_more(change.resource.name, str(field.before), str(field.after))
+    ]
+    return replace(plan, widening=widening, may_widen=True) if widening else plan
+
+
+def _find_more(name: str, before: str, after: str) -> list[str]:
+    """Return what the text *after* allows more than the server's text *before*."""
+    try:
+        old = read_policy(name, before)
+    except HclError:
+        return ["not compared: the policy on the server cannot be read"]
+    return _describe(find_widenings(_acl(old), _acl(read_policy(name, after))))
 
 
 def _acl(policy: Policy | None) -> Acl:
@@ -37,8 +63,9 @@ def _describe(found: Iterator[Witness | Undecided]) -> list[str]:
 
 def _line(origin: Origin | None, found: list[Witness | Undecided]) -> str:
     operations = ", ".join(sorted({each.operation for each in found}))
-    rule = f"{operations} on {origin.rule.path} ({origin})" if origin else operations
-    example = str(found[0])
-    if origin is not None and example == f"{operations} {origin.rule.path}":
-        return rule
-    return f"{rule}, such as: {example}"
+    if origin is None:
+        return f"{operations}, such as: {found[0]}"
+    rule = f"{operations} on {origin.rule.path} ({origin})"
+    first = found[0]
+    is_plain = str(first) == f"{first.operation} {origin.rule.path}"
+    return rule if is_plain else f"{rule}, such as: {first}"

@@ -18,6 +18,7 @@ from console.target.environment_plan import PlanOptions, open_plan, prune_option
 from console.target.local_folder import DEFAULT_ROOT
 from console.target.target import open_target
 from console.views.plan import progress, show_plan
+from console.views.policy_changes import with_widening
 from vault.declare.server_names import APPLY_JOB, PLAN_JOB
 from vault.reconcile.planning import plan_file
 from vault.reconcile.planning.apply import apply as apply_plan
@@ -63,7 +64,7 @@ def plan(
     with open_plan(target, PLAN_JOB, PlanOptions(given, options, service, widen)) as opened:
         if opened.vault is not None:
             _warn(find_stale_policy(opened.vault, target.declaration, target.environment))
-    found = opened.plan
+    found = with_widening(opened.plan)
     document = plan_file.document(found, target.environment, options, service)
     if file is not None:
         plan_file.save(file, document)
@@ -101,11 +102,13 @@ def apply(
         options = PlanOptions(given, deleted, service, widen)
     else:
         target = target.with_environment(saved.environment)
-        options = PlanOptions(given, saved.prune, saved.service, saved.may_widen)
+        options = PlanOptions(
+            given, saved.prune, saved.service, saved.may_widen and target.is_on_aws
+        )
     with open_plan(target, APPLY_JOB, options) as opened:
         if saved is not None:
             saved.require_current(opened.plan)
-        show_plan(out, opened.plan)
+        show_plan(out, with_widening(opened.plan))
         with progress(out, opened.plan) as on_change:
             apply_plan(opened.session, opened.plan, on_change)
 

@@ -37,6 +37,10 @@ A secret that was declared since is a line of its own, and the exit code is 2.
       rotate_every: absent
   + secret-value parcels/dev/page-key
       value: 'present'
+  ! update policy parcels-dev: it grants more: read on secret/data/parcels/dev/page-key (parcels-dev:13)
+  ! update policy parcels-rotator: it grants more: create, read, update on secret/data/_strongroom/dev/rotation/secret/parcels/dev/page-key (parcels-rotator:24)
+  ! update policy parcels-rotator: it grants more: update on secret/destroy/_strongroom/dev/rotation/secret/parcels/dev/page-key (parcels-rotator:30)
+  ! update policy parcels-rotator: it grants more: create, read, update on secret/metadata/_strongroom/dev/rotation/secret/parcels/dev/page-key (parcels-rotator:27)
   Plan: 2 to create, 2 to change, 0 to delete, 39 unchanged, 0 without a value.
   [2]
 
