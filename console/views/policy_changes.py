@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from typing import Final
 
 from policies.acl.acl import Acl
 from policies.acl.grant import Origin
@@ -14,15 +17,31 @@ from vault.reconcile.hcl.tree import HclError
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources.policies import Policy as PolicyResource
 
+#: A comment of a policy, and the reason that it gives.
+_COMMENT: Final = re.compile(r"\s*(?:#|//)\s*(?:widens:\s*(\S.*?)\s*$)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Requests that only one of two policies allows, by the rule, with one of them for each.
+
+    *reason* is what the comment above the rule says.
+    """
+
+    text: str
+    reason: str | None
+
+    def __str__(self) -> str:
+        return f"{self.text}; reason: {self.reason}" if self.reason else self.text
+
 
 def describe_changes(
     old: Mapping[str, Policy], new: Mapping[str, Policy]
-) -> Iterator[tuple[str, list[str], list[str]]]:
+) -> Iterator[tuple[str, list[Difference], list[Difference]]]:
     """Yield the name of each policy that changes what is allowed, with what more and what less."""
     for name in sorted({*old, *new}):
-        before, after = _acl(old.get(name)), _acl(new.get(name))
-        more = _describe(find_widenings(before, after))
-        less = _describe(find_widenings(after, before))
+        before, after = old.get(name), new.get(name)
+        more, less = _find_more(before, after), _find_more(after, before)
         if more or less:
             yield name, more, less
 
@@ -35,30 +54,44 @@ def with_widening(plan: Plan) -> Plan:
         if change.kind == PolicyResource.kind and change.before is not None
         for field in change.fields
         if field.field == "policy"
-        for line in _find_more(change.resource.name, str(field.before), str(field.after))
+        for line in _compare(change.resource.name, str(field.before), str(field.after))
     ]
     return replace(plan, widening=widening, may_widen=True) if widening else plan
 
 
-def _find_more(name: str, before: str, after: str) -> list[str]:
+def _compare(name: str, before: str, after: str) -> list[str]:
     """Return what the text *after* allows more than the server's text *before*."""
     try:
         old = read_policy(name, before)
     except HclError:
         return ["not compared: the policy on the server cannot be read"]
-    return _describe(find_widenings(_acl(old), _acl(read_policy(name, after))))
+    return [str(each) for each in _find_more(old, read_policy(name, after))]
+
+
+def _find_more(before: Policy | None, after: Policy | None) -> list[Difference]:
+    """Return what *after* allows that *before* refuses, for each rule that does."""
+    by_rule: dict[Origin | None, list[Witness | Undecided]] = {}
+    for each in find_widenings(_acl(before), _acl(after)):
+        by_rule.setdefault(each.decision.origin, []).append(each)
+    return [
+        Difference(_line(origin, found), _find_reason(before, after, origin))
+        for origin, found in by_rule.items()
+    ]
+
+
+def _find_reason(before: Policy | None, after: Policy | None, origin: Origin | None) -> str | None:
+    """Return what follows ``widens:`` in the comment directly above the rule of *origin*.
+
+    A reason that *before* has, too, is one for something else.
+    """
+    lines = after.text.splitlines()[: origin.line - 1] if after and origin else []
+    comments = takewhile(bool, map(_COMMENT.match, reversed(lines)))
+    reason = next((each[1] for each in comments if each and each[1]), None)
+    return None if reason and before and reason in before.text else reason
 
 
 def _acl(policy: Policy | None) -> Acl:
     return PolicySet([policy] if policy else []).acl([policy.name] if policy else [])
-
-
-def _describe(found: Iterator[Witness | Undecided]) -> list[str]:
-    """Return a line for each rule that allows more, with its operations and one request."""
-    by_rule: dict[tuple[Origin | None, type], list[Witness | Undecided]] = {}
-    for each in found:
-        by_rule.setdefault((each.decision.origin, type(each)), []).append(each)
-    return [_line(origin, each) for (origin, _), each in by_rule.items()]
 
 
 def _line(origin: Origin | None, found: list[Witness | Undecided]) -> str:

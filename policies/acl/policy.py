@@ -33,6 +33,7 @@ class Policy:
 
     name: str
     file: str
+    text: str
     origins: tuple[Origin, ...]
     namespace: str
     forbidden: str
@@ -81,7 +82,7 @@ def read_policy(
     rights = None
     if not any(is_templated(each.rule.path) for each in origins):
         rights = tuple(_make_rights(namespace, each.rule.path, each) for each in origins)
-    return Policy(name.lower(), file, origins, namespace, forbidden, rights)
+    return Policy(name.lower(), file, text, origins, namespace, forbidden, rights)
 
 
 def _make_rights(namespace: str, path: str, origin: Origin) -> Rights:

@@ -14,7 +14,8 @@ from tests.support.transcripts import run_transcript
 FOLDER: Final = Path(__file__).parent / "transcripts"
 #: Commands that are shown in a repository whose deployment was never started.
 WITHOUT_SERVER: Final = frozenset(
-    {"check", "schema", "init", "new_service", "sdk-wheel", "policies_override", "policies_diff"}
+    {"check", "schema", "init", "new_service", "sdk-wheel"}
+    | {"policies_override", "policies_diff", "policies_who", "policies_why"}
     | {"units", "agent_build", "monitoring_build", "aws_cost", "aws_rotation-function"}
     | {"environments_template", "environments_apply-policy", "migrate_build"}
 )

@@ -12,6 +12,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.session.session import Session
 from console.commands.aws.iam_policies import explain, run_rows
+from console.commands.deploy.policy_questions import who, why
 from console.options import ENV, Env, Root, ServiceFilter
 from console.target.checkout import current_checkout
 from console.target.local_folder import DEFAULT_ROOT
@@ -21,6 +22,7 @@ from console.target.target import open_target
 from console.views.policy_changes import describe_changes
 from policies import override
 from policies.capabilities import decide_capabilities, find_failures, read_capabilities
+from policies.holders import find_holders
 from policies.render import service_policy
 from vault.declare.declaration import Declaration
 from vault.declare.load import display_path
@@ -30,7 +32,8 @@ from vault.declare.server_names import APPLY_JOB
 FAILS: Final = 2
 
 app = typer.Typer(no_args_is_help=True, help="Test what services may do; replace a policy.")
-app.command()(explain)
+for _command in (explain, why, who):
+    app.command()(_command)
 Name = Annotated[str, typer.Argument(help="a policy of the tool, such as service or developer")]
 
 
@@ -102,7 +105,7 @@ def diff(
     """Show how your policy differs from the tool's, or what NEW allows beyond OLD.
 
     Of two, each request that only one of them allows is found, and one is shown for each rule.
-    Exit code 2 if NEW allows more.
+    Exit code 2 if NEW allows more, unless the comment above the rule, "widens: …", says why.
     """
     if new is None:
         typer.echo(override.diff(current_checkout().repository.policies, old), nl=False)
@@ -114,13 +117,15 @@ def diff(
     before, after = (read_policies(each, target) for each in (old, new))
     if len(before) == len(after) == 1:  # two files may have other names
         after = dict(zip(before, after.values(), strict=True))
-    widens = False
-    for name, more, less in describe_changes(before, after):
-        widens |= bool(more)
+    changes = list(describe_changes(before, after))
+    holders = find_holders(target.declaration, target.environment)
+    for name, more, less in changes:
         for word, lines in (("allows more", more), ("allows less", less)):
             for line in lines:
                 typer.echo(f"{name} {word}: {line}")
-    if widens:
+        if held := [str(each) for each in holders if name in each.policies]:
+            typer.echo(f"{name} is the policy of {', '.join(held)}")
+    if any(each.reason is None for _, more, _ in changes for each in more):
         raise typer.Exit(FAILS)
 
 

@@ -21,6 +21,32 @@ What another version of a policy allows beyond this one.
   old allows less: read on kv/parcels/* (old.hcl:1), such as: read kv/parcels/
   [2]
 
+A rule that this checkout has and the last commit has not. Its comment gives no reason.
+
+  $ strongroom policies override service > override.txt
+  $ cat >> policies/service.hcl.j2 << END
+  > # Labels of all services.
+  > path "{{ mounts.kv }}/data/labels/{{ environment }}/+" {
+  >   capabilities = ["read"]
+  > }
+  > END
+  $ strongroom policies diff HEAD . --env prod
+  labels-prod allows more: read on secret/data/labels/prod/+ (.:labels-prod:23), such as: read secret/data/labels/prod/
+  labels-prod is the policy of approle labels-prod
+  parcels-prod allows more: read on secret/data/labels/prod/+ (.:parcels-prod:61), such as: read secret/data/labels/prod/
+  parcels-prod is the policy of approle parcels-prod
+  [2]
+
+With a reason.
+
+  $ sed -i 's/# Labels/# widens: parcels prints the labels/' policies/service.hcl.j2
+  $ strongroom policies diff HEAD . --env prod
+  labels-prod allows more: read on secret/data/labels/prod/+ (.:labels-prod:23), such as: read secret/data/labels/prod/; reason: parcels prints the labels of all services.
+  labels-prod is the policy of approle labels-prod
+  parcels-prod allows more: read on secret/data/labels/prod/+ (.:parcels-prod:61), such as: read secret/data/labels/prod/; reason: parcels prints the labels of all services.
+  parcels-prod is the policy of approle parcels-prod
+  $ rm policies/service.hcl.j2
+
 A policy that does not exist.
 
   $ strongroom policies diff parcels

@@ -65,7 +65,7 @@ EXCEPTIONS: Final = {
     },
     "--recipient": {"a key of a service, too": ["file encrypt", "file rewrap"]},
     "--reload": {"there": ["units"]},
-    "--role": {"of a credential": ["unwrap"]},
+    "--role": {"of a credential": ["unwrap"], "that has policies": ["policies why"]},
     "--secret": {"a variable": ["import-env"]},
     "--service": {
         "the only one by default": [

@@ -356,6 +356,8 @@ COMMANDS: Final = {
     "policies explain": "--env --service --secret --key --operation --json",
     "policies override": "NAME --accept",
     "policies test": "--env --service --proposed --root",
+    "policies who": "PATH --env",
+    "policies why": "PATH OPERATION --env --role",
     "put": "NAME --service --env --root",
     "redis-rules record": "COMMAND --service --root",
     "reset": "--root --yes",

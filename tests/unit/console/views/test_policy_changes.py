@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from app_integration.names import Environment
-from console.views.policy_changes import with_widening
+from console.views.policy_changes import describe_changes, with_widening
+from policies.acl.policy import read_policy
 from vault.reconcile.planning import plan_file
 from vault.reconcile.planning.plan import Action, Change, Plan, make_plan
 from vault.reconcile.planning.prune import Orphan
@@ -64,3 +65,34 @@ def test_widening_of_a_policy_needs_no_option() -> None:
     assert found.obstacles == []
     document = plan_file.document(found, Environment.DEV, None, None)
     assert [each["change"] for each in document["widening"]] == ["update policy parcels"]
+
+
+@pytest.mark.parametrize(
+    ("comment", "reason"),
+    [
+        ("# widens: all labels, agreed with bo\n", "all labels, agreed with bo"),
+        ("# widens: all labels  \n// a further line\n", "all labels"),
+        ("# all labels\n", None),
+        ("# widens:\n", None),
+        ("# widens: something else\n\n", None),
+        ('# widens: something else\npath "sys/health" {\n  capabilities = ["read"]\n}\n', None),
+    ],
+    ids=["reason", "two lines", "no word", "no reason", "empty line", "other rule"],
+)
+def test_reason_is_the_comment_above_the_rule(comment: str, reason: str | None) -> None:
+    old, new = read_policy("parcels", READ_ONE), read_policy("parcels", comment + READ)
+
+    [(name, more, less)] = describe_changes({"parcels": old}, {"parcels": new})
+
+    found = [each.reason for each in more if "parcels/+" in each.text]
+    assert (name, found, less) == ("parcels", [reason], [])
+
+
+def test_reason_that_was_given_before_is_none_for_what_a_rule_allows_now() -> None:
+    comment = "# widens: all labels\n"
+    denied = 'path "secret/data/parcels/old" {\n  capabilities = ["deny"]\n}\n'
+    old, new = (read_policy("parcels", text) for text in (comment + READ + denied, comment + READ))
+
+    [(_, more, _)] = describe_changes({"parcels": old}, {"parcels": new})
+
+    assert [each.reason for each in more] == [None]
