@@ -14,7 +14,7 @@ Who may read a secret, who may do so through metadata only, and the rule.
   approle parcels-auditor  list, read                                       parcels-auditor:26
   userpass developer       list, read                                       parcels-developer:12
 
-A path that nobody has rights on.
+A path that is declared nowhere: only the job that applies, as its role is not scoped.
 
   $ strongroom policies who secret/data/else --env dev
   who                    may                                              by the rule
