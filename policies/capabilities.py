@@ -12,7 +12,7 @@ from app_integration.secret import Secret
 from app_integration.session.session import Session
 from app_integration.transport import payloads
 from policies.acl.policy import read_policy
-from policies.acl.policy_set import PolicySet
+from policies.acl.policy_set import make_acl
 from vault.declare.policy_files import TestRow
 from vault.reconcile.resources import read_data
 
@@ -64,7 +64,7 @@ def _request(session: Session, token: Secret, paths: Sequence[str]) -> dict[str,
 
 def decide_capabilities(policy: str, text: str, paths: Iterable[str]) -> dict[str, frozenset[str]]:
     """Return the capabilities on each of *paths* that *text* as the *policy* alone would grant."""
-    acl = PolicySet((read_policy(policy, text),)).acl((policy,))
+    acl = make_acl(read_policy(policy, text))
     return {path: frozenset(acl.capabilities(path)) for path in paths}
 
 

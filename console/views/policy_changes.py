@@ -12,7 +12,7 @@ from policies.acl.acl import Acl
 from policies.acl.grant import Origin
 from policies.acl.inclusion import Undecided, Witness, find_widenings
 from policies.acl.policy import Policy, read_policy
-from policies.acl.policy_set import PolicySet
+from policies.acl.policy_set import make_acl
 from vault.reconcile.hcl.tree import HclError
 from vault.reconcile.planning.plan import Plan
 from vault.reconcile.resources.policies import Policy as PolicyResource
@@ -41,7 +41,7 @@ def describe_changes(
     """Yield the name of each policy that changes what is allowed, with what more and what less."""
     for name in sorted({*old, *new}):
         before, after = old.get(name), new.get(name)
-        more, less = _find_more(before, after), _find_more(after, before)
+        more, less = find_more(before, after), find_more(after, before)
         if more or less:
             yield name, more, less
 
@@ -65,10 +65,10 @@ def _compare(name: str, before: str, after: str) -> list[str]:
         old = read_policy(name, before)
     except HclError:
         return ["not compared: the policy on the server cannot be read"]
-    return [str(each) for each in _find_more(old, read_policy(name, after))]
+    return [str(each) for each in find_more(old, read_policy(name, after))]
 
 
-def _find_more(before: Policy | None, after: Policy | None) -> list[Difference]:
+def find_more(before: Policy | None, after: Policy | None) -> list[Difference]:
     """Return what *after* allows that *before* refuses, for each rule that does."""
     by_rule: dict[Origin | None, list[Witness | Undecided]] = {}
     for each in find_widenings(_acl(before), _acl(after)):
@@ -91,7 +91,7 @@ def _find_reason(before: Policy | None, after: Policy | None, origin: Origin | N
 
 
 def _acl(policy: Policy | None) -> Acl:
-    return PolicySet([policy] if policy else []).acl([policy.name] if policy else [])
+    return make_acl(policy) if policy else Acl(())
 
 
 def _line(origin: Origin | None, found: list[Witness | Undecided]) -> str:

@@ -52,6 +52,11 @@ class PolicySet:
         return Acl(grants, namespaces, is_root=ordered == [ROOT])
 
 
+def make_acl(policy: Policy) -> Acl:
+    """Return what a token may do that has *policy* alone."""
+    return PolicySet((policy,)).acl((policy.name,))
+
+
 def _grants(policy: Policy, identity: Identity | None, now: datetime | None) -> Iterator[Grant]:
     moment = int(now.astimezone(UTC).timestamp() * _NANOSECONDS) if now else 0
     for each in policy.rights(identity):

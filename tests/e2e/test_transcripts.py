@@ -15,7 +15,7 @@ FOLDER: Final = Path(__file__).parent / "transcripts"
 #: Commands that are shown in a repository whose deployment was never started.
 WITHOUT_SERVER: Final = frozenset(
     {"check", "schema", "init", "new_service", "sdk-wheel"}
-    | {"policies_override", "policies_diff", "policies_who", "policies_why"}
+    | {f"policies_{name}" for name in ("check", "diff", "override", "who", "why")}
     | {"units", "agent_build", "monitoring_build", "aws_cost", "aws_rotation-function"}
     | {"environments_template", "environments_apply-policy", "migrate_build"}
 )

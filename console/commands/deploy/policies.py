@@ -12,6 +12,7 @@ from app_integration.errors import ConfigurationError
 from app_integration.names import Environment, Scope
 from app_integration.session.session import Session
 from console.commands.aws.iam_policies import explain, run_rows
+from console.commands.deploy.policy_check import check
 from console.commands.deploy.policy_questions import who, why
 from console.options import ENV, Env, Root, ServiceFilter
 from console.target.checkout import current_checkout
@@ -32,7 +33,7 @@ from vault.declare.server_names import APPLY_JOB
 FAILS: Final = 2
 
 app = typer.Typer(no_args_is_help=True, help="Test what services may do; replace a policy.")
-for _command in (explain, why, who):
+for _command in (explain, why, who, check):
     app.command()(_command)
 Name = Annotated[str, typer.Argument(help="a policy of the tool, such as service or developer")]
 

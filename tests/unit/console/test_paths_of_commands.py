@@ -56,6 +56,7 @@ USES = {
     "--admin-url-file": Use.READ,
     "--audit-log": Use.READ,
     "--cacert": Use.THERE,
+    "--code": Use.READ,
     "--config": Use.PROJECT,
     "--credentials": Use.READ,
     "--flag-file": Use.READ,
@@ -134,6 +135,7 @@ Reader = Callable[[Path], object]
 READERS: Mapping[str, tuple[Reader, ...]] = {
     "--admin-url-file": (read_admin_url,),
     "--audit-log": (lambda path: open_log(path, None), _read_responses, scan_file),
+    "--code": (),  # other files than regular and small ones are left out
     "--credentials": (lambda path: read_credential(path, "role-id"),),
     "--flag-file": (),  # it is not read
     "--given": (_read_given,),

@@ -74,7 +74,7 @@ EXCEPTIONS: Final = {
         ],
         "a filter": [
             *("plan", "apply", "dev-values share", "rotate", "ledger", "audit report"),
-            *("policies test", "aws copy-secrets"),
+            *("policies check", "policies test", "aws copy-secrets"),
         ],
         "the owner of a key": ["audit read", "audit verify", "logs read"],
         "of a backup": ["backup restore"],

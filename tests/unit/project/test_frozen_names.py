@@ -69,7 +69,7 @@ from console import cli
 from console.command_table import ALIASES
 from console.commands.audit import anomalies, devices, logs, verify
 from console.commands.aws import iam_policies
-from console.commands.deploy import backup, environments, policies, rollout
+from console.commands.deploy import backup, environments, policies, policy_check, rollout
 from console.commands.every_day import plan as plan_commands
 from console.commands.every_day import status
 from console.commands.personal_data import migrate
@@ -352,6 +352,7 @@ COMMANDS: Final = {
     "new service": "NAME --owner --description --generate --given --key --database --database-at "
     "--config",
     "plan": "--env --service --root --given --prune --destroy-data --widen --json --out",
+    "policies check": "--env --service --code --json",
     "policies diff": "OLD NEW --env --root",
     "policies explain": "--env --service --secret --key --operation --json",
     "policies override": "NAME --accept",
@@ -499,6 +500,7 @@ def test_exit_codes_are_listed() -> None:
         logs.INCOMPLETE,
         migrate.WAITS,
         policies.FAILS,
+        policy_check.DIFFERS,
         rollout.STOPPED,
         diagnosis.FAILS,
     } == {CHANGES}
